@@ -1,0 +1,19 @@
+"""kcnn: convolutional networks for Keras 3 that are trained, diagnosed and shipped.
+
+Importing kcnn registers every serializable class, so `keras.models.load_model` finds them.
+The heavy rooms (`kcnn.recipe`, `kcnn.report`, `kcnn.serving`, `kcnn.augment`) are imported by name.
+"""
+
+from kcnn import callbacks, initializers, layers, models
+from kcnn._version import __version__
+from kcnn.models import create_model, list_models
+
+__all__ = [
+    "__version__",
+    "callbacks",
+    "create_model",
+    "initializers",
+    "layers",
+    "list_models",
+    "models",
+]

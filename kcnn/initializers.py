@@ -1,0 +1,1 @@
+"""Kaiming initializers."""
