@@ -1,0 +1,190 @@
+"""GroupNorm and InstanceNorm."""
+
+import math
+
+import keras
+from keras import ops
+
+from kcnn.layers._normalize import group_normalize
+
+__all__ = ["GroupNorm", "InstanceNorm"]
+
+
+class _GroupedNorm(keras.layers.Layer):
+    """Everything but the number of groups."""
+
+    def __init__(
+        self,
+        *,
+        axis=-1,
+        epsilon=1e-5,
+        center=True,
+        scale=True,
+        activation=None,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        **kwargs,
+    ):
+        super().__init__(autocast=False, **kwargs)
+        if not isinstance(axis, int) or axis == 0:
+            raise ValueError(
+                f"{self._who}: axis must be one integer other than 0 (the batch). "
+                f"Received: axis={axis!r}; use -1 for channels last, 1 for channels first."
+            )
+        if not epsilon > 0:
+            raise ValueError(f"{self._who}: epsilon must be positive. Received: {epsilon!r}.")
+        self.supports_masking = True
+        self.axis = axis
+        self.epsilon = epsilon
+        self.center = center
+        self.scale = scale
+        self.activation = keras.activations.get(activation)
+        self.beta_initializer = keras.initializers.get(beta_initializer)
+        self.gamma_initializer = keras.initializers.get(gamma_initializer)
+        self.beta_regularizer = keras.regularizers.get(beta_regularizer)
+        self.gamma_regularizer = keras.regularizers.get(gamma_regularizer)
+        self.beta_constraint = keras.constraints.get(beta_constraint)
+        self.gamma_constraint = keras.constraints.get(gamma_constraint)
+
+    @property
+    def _who(self):
+        return f"{type(self).__name__} {self.name!r}"
+
+    def _group_count(self, channels):
+        raise NotImplementedError
+
+    def build(self, input_shape):
+        rank = len(input_shape)
+        if rank < 2 or not -rank < self.axis < rank:
+            raise ValueError(
+                f"{self._who}: axis={self.axis} must name a channel axis of the input. "
+                f"Received an input of shape {tuple(input_shape)}."
+            )
+        channels = input_shape[self.axis]
+        if channels is None:
+            raise ValueError(
+                f"{self._who}: the number of channels (axis {self.axis}) must be known. "
+                f"Received an input of shape {tuple(input_shape)}; give the input a full "
+                "channel dimension or choose another axis."
+            )
+        self.group_count = self._group_count(channels)
+        self.input_spec = keras.layers.InputSpec(ndim=rank, axes={self.axis: channels})
+        self.gamma = self._vector("gamma", channels) if self.scale else None
+        self.beta = self._vector("beta", channels) if self.center else None
+
+    def _vector(self, name, channels):
+        return self.add_weight(
+            name=name,
+            shape=(channels,),
+            initializer=getattr(self, f"{name}_initializer"),
+            regularizer=getattr(self, f"{name}_regularizer"),
+            constraint=getattr(self, f"{name}_constraint"),
+            autocast=False,
+        )
+
+    def call(self, inputs, residual=None):
+        y = group_normalize(
+            inputs,
+            self.gamma,
+            self.beta,
+            groups=self.group_count,
+            axis=self.axis,
+            epsilon=self.epsilon,
+        )
+        if residual is not None:
+            y = y + ops.cast(residual, y.dtype)
+        return ops.cast(self.activation(y), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        config = {
+            "axis": self.axis,
+            "epsilon": self.epsilon,
+            "center": self.center,
+            "scale": self.scale,
+            "activation": keras.activations.serialize(self.activation),
+        }
+        for name in ("beta", "gamma"):
+            for what in ("initializer", "regularizer", "constraint"):
+                serialize = getattr(keras, f"{what}s").serialize
+                config[f"{name}_{what}"] = serialize(getattr(self, f"{name}_{what}"))
+        return {**super().get_config(), **config}
+
+
+@keras.saving.register_keras_serializable(package="kcnn")
+class GroupNorm(_GroupedNorm):
+    """Normalize each sample over space and within groups of channels.
+
+    y = activation(gamma * (x - mean) / sqrt(var + epsilon) + beta [+ residual]), in
+    float32 inside, in the layer's compute dtype outside. `groups=1` is layer
+    normalization over (channels, space); `groups="auto"` takes the divisor of the
+    channels nearest to 32 that leaves at least two channels a group. After build,
+    `group_count` says what was used. Wu & He, arXiv:1803.08494.
+
+    Args:
+        groups: positive integer, or "auto".
+        axis: the channel axis: -1 (channels last) or 1 (channels first).
+        epsilon: added to the variance (keras.layers.GroupNormalization has 1e-3).
+        center, scale: whether to learn beta and gamma, each of shape (channels,).
+        activation: a Keras activation, folded into the same passes.
+
+    Call arguments:
+        inputs: (batch, *space, channels), any rank from 2 on.
+        residual: the same shape, added before the activation.
+
+    Raises:
+        ValueError: at build, unless the groups divide the channels.
+
+    >>> GroupNorm(2)(keras.ops.ones((1, 4, 4, 6))).shape
+    TensorShape([1, 4, 4, 6])
+    """
+
+    def __init__(self, groups=32, **kwargs):
+        super().__init__(**kwargs)
+        if groups != "auto" and (not isinstance(groups, int) or groups < 1):
+            raise ValueError(
+                f'{self._who}: groups must be a positive integer or "auto". '
+                f"Received: {groups!r}; for one group a channel use InstanceNorm."
+            )
+        self.groups = groups
+
+    def _group_count(self, channels):
+        if self.groups == "auto":
+            return auto_groups(channels)
+        check_groups(self._who, self.groups, channels)
+        return self.groups
+
+    def get_config(self):
+        return {**super().get_config(), "groups": self.groups}
+
+
+@keras.saving.register_keras_serializable(package="kcnn")
+class InstanceNorm(_GroupedNorm):
+    """Normalize each channel of each sample over space: one group a channel.
+
+    Arguments as for `GroupNorm`, without `groups`. Ulyanov et al., arXiv:1607.08022.
+    """
+
+    def _group_count(self, channels):
+        return channels
+
+
+def auto_groups(channels):
+    """The divisor of `channels` nearest to 32 that leaves two channels or more a group."""
+    divisors = [g for g in range(1, channels // 2 + 1) if channels % g == 0] or [1]
+    return min(divisors, key=lambda g: (abs(g - 32), -g))
+
+
+def check_groups(who, groups, channels):
+    """Raise unless `groups` divides `channels`."""
+    if channels % groups:
+        raise ValueError(
+            f"{who}: groups must divide the channels. Received: groups={groups} for "
+            f"channels={channels}; try groups={math.gcd(groups, channels)}."
+        )

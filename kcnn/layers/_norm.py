@@ -1,0 +1,132 @@
+"""One function for every kind of normalization."""
+
+import difflib
+import inspect
+from typing import Any
+
+import keras
+
+from kcnn.layers._group_norm import GroupNorm, InstanceNorm, auto_groups, check_groups
+
+__all__ = ["norm", "norm_config"]
+
+KINDS = ("batch", "layer", "instance", "group", "none")
+
+
+def norm(kind, *, channels=None, data_format=None, activation=None, name=None, **kwargs):
+    """A normalization layer by its kind.
+
+    y = gamma * (x - mean) / sqrt(var + epsilon) + beta, with mean and variance over
+
+    - "batch": batch and space, per channel (moving averages at inference),
+    - "layer": channels and space, per sample,
+    - "instance": space, per sample and channel,
+    - "group": space and the channels of a group, per sample,
+    - "none": no normalization.
+
+    Args:
+        kind: one of the names above, a layer class, or the name of one (of keras.layers,
+            or as registered, like "kcnn>GroupNorm").
+        channels: number of channels; fixes the group count ("group" alone: the divisor
+            of `channels` nearest to 32 that leaves at least two channels a group).
+        data_format: "channels_last", "channels_first" or None for Keras's setting.
+        activation: applied after the normalization; folded into it where that is possible.
+        name: of the layer.
+        **kwargs: for the layer's constructor. "batch" has momentum 0.9 and epsilon 1e-5
+            by default, as in He et al., arXiv:1512.03385; the others epsilon 1e-5.
+
+    Returns:
+        An unbuilt keras layer.
+
+    Raises:
+        ValueError: for an unknown kind (the nearest is named), or groups that do not
+            divide the channels.
+    """
+    axis = channel_axis(data_format)
+    if kind == "none":
+        return keras.layers.Activation(activation or "linear", name=name)
+    folded = {"axis": axis, "activation": activation, "name": name}
+    if kind == "layer":
+        return GroupNorm(1, **{**folded, **kwargs})
+    if kind == "instance":
+        return InstanceNorm(**{**folded, **kwargs})
+    if kind == "group":
+        groups = kwargs.pop("groups", auto_groups(channels) if channels else "auto")
+        if channels and groups != "auto":
+            check_groups(f"norm {kind!r}", groups, channels)
+        return GroupNorm(groups, **{**folded, **kwargs})
+    if kind == "batch":
+        cls = keras.layers.BatchNormalization
+        kwargs = {"momentum": 0.9, "epsilon": 1e-5, **kwargs}
+    else:
+        cls = kind if inspect.isclass(kind) else _find(kind)
+    takes = inspect.signature(cls.__init__).parameters
+    if "axis" in takes or issubclass(cls, GroupNorm | InstanceNorm):
+        kwargs.setdefault("axis", axis)
+    if issubclass(cls, GroupNorm | InstanceNorm):
+        return cls(activation=activation, name=name, **kwargs)
+    layer = cls(name=name, **kwargs)
+    if activation in (None, "linear"):
+        return layer
+    return NormActivation(layer, activation, name=name and f"{name}_activation")
+
+
+def norm_config(kind: Any) -> str:
+    """`kind` as a string that a saved configuration can hold."""
+    if not inspect.isclass(kind):
+        return kind
+    name = kind.__name__
+    if getattr(keras.layers, name, None) is kind:
+        return name
+    return keras.saving.get_registered_name(kind)
+
+
+def channel_axis(data_format):
+    """-1 for channels last, 1 for channels first."""
+    return 1 if (data_format or keras.config.image_data_format()) == "channels_first" else -1
+
+
+def _find(kind):
+    found = None
+    if isinstance(kind, str):
+        found = getattr(keras.layers, kind, None) or keras.saving.get_registered_object(kind)
+    if inspect.isclass(found) and issubclass(found, keras.layers.Layer):
+        return found
+    near = difflib.get_close_matches(str(kind).lower(), KINDS, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(KINDS)}"
+    raise ValueError(
+        f"norm: unknown kind. Received: {kind!r}; {hint} (a keras layer class works, too)."
+    )
+
+
+@keras.saving.register_keras_serializable(package="kcnn")
+class NormActivation(keras.layers.Layer):
+    """A normalization layer followed by an activation, as one layer."""
+
+    def __init__(self, normalization, activation, **kwargs):
+        super().__init__(**kwargs)
+        self.normalization = normalization
+        self.activation = keras.activations.get(activation)
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        self.normalization.build(input_shape)
+
+    def call(self, inputs):
+        return self.activation(self.normalization(inputs))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "normalization": keras.saving.serialize_keras_object(self.normalization),
+            "activation": keras.activations.serialize(self.activation),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        normalization = keras.saving.deserialize_keras_object(config.pop("normalization"))
+        return cls(normalization, **config)

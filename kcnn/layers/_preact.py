@@ -1,0 +1,109 @@
+"""The pre-activation block."""
+
+from typing import Any
+
+import keras
+
+from kcnn.layers._norm import norm as make_norm
+from kcnn.layers._residual import ResidualBlock
+from kcnn.layers._shortcut import make_shortcut
+
+__all__ = ["PreActBlock"]
+
+
+@keras.saving.register_keras_serializable(package="kcnn")
+class PreActBlock(ResidualBlock):
+    """shortcut + F(x), where F normalizes and activates before each convolution.
+
+    (batch, h, w, c) -> (batch, ceil(h/strides), ceil(w/strides), filters), or
+    expansion * filters for a bottleneck. A projection shortcut starts from the activated
+    input, the identity from the raw one. Sub-layers: `preact` (norm and activation),
+    `conv_1`, `conv_2` (and `conv_3`), of which the last has neither norm nor activation,
+    `dropout` (None for rate 0) before the last convolution, `shortcut`.
+    He et al., arXiv:1603.05027; wide: Zagoruyko & Komodakis, arXiv:1605.07146.
+
+    Args:
+        filters: channels of the 3x3 convolutions.
+        bottleneck: 1x1, 3x3, 1x1 instead of 3x3, 3x3; the 3x3 has the stride.
+        expansion: of a bottleneck.
+        dropout: rate before the last convolution.
+        use_bias: of the last convolution and the projection (keras.applications: True);
+            the others have one only without a norm.
+        **kwargs: as for `BasicBlock`; `zero_init_residual` starts the last kernel at zero.
+    """
+
+    def __init__(self, filters, *, bottleneck=False, expansion=4, dropout=0.0, **kwargs):
+        super().__init__(filters, **kwargs)
+        self.bottleneck = bottleneck
+        self.expansion = expansion
+        self.dropout_rate = dropout
+        plain = {"norm": "none", "norm_kwargs": None, "activation": None}
+        plain["use_bias"] = self._ends_biased
+        if bottleneck:
+            self.conv_1 = self._conv("conv_1", filters, 1, use_bias=None)
+            self.conv_2 = self._conv("conv_2", filters, strides=self.strides, use_bias=None)
+            self.conv_3 = self._conv("conv_3", self.out_filters, 1, last=True, **plain)
+            self.branch = [self.conv_1, self.conv_2, self.conv_3]
+        else:
+            self.conv_1 = self._conv("conv_1", filters, strides=self.strides, use_bias=None)
+            self.conv_2 = self._conv("conv_2", filters, last=True, **plain)
+            self.branch = [self.conv_1, self.conv_2]
+        self.preact: Any = None
+        self.dropout: Any = None
+        if dropout:
+            self.dropout = keras.layers.Dropout(
+                dropout, seed=self.seed, dtype=self.dtype_policy, name="dropout"
+            )
+
+    @property
+    def out_filters(self):
+        """Channels of the output."""
+        return self.expansion * self.filters if self.bottleneck else self.filters
+
+    @property
+    def _ends_biased(self):
+        return self.norm_kind == "none" if self.use_bias is None else self.use_bias
+
+    def build(self, input_shape):
+        channels = self._channels(input_shape)
+        self.preact = make_norm(
+            self.norm_kind,
+            channels=channels,
+            data_format=self.data_format,
+            activation=self.activation,
+            name="preact",
+            **{"dtype": self.dtype_policy, **self.norm_kwargs},
+        )
+        self.preact.build(input_shape)
+        options = {**self._options, "norm": "none", "norm_kwargs": None}
+        options["use_bias"] = self._ends_biased
+        self.shortcut = make_shortcut(
+            self.shortcut_kind, channels, self.out_filters, self.strides, **options
+        )
+        if self.shortcut is not None:
+            self.shortcut.build(input_shape)
+        for conv in self.branch:
+            conv.build(input_shape)
+            input_shape = conv.compute_output_shape(input_shape)
+
+    def call(self, inputs, training=None):
+        active = self.preact(inputs)
+        side = inputs
+        if self.shortcut is not None:
+            side = self.shortcut(inputs if self.shortcut_kind == "identity-pad" else active)
+        x = active
+        for conv in self.branch[:-1]:
+            x = conv(x)
+        if self.dropout is not None:
+            x = self.dropout(x)
+        if self.depth is None:
+            return self.branch[-1](x, residual=side)
+        return self.depth(self.branch[-1](x)) + side
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "bottleneck": self.bottleneck,
+            "expansion": self.expansion,
+            "dropout": self.dropout_rate,
+        }

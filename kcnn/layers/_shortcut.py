@@ -1,0 +1,128 @@
+"""What stands beside a residual branch when the shape changes."""
+
+import keras
+from keras import ops
+
+from kcnn.layers._conv import ConvNormAct
+
+__all__ = ["AvgPoolConv", "IdentityPad", "make_shortcut"]
+
+SHORTCUTS = ("conv", "avgpool-conv", "identity-pad")
+
+
+def make_shortcut(kind, channels, filters, strides, **options):
+    """The layer for the shortcut, or None where the shape stays: the identity.
+
+    Args:
+        kind: "conv" (1x1, strided), "avgpool-conv" (ResNet-D, arXiv:1812.01187) or
+            "identity-pad" (strided, zero channels appended: option A of arXiv:1512.03385).
+        channels, filters: of the input and of the output.
+        strides: in pixels.
+        **options: for `ConvNormAct`.
+    """
+    if strides == 1 and channels == filters:
+        return None
+    if kind == "identity-pad":
+        return IdentityPad(
+            filters,
+            strides=strides,
+            data_format=options["data_format"],
+            dtype=options["dtype"],
+            name="shortcut",
+        )
+    options = {**options, "activation": None, "name": "shortcut"}
+    if kind == "avgpool-conv" and strides > 1:
+        return AvgPoolConv(filters, pool=strides, **options)
+    return ConvNormAct(filters, 1, strides=strides, **options)
+
+
+def check_shortcut(who, kind):
+    """Raise unless `kind` is one of the shortcuts."""
+    if kind not in SHORTCUTS:
+        raise ValueError(
+            f"{who}: shortcut must be one of {', '.join(SHORTCUTS)}. Received: {kind!r}."
+        )
+
+
+@keras.saving.register_keras_serializable(package="kcnn")
+class AvgPoolConv(ConvNormAct):
+    """Average pooling of `pool` x `pool`, then a 1x1 `ConvNormAct`.
+
+    (batch, h, w, c) -> (batch, ceil(h/pool), ceil(w/pool), filters).
+    """
+
+    def __init__(self, filters, *, pool=2, kernel_size=1, **kwargs):
+        super().__init__(filters, kernel_size, **kwargs)
+        self.pool = pool
+        self.pooling = keras.layers.AveragePooling2D(
+            pool,
+            padding="same",
+            data_format=self.data_format,
+            dtype=self.dtype_policy,
+            name="pooling",
+        )
+
+    def call(self, inputs, residual=None, training=None):
+        return super().call(self.pooling(inputs), residual=residual, training=training)
+
+    def compute_output_shape(self, input_shape):
+        return super().compute_output_shape(self.pooling.compute_output_shape(input_shape))
+
+    def get_config(self):
+        return {**super().get_config(), "pool": self.pool}
+
+
+@keras.saving.register_keras_serializable(package="kcnn")
+class IdentityPad(keras.layers.Layer):
+    """Every `strides`-th pixel, with zero channels appended up to `filters`; no weights.
+
+    (batch, h, w, c) -> (batch, ceil(h/strides), ceil(w/strides), filters).
+
+    Raises:
+        ValueError: at build, if the input has more than `filters` channels.
+    """
+
+    def __init__(self, filters, *, strides=1, data_format=None, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.strides = strides
+        self.data_format = data_format or keras.config.image_data_format()
+
+    def build(self, input_shape):
+        channels = input_shape[self._axis]
+        if channels > self.filters:
+            raise ValueError(
+                f"IdentityPad {self.name!r}: the input's channels={channels} are more than "
+                f'filters={self.filters}; use shortcut="conv".'
+            )
+        self._missing = self.filters - channels
+
+    @property
+    def _axis(self):
+        return 1 if self.data_format == "channels_first" else 3
+
+    def call(self, inputs):
+        s = self.strides
+        if self._axis == 1:
+            x = inputs[:, :, ::s, ::s]
+        else:
+            x = inputs[:, ::s, ::s, :]
+        if not self._missing:
+            return x
+        pad = [(0, 0)] * 4
+        pad[self._axis] = (0, self._missing)
+        return ops.pad(x, pad)
+
+    def compute_output_shape(self, input_shape):
+        shape = [None if n is None else -(-n // self.strides) for n in input_shape]
+        shape[0] = input_shape[0]
+        shape[self._axis] = self.filters
+        return tuple(shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "strides": self.strides,
+            "data_format": self.data_format,
+        }

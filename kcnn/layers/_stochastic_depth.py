@@ -1,0 +1,48 @@
+"""Stochastic depth."""
+
+import keras
+from keras import ops
+
+__all__ = ["StochasticDepth"]
+
+
+@keras.saving.register_keras_serializable(package="kcnn")
+class StochasticDepth(keras.layers.Layer):
+    """Drop the whole tensor of a sample with probability `rate` while training.
+
+    Kept samples are divided by 1 - rate, so that inference changes nothing. Shape: any
+    to the same. Put it on a residual branch. Huang et al., arXiv:1603.09382.
+
+    Args:
+        rate: probability of dropping, in [0, 1).
+        seed: integer for reproducible draws.
+
+    Raises:
+        ValueError: for a rate outside [0, 1).
+    """
+
+    def __init__(self, rate, *, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        if not 0 <= rate < 1:
+            raise ValueError(
+                f"StochasticDepth {self.name!r}: rate must be in [0, 1). Received: {rate!r}."
+            )
+        self.rate = rate
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed) if rate > 0 else None
+        self.supports_masking = True
+
+    def call(self, inputs, training=None):
+        if not training or self.rate == 0:
+            return inputs
+        shape = (ops.shape(inputs)[0], *[1] * (len(inputs.shape) - 1))
+        keep = 1.0 - self.rate
+        draw = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
+        mask = ops.cast(ops.where(draw < keep, 1.0 / keep, 0.0), inputs.dtype)
+        return inputs * mask
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
