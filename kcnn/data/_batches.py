@@ -1,0 +1,78 @@
+"""Splits as `tf.data` batches that feed a model without waiting or holding it up."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from kcnn.data._record import DataError, Split
+
+__all__ = ["batches"]
+
+_WORKERS = 2  # threads of a pipeline: the others belong to the training step
+_AHEAD = 4  # batches made in advance
+
+
+def _as_function(augment: Any) -> Callable[[Any], Any]:
+    """Call a layer in training mode if it knows one; any other callable as it is."""
+    parameters = inspect.signature(getattr(augment, "call", augment)).parameters
+    if "training" in parameters:
+        return lambda images: augment(images, training=True)
+    return augment
+
+
+def batches(
+    split: Split,
+    batch_size: int,
+    *,
+    shuffle: bool = False,
+    augment: Any = None,
+    seed: int = 0,
+    repeat: bool = False,
+) -> Any:
+    """A `tf.data.Dataset` of (images float32 in 0..255 (b, h, w, c), labels int64 (b,)).
+
+    shuffle: a new full permutation in every epoch, drawn from `seed` (and from TensorFlow's global
+        seed if one is set); training data, so a split smaller than one batch is a DataError.
+    augment: a Keras or keras-cv layer, or any callable, that takes and gives a batch of images. It
+        is called one batch after the other, so a seeded layer gives the same images every time.
+    repeat: go on for ever; then every batch is full. Otherwise the last one may be smaller.
+
+    The batch dimension is None in the element spec, so no batch size makes a model trace again.
+    The pipeline keeps to a few threads of its own and is not autotuned: the autotuner takes the
+    cores of the training step and can hold the end of a `fit` for seconds.
+    """
+    import tensorflow as tf
+
+    if int(batch_size) != batch_size or batch_size < 1:
+        raise DataError(f"batches: batch_size={batch_size} is not a number of images.")
+    images = len(split)
+    if images == 0:
+        raise DataError("batches: the split is empty.")
+    if (shuffle or repeat) and images < batch_size:
+        raise DataError(
+            f"batches: {images} training images are fewer than one batch of {batch_size}; "
+            "use a smaller batch size or more images."
+        )
+    with tf.device("CPU:0"):
+        x, y = tf.constant(split.x), tf.constant(split.y)
+    order = tf.data.Dataset.range(images)
+    if shuffle:
+        order = order.shuffle(images, seed=seed, reshuffle_each_iteration=True)
+    if repeat:
+        order = order.repeat()
+    result = order.batch(batch_size).map(
+        lambda index: (tf.cast(tf.gather(x, index), tf.float32), tf.gather(y, index)),
+        num_parallel_calls=_WORKERS,
+        deterministic=True,
+    )
+    if augment is not None:
+        transform = _as_function(augment)
+        result = result.map(lambda image, label: (transform(image), label))
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.threading.private_threadpool_size = _WORKERS
+    options.experimental_optimization.apply_default_optimizations = False
+    options.deterministic = True
+    return result.prefetch(_AHEAD).with_options(options)

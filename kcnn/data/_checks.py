@@ -1,0 +1,158 @@
+"""Images and labels are looked at once, before anything is trained on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kcnn.data._record import DataError
+
+__all__ = ["check_classes", "check_images", "check_labels", "images_and_labels_match"]
+
+_CHUNK = 1 << 24  # values looked at in one piece: bounds the memory of a check
+
+
+def _rows(x: np.ndarray) -> int:
+    return max(1, _CHUNK // max(1, int(np.prod(x.shape[1:], dtype=np.int64))))
+
+
+def _refuse_bad_pixels(x: np.ndarray, who: str) -> None:
+    first, images = None, 0
+    for start in range(0, len(x), _rows(x)):
+        chunk = x[start : start + _rows(x)]
+        bad = ~np.isfinite(chunk).reshape(len(chunk), -1).all(axis=1)
+        if bad.any():
+            images += int(bad.sum())
+            first = start + int(np.argmax(bad)) if first is None else first
+    if first is not None:
+        raise DataError(
+            f"{who}: {images} of {len(x)} images hold NaN or infinite pixels, the first is image "
+            f"{first}; remove or repair them."
+        )
+
+
+def _scaled(x: np.ndarray, factor: float) -> np.ndarray:
+    """`x * factor`, as uint8 if that loses nothing that float32 would keep, else float32."""
+    whole = True
+    for start in range(0, len(x), _rows(x)):
+        chunk = np.asarray(x[start : start + _rows(x)], np.float32) * np.float32(factor)
+        if np.abs(chunk - np.rint(chunk)).max(initial=0.0) > 1e-3:
+            whole = False
+            break
+    out = np.empty(x.shape, np.uint8 if whole else np.float32)
+    for start in range(0, len(x), _rows(x)):
+        chunk = np.asarray(x[start : start + _rows(x)], np.float32) * np.float32(factor)
+        out[start : start + _rows(x)] = np.rint(chunk) if whole else chunk
+    return out
+
+
+def check_images(x: Any, *, who: str = "x") -> tuple[np.ndarray, tuple[str, ...]]:
+    """Raw images as (n, height, width, channels), uint8 or float32 in 0..255, and what was changed.
+
+    (n, height, width) gets a channel axis; floats in 0..1 and booleans are scaled to 0..255.
+    Raises DataError for anything else: object arrays, another rank, channels first, NaN or infinite
+    pixels (first bad image and how many), pixels outside 0..255.
+    """
+    x, notes = np.asarray(x), []
+    if x.dtype.kind not in "buif":
+        raise DataError(
+            f"{who}: pixels of dtype {x.dtype} are no numbers; give uint8 images 0..255."
+        )
+    if x.ndim == 3:
+        x = x[..., None]
+        notes.append(f"{who} has no channel axis: read as one channel")
+    if x.ndim != 4:
+        raise DataError(
+            f"{who}: shape {x.shape} is not (images, height, width) or (images, height, width, "
+            "channels)."
+        )
+    if 0 in x.shape:
+        raise DataError(f"{who}: shape {x.shape} holds no pixel; at least one image is needed.")
+    if x.shape[1] in (1, 3) and x.shape[3] > 4 and x.shape[2] > 4:
+        raise DataError(
+            f"{who}: shape {x.shape} looks channels-first; give (images, height, width, channels), "
+            f"for instance {who}.transpose(0, 2, 3, 1)."
+        )
+    if x.dtype == np.uint8:
+        return x, tuple(notes)
+    if x.dtype == np.bool_:
+        return x.astype(np.uint8) * np.uint8(255), (
+            *notes,
+            f"{who} is boolean: scaled to 0 and 255",
+        )
+    if x.dtype.kind == "f":
+        _refuse_bad_pixels(x, who)
+    low, high = float(x.min()), float(x.max())
+    if low < 0.0 or high > 255.0:
+        bad = ((x < 0) | (x > 255)).reshape(len(x), -1).any(axis=1)
+        raise DataError(
+            f"{who}: pixels lie in {low:.6g}..{high:.6g}, outside 0..255, in {int(bad.sum())} "
+            f"images, the first is image {int(np.argmax(bad))}; give raw images 0..255 (kcnn normalises)."
+        )
+    if x.dtype.kind == "f" and high <= 1.0:
+        return _scaled(x, 255.0), (*notes, f"{who} lies in 0..1: scaled to 0..255")
+    return _scaled(x, 1.0), tuple(notes)
+
+
+def images_and_labels_match(x: np.ndarray, y: np.ndarray, *, who: str) -> None:
+    """DataError unless there is one label for each image."""
+    if len(x) != len(y):
+        raise DataError(
+            f"{who}: {len(x)} images but {len(y)} labels; one label per image is needed."
+        )
+
+
+def check_labels(y: Any, *, who: str = "y", classes: int | None = None) -> np.ndarray:
+    """Labels as int64 (n,), all in 0..classes-1 where `classes` is known.
+
+    Raises DataError for float or one-hot labels, another shape, and labels outside the range
+    (first bad index and how many).
+    """
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim == 2:
+        raise DataError(
+            f"{who}: shape {y.shape} looks one-hot; give class numbers, for instance "
+            f"{who}.argmax(axis=1)."
+        )
+    if y.ndim != 1:
+        raise DataError(f"{who}: shape {y.shape} is not (images,): one class number per image.")
+    if y.dtype.kind == "f":
+        bad = ~np.isfinite(y) | (y != np.rint(y))
+        seen = f", {int(bad.sum())} of them no whole number" if bad.any() else ""
+        raise DataError(
+            f"{who}: labels are {y.dtype}{seen}; class numbers must be integers, for instance "
+            f'{who}.astype("int64").'
+        )
+    if y.dtype.kind not in "iub":
+        raise DataError(f"{who}: labels of dtype {y.dtype} are no class numbers 0..classes-1.")
+    bad = y.astype(np.int64) < 0
+    if classes is not None:
+        bad |= y.astype(np.int64) >= classes
+    if bad.any():
+        first = int(np.argmax(bad))
+        rule = f"0..{classes - 1}" if classes is not None else "0 and up"
+        raise DataError(
+            f"{who}: {int(bad.sum())} labels lie outside {rule}, the first is {int(y[first])} at "
+            f"index {first}."
+        )
+    return y.astype(np.int64)
+
+
+def check_classes(y: np.ndarray, class_names: Sequence[str], *, who: str) -> None:
+    """DataError if there is one single class, or a class without any training image."""
+    if len(class_names) < 2:
+        found = repr(class_names[0]) if class_names else "none"
+        raise DataError(f"{who}: one single class ({found}); two or more are needed to tell apart.")
+    missing = np.flatnonzero(np.bincount(y, minlength=len(class_names)) == 0)
+    if len(missing):
+        named = ", ".join(repr(class_names[int(c)]) for c in missing[:3])
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise DataError(
+            f"{who}: no image for {'class' if len(missing) == 1 else 'classes'} {named}{more} "
+            f"(labels must use every number 0..{len(class_names) - 1}); remove the class or add "
+            "images."
+        )

@@ -1,0 +1,107 @@
+"""Stratified splits and subsets, planned on the labels alone, before any image is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from kcnn.data._record import DataError
+
+__all__ = ["TEST_FRACTION", "Plan", "make_plan", "stratified"]
+
+TEST_FRACTION = 0.2  # of the images, where a source has no test part of its own
+
+# split name -> (part of the source, indices into that part)
+Plan = dict[str, tuple[str, np.ndarray]]
+
+
+def stratified(
+    labels: np.ndarray, count: int, rng: np.random.Generator, *, leave: int = 0, least: int = 0
+) -> np.ndarray:
+    """Indices of about `count` of `labels`, each class in its share (largest remainders).
+
+    At least `leave` images of every class stay behind and at least `least` are taken (where the
+    class has as many), so the result may be a little shorter or longer than `count`.
+    """
+    values, sizes = np.unique(labels, return_counts=True)
+    share = sizes * (count / len(labels)) if len(labels) else sizes.astype(float)
+    quota = np.floor(share).astype(int)
+    order = np.argsort(quota - share, kind="stable")  # largest remainder first
+    quota[order[: max(0, count - int(quota.sum()))]] += 1
+    most = np.maximum(sizes - leave, 0)
+    quota = np.clip(quota, np.minimum(least, most), most)
+    picked = [
+        rng.permutation(np.flatnonzero(labels == value))[:number]
+        for value, number in zip(values, quota, strict=True)
+    ]
+    return np.concatenate(picked) if picked else np.zeros(0, int)
+
+
+def make_plan(
+    labels: Mapping[str, np.ndarray],
+    *,
+    name: str,
+    val_fraction: float = 0.1,
+    seed: int = 0,
+    max_images: int | None = None,
+) -> tuple[Plan, tuple[str, ...]]:
+    """Decide which images of which part become train, val and test.
+
+    `labels` maps the source's parts ("train", and perhaps "val" and "test") to int labels. What is
+    missing is held out of the training part, each class in its share; a source with a "val" but no
+    "test" part has its "val" used as the test set, as published results on such sets are.
+
+    Returns the plan and the notes that say what was decided. DataError if too few images are there.
+    """
+    if not 0.0 < val_fraction < 1.0:
+        raise DataError(f"{name}: val_fraction={val_fraction} must lie between 0 and 1.")
+    rng = np.random.default_rng(seed)
+    parts, notes = dict(labels), []
+    source = {"train": "train"}
+    if "test" not in parts and "val" in parts:
+        parts["test"], source["test"] = parts.pop("val"), "val"
+        notes.append("no test part: the validation part serves as the test set")
+    indices = {part: np.arange(len(y)) for part, y in parts.items()}
+
+    def hold_out(part: str, fraction: float, why: str) -> None:
+        train = indices["train"]
+        wanted = max(1, round(len(train) * fraction))
+        taken = stratified(parts["train"][train], wanted, rng, leave=1)
+        if len(taken) == 0 and len(train) > len(np.unique(parts["train"][train])):
+            taken = np.zeros(1, int)
+        indices[part] = train[taken]
+        indices["train"] = np.delete(train, taken)
+        source[part] = "train"
+        notes.append(f"{why}: {len(taken)} of {len(train)} training images held out, by class")
+
+    if "test" not in parts:
+        hold_out("test", TEST_FRACTION, "no test part")
+    if "val" not in parts:
+        hold_out("val", val_fraction, "validation")
+
+    total = sum(len(index) for index in indices.values())
+    if max_images is not None and max_images < total:
+        classes = len(np.unique(parts["train"]))
+        if max_images < classes + 2:
+            raise DataError(
+                f"{name}: max_images={max_images} leaves no image for some of the {classes} "
+                f"classes in train, val and test; give at least {3 * classes}."
+            )
+        for part in ("test", "val", "train"):
+            y = parts["train" if source.get(part) == "train" else part][indices[part]]
+            wanted = max(1, round(len(y) * max_images / total))
+            kept = stratified(y, wanted, rng, least=1 if part == "train" else 0)
+            indices[part] = indices[part][kept]
+        left = sum(len(index) for index in indices.values())
+        notes.append(f"max_images={max_images}: {left} of {total} images used, by class")
+
+    plan = {}
+    for part in ("train", "val", "test"):
+        if len(indices[part]) == 0:
+            raise DataError(
+                f"{name}: no image is left for the {part} split ({total} images in all); "
+                "more images are needed: at least 3 of a class."
+            )
+        plan[part] = (source.get(part, part), rng.permutation(indices[part]))
+    return plan, tuple(notes)
