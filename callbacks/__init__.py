@@ -6,4 +6,7 @@ if __name__ != "kcnn.callbacks":
         f"{__name__!r} would define every class twice. Use `import kcnn.callbacks`."
     )
 
-__all__: list[str] = []
+from kcnn.callbacks._finding import Finding, print_sink
+from kcnn.callbacks._snapshot import Snapshot
+
+__all__ = ["Finding", "Snapshot", "print_sink"]

@@ -1,0 +1,139 @@
+"""A copy, on the device, of everything that training changes."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import keras
+import numpy as np
+
+from kcnn.callbacks._optimizer import innermost
+
+__all__ = ["Snapshot", "build_optimizer", "state_variables", "sync"]
+
+
+class Snapshot:
+    """Everything `fit` changes in a compiled model, restored bit by bit.
+
+    Held: weights (batch statistics too), the states of dropout's and augmentation's
+    seed generators, optimizer slots, iteration count and learning rate (a schedule
+    object is put back as the same object), metric states, `stop_training`, and the
+    global random states of Python, NumPy and Keras. Copies stay in device memory
+    (one copy of every variable), no file is written.
+
+    Args:
+        model: A built, compiled `keras.Model`. An unbuilt optimizer is built, with
+            the same values that the first step would have given it.
+
+    Raises:
+        ValueError: if the model is not built or not compiled.
+    """
+
+    def __init__(self, model: keras.Model):
+        require_compiled(model, "Snapshot")
+        if not model.built:
+            raise ValueError(
+                f"Snapshot: model {model.name!r} has no weights yet; call it on one batch "
+                "or give it an input shape first."
+            )
+        sync(model)
+        build_optimizer(model)
+        self.model = model
+        self._values = [(v, keras.ops.copy(v.value)) for v in state_variables(model)]
+        self._metrics = [(v, keras.ops.copy(v.value)) for v in model.metrics_variables]
+        self._optimizers = [
+            (o, o._learning_rate, o.weight_decay) for o in innermost(model.optimizer)
+        ]
+        self._stop_training = model.stop_training
+        self._random = random.getstate(), np.random.get_state()  # noqa: NPY002
+
+    def restore(self) -> None:
+        """Put everything back. May be called any number of times.
+
+        An interrupt (Ctrl-C) that arrives in the middle is raised after the last value
+        is back.
+        """
+        try:
+            self._restore()
+        except KeyboardInterrupt:
+            self._restore()
+            raise
+
+    def _restore(self) -> None:
+        model = self.model
+        sync(model)
+        for optimizer, rate, weight_decay in self._optimizers:
+            if optimizer._learning_rate is not rate:
+                optimizer._learning_rate = rate
+            if optimizer.weight_decay is not weight_decay:
+                optimizer.weight_decay = weight_decay
+        for variable, value in self._values:
+            variable.assign(value)
+        known = {id(variable) for variable, _ in self._metrics}
+        if any(id(v) not in known for v in model.metrics_variables):
+            model.reset_metrics()  # born after the snapshot: their beginning is zero
+        for variable, value in self._metrics:
+            variable.assign(value)
+        model.stop_training = self._stop_training
+        random.setstate(self._random[0])
+        np.random.set_state(self._random[1])  # noqa: NPY002
+
+    def same(self) -> list[str]:
+        """Paths of the variables whose value is no longer the snapshot's, bit by bit."""
+        sync(self.model)
+        return [
+            variable.path
+            for variable, value in self._values + self._metrics
+            if _bytes(variable.value) != _bytes(value)
+        ]
+
+
+def require_compiled(model: Any, who: str) -> None:
+    """Raise ValueError unless `model` is a compiled Keras model with an optimizer."""
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"{who}: expected a keras.Model; received {type(model).__name__}.")
+    if not model.compiled or model.optimizer is None:
+        raise ValueError(
+            f"{who}: model {model.name!r} is not compiled with an optimizer; call "
+            "model.compile(optimizer=..., loss=...) first."
+        )
+
+
+def build_optimizer(model: keras.Model) -> None:
+    """Give an unbuilt optimizer its variables, as the first step would."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+        model.optimizer.built = True
+
+
+def sync(model: keras.Model) -> None:
+    """On JAX, bring the state that `fit` holds back into the variables."""
+    if keras.config.backend() == "jax":
+        model.jax_state_sync()
+
+
+def state_variables(model: keras.Model) -> list[Any]:
+    """Weights, seed states and optimizer variables, each once."""
+    found = list(model.variables) + list(model.optimizer.variables)
+    for optimizer in innermost(model.optimizer):
+        found += [
+            v
+            for v in (optimizer._learning_rate, optimizer.weight_decay)
+            if isinstance(v, keras.Variable)
+        ]
+    found += _global_seed()
+    return list({id(v): v for v in found}.values())
+
+
+def _global_seed() -> list[Any]:
+    """The state behind `keras.random.*` with no seed, where it exists already."""
+    from keras.src.backend.common import global_state
+    from keras.src.random import seed_generator
+
+    generator = global_state.get_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR)
+    return [] if generator is None else [generator.state]
+
+
+def _bytes(value: Any) -> bytes:
+    return np.ascontiguousarray(keras.ops.convert_to_numpy(value)).tobytes()
