@@ -89,7 +89,8 @@ def check_images(x: Any, *, who: str = "x") -> tuple[np.ndarray, tuple[str, ...]
         bad = ((x < 0) | (x > 255)).reshape(len(x), -1).any(axis=1)
         raise DataError(
             f"{who}: pixels lie in {low:.6g}..{high:.6g}, outside 0..255, in {int(bad.sum())} "
-            f"images, the first is image {int(np.argmax(bad))}; give raw images 0..255 (kcnn normalises)."
+            f"images, the first is image {int(np.argmax(bad))}; "
+            "give raw images 0..255 (kcnn normalises)."
         )
     if x.dtype.kind == "f" and high <= 1.0:
         return _scaled(x, 255.0), (*notes, f"{who} lies in 0..1: scaled to 0..255")
