@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 __all__ = ["Friendly"]
@@ -16,10 +14,6 @@ class Friendly(click.Group):
     OSError: both carry a message for people. Anything else is a fault of ours and keeps its
     traceback, as does everything under `--debug`.
     """
-
-    def main(self, *args, **kwargs):
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context):
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from kcnn_cli._errors import Friendly, fail
+from kcnn_cli._start import start_tensorflow
 
 __all__ = ["main"]
 
@@ -75,6 +76,7 @@ def recipe(out: Path, resume: bool, overwrite: bool, **options) -> None:
     curves. Leaves result.json, report.html, model.keras and saved_model/1 in the run folder.
     Exit code 0 when the run finished, 1 when a step failed, 2 when it could not run.
     """
+    start_tensorflow()
     from kcnn.recipe import RecipeConfig, run_recipe
 
     record = None
@@ -90,6 +92,7 @@ def recipe(out: Path, resume: bool, overwrite: bool, **options) -> None:
 @click.argument("pattern", default="*")
 def models(pattern: str) -> None:
     """List the models, all or those that match PATTERN (like "resnet*")."""
+    start_tensorflow()
     from kcnn_cli._tables import print_models
 
     print_models(pattern)
@@ -99,6 +102,7 @@ def models(pattern: str) -> None:
 @click.argument("run", type=_folder)
 def report(run: Path) -> None:
     """Draw report.html of the run folder RUN again."""
+    start_tensorflow()
     from kcnn.report import write_report
 
     click.echo(write_report(run))

@@ -108,6 +108,7 @@ def _train(work: Work, settings: Settings, bar) -> dict[str, Any]:
         work.train_data(settings.batch_size),
         epochs=epochs,
         validation_data=work.plain_data("val"),
+        shuffle=False,  # the pipeline shuffles
         verbose=0,
         callbacks=[keras.callbacks.TerminateOnNaN(), bar.pulse(epochs)],
     ).history

@@ -22,7 +22,12 @@ def run(work: Work) -> StepOutcome:
     heard: list = []
     check = InitialLossCheck(work.dataset.classes, batches=count, sink=heard.append)
     with work.display.progress("tracing the training step", count) as bar:
-        model.fit(data.take(count), verbose=0, callbacks=[check, bar.per_batch()])
+        model.fit(
+            data.take(count),
+            shuffle=False,  # the pipeline shuffles
+            verbose=0,
+            callbacks=[check, bar.per_batch()],
+        )
     finding = check.finding
     return StepOutcome(
         (finding,),

@@ -85,6 +85,7 @@ def _train(work: Work, index: int, settings: Settings) -> dict[str, Any]:
             epochs=epochs,
             initial_epoch=start,
             validation_data=work.plain_data("val"),
+            shuffle=False,  # the pipeline shuffles
             verbose=0,
             callbacks=[
                 WarmupCosine(settings.lr, total=total, warmup=warmup, start=start * updates),

@@ -1,0 +1,42 @@
+"""Every example runs as a user would run it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.py"))
+
+
+def run_example(path, *args):
+    done = subprocess.run(
+        [sys.executable, str(path), *args],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def test_first_model_learns_the_digits():
+    printed = run_example(ROOT / "examples" / "01_first_model.py", "--epochs", "6")
+    accuracy = float(re.search(r"test accuracy ([\d.]+)%", printed).group(1))
+    assert accuracy > 85  # chance is 10
+
+
+def test_the_recipe_runs_from_python(tmp_path):
+    printed = run_example(ROOT / "examples" / "02_recipe.py", "--out", str(tmp_path))
+    true, served = re.findall(r"(?:true|served) +\[([\d ]+)\]", printed)
+    assert sum(a == b for a, b in zip(true.split(), served.split(), strict=True)) >= 4
+    assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
+
+
+def test_every_example_is_run_by_a_test():
+    text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "tests").glob("test_*.py"))
+    missing = [p.name for p in EXAMPLES if p.name not in text]
+    assert not missing, f"no test runs {missing}"
