@@ -112,9 +112,10 @@ class ConvNormAct(keras.layers.Layer):
         return self.kernel_size // 2 if self.padding == "symmetric" and self.strides > 1 else 0
 
     def build(self, input_shape):
-        self.conv.build(input_shape)
+        padded = self._padded_shape(input_shape)
+        self.conv.build(padded)
         if self.norm is not None:
-            self.norm.build(self.conv.compute_output_shape(input_shape))
+            self.norm.build(self.conv.compute_output_shape(padded))
 
     def call(self, inputs, residual=None, training=None):
         x = self.conv(self._padded(inputs))
@@ -134,13 +135,16 @@ class ConvNormAct(keras.layers.Layer):
             return ops.pad(x, ((0, 0), (0, 0), pad, pad))
         return ops.pad(x, ((0, 0), pad, pad, (0, 0)))
 
-    def compute_output_shape(self, input_shape):
-        shape = list(input_shape)
+    def _padded_shape(self, shape):
+        shape = list(shape)
         if self._pad:
             first = 2 if self.data_format == "channels_first" else 1
             for i in (first, first + 1):
                 shape[i] = None if shape[i] is None else shape[i] + 2 * self._pad
-        return self.conv.compute_output_shape(tuple(shape))
+        return tuple(shape)
+
+    def compute_output_shape(self, input_shape):
+        return self.conv.compute_output_shape(self._padded_shape(input_shape))
 
     def get_config(self):
         return {
