@@ -25,7 +25,7 @@ def print_models(pattern: str) -> None:
             name,
             f"{info.parameters:,}",
             f"{info.multiply_adds / 1e6:,.0f} M",
-            "x".join(str(n) for n in info.input_shape),
+            "x".join(str(n) for n in info.input),
             info.source,
         )
     Console(highlight=False).print(table)

@@ -1,7 +1,7 @@
 """Networks by name: `create_model("resnet20", classes=10)`; each gives float32 logits."""
 
 from kcnn.models._info import ModelInfo, model_info, model_table, multiply_adds
-from kcnn.models._registry import create_model, list_models
+from kcnn.models._registry import create_model, list_models, model_options
 from kcnn.models.resnet import (
     resnet18,
     resnet20,
@@ -20,6 +20,7 @@ __all__ = [
     "create_model",
     "list_models",
     "model_info",
+    "model_options",
     "model_table",
     "multiply_adds",
     "resnet18",

@@ -123,6 +123,11 @@ def list_models(pattern: str = "*") -> list[str]:
     return sorted(fnmatch.filter(_ENTRIES, pattern), key=_natural)
 
 
+def model_options(name: str) -> tuple[str, ...]:
+    """Names of the options that `create_model` takes for this network."""
+    return find(name).options
+
+
 def find(name: str) -> Entry:
     """The entry registered as `name`; ValueError naming the nearest if there is none."""
     try:

@@ -13,7 +13,7 @@ from typing import Any
 from kcnn import data as kcnn_data
 from kcnn._version import __version__
 from kcnn.callbacks import Finding
-from kcnn.models import create_model
+from kcnn.models import create_model, model_options
 from kcnn.recipe import (
     coarse_search,
     curves,
@@ -40,6 +40,7 @@ STEPS: tuple[tuple[str, str, Callable[[Work], StepOutcome]], ...] = (
     ("curves", "Read the curves", curves.run),
 )
 
+SMALL_IMAGE = 64  # pixels; up to this size residual networks get the 3x3 stem
 _NEEDED = {"learning_rates": "suggestion", "coarse_search": "best", "refine": "best"}
 
 
@@ -171,6 +172,11 @@ def _batch_size(config: RecipeConfig, images: int) -> int:
 
 
 def _builder(config: RecipeConfig, dataset: kcnn_data.Dataset, stats):
+    options = {}
+    small = max(dataset.image_shape[:2]) <= SMALL_IMAGE
+    if small and "stem" in model_options(config.model):
+        options["stem"] = "cifar"  # the ImageNet stem would leave a quarter of few pixels
+
     def build(width: float):
         return create_model(
             config.model,
@@ -179,6 +185,7 @@ def _builder(config: RecipeConfig, dataset: kcnn_data.Dataset, stats):
             norm=config.norm,
             width=width,
             preprocess=kcnn_data.normalization(stats),
+            **options,
         )
 
     return build
