@@ -6,7 +6,16 @@ if __name__ != "kcnn.callbacks":
         f"{__name__!r} would define every class twice. Use `import kcnn.callbacks`."
     )
 
+from kcnn.callbacks._expected import expected_initial_loss
 from kcnn.callbacks._finding import Finding, print_sink
 from kcnn.callbacks._snapshot import Snapshot
+from kcnn.callbacks.initial_loss import InitialLossCheck, judge_initial_loss
 
-__all__ = ["Finding", "Snapshot", "print_sink"]
+__all__ = [
+    "Finding",
+    "InitialLossCheck",
+    "Snapshot",
+    "expected_initial_loss",
+    "judge_initial_loss",
+    "print_sink",
+]

@@ -36,6 +36,8 @@ class RateControl:
         self.optimizer = innermost(model.optimizer)[-1]
         self._rate = self.optimizer._learning_rate
         self._decay = self.optimizer.weight_decay
+        self._wanted_decay = weight_decay
+        self._decay_value: float | None = None
         self._added: list[Any] = []
         self._functions: Any = None
         try:
@@ -44,8 +46,7 @@ class RateControl:
             if weight_decay is not None:
                 if isinstance(self._decay, keras.Variable):
                     self._decay_value = float(keras.ops.convert_to_numpy(self._decay))
-                    self._decay.assign(weight_decay)
-                elif weight_decay or self._decay:
+                elif (self._decay or 0.0) != weight_decay:
                     self._replace("weight_decay", weight_decay)
         except BaseException:
             self.release()
@@ -54,15 +55,19 @@ class RateControl:
     @property
     def retraced(self) -> bool:
         """True if the model's own step function could not be used."""
-        return self._functions is not None
+        return bool(self._added)
 
     def set(self, rate: float) -> None:
-        """Learning rate of the next step."""
+        """Learning rate of the next step, and the weight decay asked for."""
         self.optimizer._learning_rate.assign(rate)
+        if isinstance(self.optimizer.weight_decay, keras.Variable) and (
+            self._wanted_decay is not None
+        ):
+            self.optimizer.weight_decay.assign(self._wanted_decay)
 
     def _replace(self, name: str, value: float) -> None:
         variable = keras.Variable(value, dtype="float32", trainable=False, name=f"held_{name}")
-        if self._functions is None:
+        if not self._added:
             self._functions = self.model.train_function
             self.model.train_function = None
         self._added.append(variable)
@@ -74,7 +79,7 @@ class RateControl:
         for name, own in (("_learning_rate", self._rate), ("weight_decay", self._decay)):
             if getattr(optimizer, name) is not own:
                 setattr(optimizer, name, own)
-        if isinstance(self._decay, keras.Variable) and hasattr(self, "_decay_value"):
+        if self._decay_value is not None:
             self._decay.assign(self._decay_value)
         for variable in self._added:
             optimizer._untrack_variable(variable)

@@ -62,12 +62,20 @@ class Snapshot:
 
     def _restore(self) -> None:
         model = self.model
-        sync(model)
         for optimizer, rate, weight_decay in self._optimizers:
             if optimizer._learning_rate is not rate:
                 optimizer._learning_rate = rate
             if optimizer.weight_decay is not weight_decay:
                 optimizer.weight_decay = weight_decay
+        self.rewind()
+        model.stop_training = self._stop_training
+        random.setstate(self._random[0])
+        np.random.set_state(self._random[1])  # noqa: NPY002
+
+    def rewind(self) -> None:
+        """Put back the values alone: of weights, optimizer, seeds and metrics."""
+        model = self.model
+        sync(model)
         for variable, value in self._values:
             variable.assign(value)
         known = {id(variable) for variable, _ in self._metrics}
@@ -75,9 +83,6 @@ class Snapshot:
             model.reset_metrics()  # born after the snapshot: their beginning is zero
         for variable, value in self._metrics:
             variable.assign(value)
-        model.stop_training = self._stop_training
-        random.setstate(self._random[0])
-        np.random.set_state(self._random[1])  # noqa: NPY002
 
     def same(self) -> list[str]:
         """Paths of the variables whose value is no longer the snapshot's, bit by bit."""

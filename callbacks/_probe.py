@@ -1,0 +1,101 @@
+"""Short trainings from one saved state, at a learning rate each, that leave no trace."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from kcnn.callbacks._feed import Feed
+from kcnn.callbacks._optimizer import RateControl
+from kcnn.callbacks._snapshot import Snapshot, require_compiled, sync
+
+__all__ = ["Probe", "true_batch_losses"]
+
+
+class Probe:
+    """Context in which a model can be trained for a few steps and put back.
+
+    Inside: `losses(rate, start, stop)` trains on the feed's batches at one rate and gives
+    each batch's own loss; `rewind()` goes back to the start. On leaving, however it is
+    left, model and optimizer are bit-identical to before.
+
+    Args:
+        model: Compiled model; built on the first batch if it is not.
+        feed: The batches.
+        weight_decay: Weight decay while probing; None keeps the model's.
+    """
+
+    def __init__(self, model: keras.Model, feed: Feed, *, weight_decay: float | None = None):
+        require_compiled(model, "Probe")
+        self.model = model
+        self.feed = feed
+        self.weight_decay = weight_decay
+
+    def __enter__(self) -> Probe:
+        model = self.model
+        if not model.built:
+            model(self.feed.first(), training=False)
+        self._history = getattr(model, "history", None)
+        self._start = Snapshot(model)
+        self._control = RateControl(model, weight_decay=self.weight_decay)
+        return self
+
+    def __exit__(self, *_):
+        try:
+            self._control.release()
+        finally:
+            self._start.restore()
+            self.model.history = self._history
+
+    def rewind(self) -> None:
+        """Back to the state at the start."""
+        self._start.rewind()
+
+    def losses(
+        self,
+        rate: float,
+        start: int,
+        stop: int,
+        *,
+        on_iteration: Callable[[int, float], Any] | None = None,
+        enough: Callable[[float], bool] | None = None,
+    ) -> list[float]:
+        """Train on batches `start` to `stop` at `rate`; each batch's own loss.
+
+        Ends early at a loss that is not finite (it is the last of the list) or for which
+        `enough(loss)` is true. With `steps_per_execution` n > 1 every n batches share
+        their mean.
+        """
+        self._control.set(rate)
+        listener = _Listener(on_iteration, enough)
+        self.model.fit(**self.feed.part(start, stop), epochs=1, verbose=0, callbacks=[listener])
+        return listener.losses
+
+
+class _Listener(keras.callbacks.Callback):
+    def __init__(self, on_iteration, enough):
+        super().__init__()
+        self.losses: list[float] = []
+        self.on_iteration = on_iteration
+        self.enough = enough
+
+    def on_train_batch_begin(self, batch, logs=None):
+        true_batch_losses(self.model)
+
+    def on_train_batch_end(self, batch, logs=None):
+        loss = float((logs or {}).get("loss", math.nan))
+        for _ in range(batch + 1 - len(self.losses)):  # more than one with steps_per_execution
+            self.losses.append(loss)
+            if self.on_iteration is not None:
+                self.on_iteration(len(self.losses) - 1, loss)
+        if not math.isfinite(loss) or (self.enough is not None and self.enough(loss)):
+            self.model.stop_training = True
+
+
+def true_batch_losses(model: keras.Model) -> None:
+    """Call before a batch: its `logs["loss"]` is then its own, no running mean."""
+    sync(model)
+    model.reset_metrics()
