@@ -8,13 +8,18 @@ if __name__ != "kcnn.callbacks":
 
 from kcnn.callbacks._expected import expected_initial_loss
 from kcnn.callbacks._finding import Finding, print_sink
+from kcnn.callbacks._rates import RateCurve
 from kcnn.callbacks._snapshot import Snapshot
 from kcnn.callbacks.initial_loss import InitialLossCheck, judge_initial_loss
+from kcnn.callbacks.lr_sweep import LRSweep, SweepResult
 
 __all__ = [
     "Finding",
     "InitialLossCheck",
+    "LRSweep",
+    "RateCurve",
     "Snapshot",
+    "SweepResult",
     "expected_initial_loss",
     "judge_initial_loss",
     "print_sink",

@@ -1,0 +1,129 @@
+"""Step 3 of the recipe: a few learning rates, each a short while from the same start."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from kcnn.callbacks._feed import Feed
+from kcnn.callbacks._finding import Finding
+from kcnn.callbacks._probe import Probe
+from kcnn.callbacks._rates import RateCurve, choose, judge_rates
+
+__all__ = ["LRSweep", "SweepResult"]
+
+NOTE_RATES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepResult:
+    """Curves of all rates in the order given, the pick (None: none is fit) and why."""
+
+    curves: tuple[RateCurve, ...]
+    suggestion: float | None
+    findings: tuple[Finding, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dict of JSON types."""
+        return {
+            "curves": [curve.to_dict() for curve in self.curves],
+            "suggestion": self.suggestion,
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
+
+
+class LRSweep:
+    """Train at each of a few learning rates from the same state; pick the clear decrease.
+
+    All rates run through the model's own training step (`model.fit`): a new rate traces
+    nothing. Every rate sees the same batches where the data are arrays or fit in memory.
+    Afterwards, also after an exception or Ctrl-C, the model is bit-identical to before.
+
+    Args:
+        rates: Learning rates.
+        iterations: Steps per rate, at least 10. A rate ends early at NaN or infinity.
+        weight_decay: Weight decay while sweeping; None keeps the optimizer's. If
+            `optimizer.weight_decay` is a `keras.Variable` it is assigned, else set, for
+            which the step is traced once more.
+        seed: Order of the rows of arrays.
+        sink: Called with every finding.
+
+    >>> result = LRSweep().run(model, x, y, batch_size=128)
+    >>> result.suggestion
+    0.01
+    """
+
+    def __init__(
+        self,
+        rates: Sequence[float] = NOTE_RATES,
+        *,
+        iterations: int = 100,
+        weight_decay: float | None = 1e-4,
+        seed: int = 0,
+        sink: Callable[[Finding], Any] | None = None,
+    ):
+        if not rates or any(not rate > 0 for rate in rates):
+            raise ValueError(
+                f"LRSweep: rates must be one or more positive numbers; received {rates!r}."
+            )
+        if iterations < 10:
+            raise ValueError(
+                f"LRSweep: iterations must be 10 or more to tell a trend; received {iterations}."
+            )
+        self.rates = tuple(float(rate) for rate in rates)
+        self.iterations = iterations
+        self.weight_decay = weight_decay
+        self.seed = seed
+        self.sink = sink
+
+    def run(
+        self,
+        model: keras.Model,
+        x: Any,
+        y: Any = None,
+        *,
+        batch_size: int | None = None,
+        on_iteration: Callable[[int, int, float], Any] | None = None,
+    ) -> SweepResult:
+        """Sweep a compiled model.
+
+        Args:
+            model: Compiled model, from whose present state every rate starts.
+            x: Arrays, a `tf.data.Dataset` or whatever else `fit` takes.
+            y: Targets, with arrays.
+            batch_size: With arrays; 32 if None.
+            on_iteration: Called as `on_iteration(rate_index, iteration, loss)`.
+        """
+        feed = Feed(x, y, batch_size=batch_size, batches=self.iterations, seed=self.seed)
+        measured: list[list[float]] = []
+        with Probe(model, feed, weight_decay=self.weight_decay) as probe:
+            for index, rate in enumerate(self.rates):
+
+                def tell(iteration, loss, index=index):
+                    if on_iteration is not None:
+                        on_iteration(index, iteration, loss)
+
+                probe.rewind()
+                measured.append(probe.losses(rate, 0, self.iterations, on_iteration=tell))
+        return self._judged(measured, feed.repeated)
+
+    def _judged(self, measured: list[list[float]], repeated: bool) -> SweepResult:
+        curves = judge_rates(self.rates, measured)
+        suggestion, finding = choose(curves)
+        findings = [finding]
+        if repeated:
+            findings.append(
+                Finding(
+                    "learning_rates",
+                    "note",
+                    f"the data have fewer than {self.iterations} batches and were repeated",
+                    f"{self.iterations} different batches",
+                )
+            )
+        if self.sink is not None:
+            for finding in findings:
+                self.sink(finding)
+        return SweepResult(curves, suggestion, tuple(findings))
