@@ -153,7 +153,7 @@ def check_classes(y: np.ndarray, class_names: Sequence[str], *, who: str) -> Non
         named = ", ".join(repr(class_names[int(c)]) for c in missing[:3])
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise DataError(
-            f"{who}: no image for {'class' if len(missing) == 1 else 'classes'} {named}{more} "
-            f"(labels must use every number 0..{len(class_names) - 1}); remove the class or add "
-            "images."
+            f"{who}: no image of {'class' if len(missing) == 1 else 'classes'} {named}{more} among "
+            f"{len(class_names)} classes; add images of it, or leave the class out (labels must "
+            "use every number from 0)."
         )

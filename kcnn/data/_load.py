@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from kcnn.data._digits import load_digits
 from kcnn.data._npz import load_npz
@@ -41,7 +42,7 @@ def load(
     """
     if max_images is not None and (int(max_images) != max_images or max_images < 1):
         raise DataError(f"max_images={max_images} is not a number of images.")
-    common = {
+    common: dict[str, Any] = {
         "image_size": image_size,
         "val_fraction": val_fraction,
         "seed": seed,

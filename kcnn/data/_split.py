@@ -57,51 +57,55 @@ def make_plan(
     if not 0.0 < val_fraction < 1.0:
         raise DataError(f"{name}: val_fraction={val_fraction} must lie between 0 and 1.")
     rng = np.random.default_rng(seed)
-    parts, notes = dict(labels), []
-    source = {"train": "train"}
-    if "test" not in parts and "val" in parts:
-        parts["test"], source["test"] = parts.pop("val"), "val"
+    notes: list[str] = []
+    owner = {part: part for part in labels}  # split -> the source's part its images lie in
+    if "test" not in owner and "val" in owner:
+        owner = {"train": "train", "test": "val"}
         notes.append("no test part: the validation part serves as the test set")
-    indices = {part: np.arange(len(y)) for part, y in parts.items()}
+    indices = {part: np.arange(len(labels[was])) for part, was in owner.items()}
+
+    def labels_of(part: str) -> np.ndarray:
+        return labels[owner[part]][indices[part]]
 
     def hold_out(part: str, fraction: float, why: str) -> None:
-        train = indices["train"]
-        wanted = max(1, round(len(train) * fraction))
-        taken = stratified(parts["train"][train], wanted, rng, leave=1)
-        if len(taken) == 0 and len(train) > len(np.unique(parts["train"][train])):
-            taken = np.zeros(1, int)
-        indices[part] = train[taken]
+        y, train = labels_of("train"), indices["train"]
+        taken = stratified(y, max(1, round(len(y) * fraction)), rng, leave=1)
+        owner[part], indices[part] = "train", train[taken]
         indices["train"] = np.delete(train, taken)
-        source[part] = "train"
-        notes.append(f"{why}: {len(taken)} of {len(train)} training images held out, by class")
+        notes.append(f"{why}: {len(taken)} of {len(y)} training images held out, by class")
 
-    if "test" not in parts:
+    if "test" not in owner:
         hold_out("test", TEST_FRACTION, "no test part")
-    if "val" not in parts:
+    if "val" not in owner:
         hold_out("val", val_fraction, "validation")
 
     total = sum(len(index) for index in indices.values())
     if max_images is not None and max_images < total:
-        classes = len(np.unique(parts["train"]))
+        classes = len(np.unique(labels_of("train")))
         if max_images < classes + 2:
             raise DataError(
                 f"{name}: max_images={max_images} leaves no image for some of the {classes} "
                 f"classes in train, val and test; give at least {3 * classes}."
             )
         for part in ("test", "val", "train"):
-            y = parts["train" if source.get(part) == "train" else part][indices[part]]
-            wanted = max(1, round(len(y) * max_images / total))
-            kept = stratified(y, wanted, rng, least=1 if part == "train" else 0)
-            indices[part] = indices[part][kept]
+            wanted = max(1, round(len(indices[part]) * max_images / total))
+            least = 1 if part == "train" else 0
+            indices[part] = indices[part][stratified(labels_of(part), wanted, rng, least=least)]
         left = sum(len(index) for index in indices.values())
         notes.append(f"max_images={max_images}: {left} of {total} images used, by class")
 
-    plan = {}
     for part in ("train", "val", "test"):
         if len(indices[part]) == 0:
             raise DataError(
                 f"{name}: no image is left for the {part} split ({total} images in all); "
                 "more images are needed: at least 3 of a class."
             )
-        plan[part] = (source.get(part, part), rng.permutation(indices[part]))
+    trained = set(labels_of("train").tolist())
+    for part in ("val", "test"):
+        missing = len(trained - set(labels_of(part).tolist()))
+        if missing:
+            notes.append(f"{part}: no image of {missing} of {len(trained)} classes")
+    plan = {
+        part: (owner[part], rng.permutation(indices[part])) for part in ("train", "val", "test")
+    }
     return plan, tuple(notes)
