@@ -12,15 +12,19 @@ from kcnn.callbacks._rates import RateCurve
 from kcnn.callbacks._snapshot import Snapshot
 from kcnn.callbacks.initial_loss import InitialLossCheck, judge_initial_loss
 from kcnn.callbacks.lr_sweep import LRSweep, SweepResult
+from kcnn.callbacks.small_sample import SmallSampleCheck, SmallSampleResult, judge_small_sample
 
 __all__ = [
     "Finding",
     "InitialLossCheck",
     "LRSweep",
     "RateCurve",
+    "SmallSampleCheck",
+    "SmallSampleResult",
     "Snapshot",
     "SweepResult",
     "expected_initial_loss",
     "judge_initial_loss",
+    "judge_small_sample",
     "print_sink",
 ]

@@ -30,7 +30,7 @@ def expected_initial_loss(loss: Any, classes: int | None = None) -> float | None
     Raises:
         ValueError: if `classes` is needed and missing or below 2.
     """
-    name, loss = _named(loss)
+    name, loss = named_loss(loss)
     if getattr(loss, "reduction", "mean") in ("sum", "none", None):
         return None
     if name in HINGES:
@@ -83,7 +83,7 @@ def expected_of_model(model: keras.Model, classes: int | None = None) -> float |
     return total
 
 
-def _named(loss: Any) -> tuple[str, Any]:
+def named_loss(loss: Any) -> tuple[str, Any]:
     """(class name, loss object) of any identifier that Keras takes."""
     if isinstance(loss, str):
         loss = keras.losses.get(loss)

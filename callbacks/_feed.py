@@ -7,17 +7,36 @@ from typing import Any
 import keras
 import numpy as np
 
-__all__ = ["Feed"]
+__all__ = ["Feed", "feed_of", "one_batch"]
 
 KEEP_BYTES = 512 * 2**20  # batches kept in memory so that every probe sees the same ones
 
 
 class Feed:
-    """Batches 0, 1, 2, ... of a data source, the same for every probe that asks.
+    """Batches 0, 1, 2, ... of a data source.
 
-    Arrays are shuffled once by `seed`. A dataset is read once and kept while its batches
-    fit in `KEEP_BYTES`; a larger one is read anew by each probe. Data with fewer batches
-    than asked for are repeated (`repeated` says so).
+    Attributes:
+        repeated: True if the data have fewer batches than were asked for.
+    """
+
+    repeated = False
+
+    def part(self, start: int, stop: int) -> dict[str, Any]:
+        """Arguments for `fit` that show batches `start` to `stop` (exclusive) once."""
+        raise NotImplementedError
+
+    def first(self) -> Any:
+        """The first batch: inputs, or a tuple that starts with them."""
+        raise NotImplementedError
+
+
+def feed_of(
+    x: Any, y: Any = None, *, batch_size: int | None = None, batches: int = 100, seed: int = 0
+) -> Feed:
+    """A feed with the same batches for every probe that asks.
+
+    Arrays are shuffled once by `seed`. Other data are read once and kept while their
+    batches fit in `KEEP_BYTES`; a larger dataset is read anew by each probe.
 
     Args:
         x: Arrays (or dicts and tuples of them), `tf.data.Dataset`, `PyDataset`, PyTorch
@@ -25,147 +44,182 @@ class Feed:
         y: Targets, with arrays only.
         batch_size: With arrays only; 32 if None, as in `fit`.
         batches: How many different batches are needed at most.
-        sample_weight: With arrays only.
         seed: Order of the arrays' rows.
 
     Raises:
-        ValueError: no data, or `y` beside a dataset.
+        ValueError: no data, parts of different length, or `y` beside a dataset.
     """
-
-    def __init__(
-        self,
-        x: Any,
-        y: Any = None,
-        *,
-        batch_size: int | None = None,
-        batches: int = 100,
-        sample_weight: Any = None,
-        seed: int = 0,
-    ):
-        self.batches = batches
-        self.repeated = False
-        self._kept: list[Any] | None = None
-        self._dataset: Any = None
-        self._arrays: tuple[Any, ...] | None = None
-        if _are_arrays(x):
-            self._take_arrays((x, y, sample_weight), batch_size or 32, seed)
-        elif y is not None or sample_weight is not None:
-            raise ValueError(
-                f"Feed: y and sample_weight go with arrays; x is a {type(x).__name__}, "
-                "which has to yield (x, y) itself."
-            )
-        elif all(hasattr(x, name) for name in ("take", "cache", "skip", "element_spec")):
-            self._take_dataset(x)
-        else:
-            self._take_iterable(x)
-
-    def part(self, start: int, stop: int) -> dict[str, Any]:
-        """Arguments for `fit` that show batches `start` to `stop` (exclusive) once."""
-        if self._arrays is not None:
-            rows = self._order[start * self.batch_size : stop * self.batch_size]
-            x, y, weight = (
-                None if part is None else keras.tree.map_structure(lambda a: a[rows], part)
-                for part in self._arrays
-            )
-            return {
-                "x": x,
-                "y": y,
-                "sample_weight": weight,
-                "batch_size": self.batch_size,
-                "shuffle": False,
-            }
-        if self._dataset is not None:
-            part = self._dataset.skip(start) if start and self._cached else self._dataset
-            return {"x": part.take(stop - start), "shuffle": False}
-        assert self._kept is not None
-        size = len(self._kept)
-        return {"x": _Listed([self._kept[i % size] for i in range(start, stop)]), "shuffle": False}
-
-    def first(self) -> Any:
-        """The inputs of the first batch."""
-        if self._arrays is not None:
-            return self.part(0, 1)["x"]
-        if self._dataset is not None:
-            batch = next(iter(self._dataset))
-        else:
-            assert self._kept is not None
-            batch = self._kept[0]
-        return batch[0] if isinstance(batch, (tuple, list)) else batch
-
-    def _take_arrays(self, parts: tuple[Any, ...], batch_size: int, seed: int) -> None:
-        self._arrays = tuple(
-            None if part is None else keras.tree.map_structure(_as_array, part) for part in parts
+    if are_arrays(x):
+        return ArrayFeed(x, y, batch_size or 32, batches, seed)
+    if y is not None:
+        raise ValueError(
+            f"y goes with arrays; x is a {type(x).__name__}, which has to yield (x, y) itself."
         )
-        sizes = {len(a) for part in self._arrays for a in keras.tree.flatten(part) if a is not None}
-        if len(sizes) != 1 or 0 in sizes:
-            raise ValueError(
-                f"Feed: x, y and sample_weight must have the same number of rows, at least 1; "
-                f"received {sorted(sizes)}."
-            )
-        rows = sizes.pop()
+    return DatasetFeed(x, batches) if is_dataset(x) else ListFeed(x, batches)
+
+
+def one_batch(x: Any, y: Any = None, *, rows: int, seed: int = 0) -> tuple[Feed, Any]:
+    """A feed that shows one batch of `rows` rows again and again, and that batch.
+
+    Arrays: rows drawn by `seed`, class after class in turn where `y` tells them. A
+    `tf.data.Dataset`: its first rows.
+    """
+    if is_dataset(x):
+        small = x.unbatch().take(rows).batch(rows).cache()
+        batch = next(iter(small), None)
+        if batch is None:
+            raise ValueError("the dataset yields no rows.")
+        feed: Feed = DatasetFeed.__new__(DatasetFeed)
+        feed.__dict__.update(dataset=small.repeat(), kept=False)
+        return feed, keras.tree.map_structure(as_array, batch)
+    if not are_arrays(x):
+        raise ValueError(
+            f"a small sample is drawn from arrays or a tf.data.Dataset; received a "
+            f"{type(x).__name__}."
+        )
+    parts, total = same_length(x, y)
+    chosen = _classes_in_turn(parts[1], total, seed)[:rows]
+    batch = tuple(
+        keras.tree.map_structure(lambda a: a[chosen], part) for part in parts if part is not None
+    )
+    return ListFeed([batch], 1), batch
+
+
+class ArrayFeed(Feed):
+    """Rows of arrays in one shuffled order; only whole batches."""
+
+    def __init__(self, x: Any, y: Any, batch_size: int, batches: int, seed: int):
+        self.parts, rows = same_length(x, y)
         self.batch_size = min(batch_size, rows)
         whole = rows // self.batch_size * self.batch_size
-        wanted = self.batches * self.batch_size
+        wanted = batches * self.batch_size
         self.repeated = wanted > whole
         rng = np.random.default_rng(seed)
         passes = [rng.permutation(rows)[:whole] for _ in range(-(-wanted // whole))]
-        self._order = np.concatenate(passes)[:wanted]
+        self.order = np.concatenate(passes)[:wanted]
 
-    def _take_dataset(self, dataset: Any) -> None:
+    def part(self, start, stop):
+        rows = self.order[start * self.batch_size : stop * self.batch_size]
+        x, y = (
+            None if part is None else keras.tree.map_structure(lambda a: a[rows], part)
+            for part in self.parts
+        )
+        return {"x": x, "y": y, "batch_size": self.batch_size, "shuffle": False}
+
+    def first(self):
+        return self.part(0, 1)["x"]
+
+
+class DatasetFeed(Feed):
+    """A `tf.data.Dataset`, in memory if small; handed to `fit` as a dataset (no new trace)."""
+
+    def __init__(self, dataset: Any, batches: int):
         first = next(iter(dataset), None)
         if first is None:
-            raise ValueError("Feed: the dataset yields no batch.")
+            raise ValueError("the dataset yields no batch.")
         size = sum(np.asarray(part).nbytes for part in keras.tree.flatten(first))
-        self._cached = size * self.batches <= KEEP_BYTES
-        length = int(dataset.cardinality()) if hasattr(dataset, "cardinality") else -2
-        self.repeated = 0 <= length < self.batches
-        dataset = dataset.repeat().take(self.batches)
-        if self._cached:
-            dataset = dataset.cache()
-            for _ in dataset:  # read it whole: a half-read cache is thrown away
+        self.repeated = 0 <= int(dataset.cardinality()) < batches
+        self.dataset = dataset.repeat().take(batches)
+        self.kept = size * batches <= KEEP_BYTES
+        if self.kept:
+            self.dataset = self.dataset.cache()
+            for _ in self.dataset:  # read it whole: a half-read cache is thrown away
                 pass
-        self._dataset = dataset
 
-    def _take_iterable(self, source: Any) -> None:
-        if hasattr(source, "__getitem__") and hasattr(source, "__len__"):
-            read = (source[i] for i in range(len(source)))
-        else:
-            read = iter(source)
-        self._kept = []
+    def part(self, start, stop):
+        dataset = self.dataset.skip(start) if start and self.kept else self.dataset
+        return {"x": dataset.take(stop - start), "shuffle": False}
+
+    def first(self):
+        return next(iter(self.dataset))
+
+
+class ListFeed(Feed):
+    """Batches read from an iterable, kept in memory."""
+
+    def __init__(self, source: Any, batches: int):
+        indexed = hasattr(source, "__getitem__") and hasattr(source, "__len__")
+        read = (source[i] for i in range(len(source))) if indexed else iter(source)
+        self.batches: list[Any] = []
         for batch in read:
-            self._kept.append(keras.tree.map_structure(_as_array, batch))
-            if len(self._kept) == self.batches:
+            self.batches.append(keras.tree.map_structure(as_array, batch))
+            if len(self.batches) == batches:
                 break
-        if not self._kept:
-            raise ValueError(f"Feed: {type(source).__name__} yields no batch.")
-        self.repeated = len(self._kept) < self.batches
+        if not self.batches:
+            raise ValueError(f"{type(source).__name__} yields no batch.")
+        self.repeated = len(self.batches) < batches
+
+    def part(self, start, stop):
+        size = len(self.batches)
+        listed = Listed([self.batches[i % size] for i in range(start, stop)])
+        return {"x": listed, "shuffle": False}
+
+    def first(self):
+        return self.batches[0]
 
 
-class _Listed(keras.utils.PyDataset):
+class Listed(keras.utils.PyDataset):
     """Kept batches, in order."""
 
     def __init__(self, batches: list[Any]):
         super().__init__()
-        self._batches = batches
+        self.batches = batches
 
     def __len__(self):
-        return len(self._batches)
+        return len(self.batches)
 
     def __getitem__(self, index):
-        batch = self._batches[index]
+        batch = self.batches[index]
         return tuple(batch) if isinstance(batch, list) else batch
 
 
-def _are_arrays(x: Any) -> bool:
+def inputs_of(batch: Any) -> Any:
+    """The inputs of a batch that is inputs alone or a tuple that starts with them."""
+    return batch[0] if isinstance(batch, (tuple, list)) else batch
+
+
+def is_dataset(x: Any) -> bool:
+    """True for a `tf.data.Dataset`, told by what it can do."""
+    return all(hasattr(x, name) for name in ("take", "cache", "skip", "element_spec"))
+
+
+def are_arrays(x: Any) -> bool:
+    """True for an array or tensor, or a dict, list or tuple of them."""
     leaves = keras.tree.flatten(x) if isinstance(x, (dict, list, tuple)) else [x]
     if not leaves:
-        raise ValueError("Feed: x is empty.")
+        raise ValueError("x is empty.")
     return all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves)
 
 
-def _as_array(value: Any) -> Any:
+def as_array(value: Any) -> Any:
+    """A NumPy array of a tensor or list; None stays None."""
     if value is None or isinstance(value, np.ndarray):
         return value
     if keras.ops.is_tensor(value):
         return keras.ops.convert_to_numpy(value)
     return np.asarray(value)
+
+
+def same_length(*parts: Any) -> tuple[tuple[Any, ...], int]:
+    """The parts as arrays, and their common number of rows."""
+    arrays = tuple(None if p is None else keras.tree.map_structure(as_array, p) for p in parts)
+    sizes = {len(a) for part in arrays for a in keras.tree.flatten(part) if a is not None}
+    if len(sizes) != 1 or 0 in sizes:
+        raise ValueError(
+            f"x and y must have the same number of rows, 1 or more; received {sorted(sizes)}."
+        )
+    return arrays, sizes.pop()
+
+
+def _classes_in_turn(y: Any, rows: int, seed: int) -> np.ndarray:
+    """Row numbers, shuffled, one of each class before the second of any."""
+    order = np.random.default_rng(seed).permutation(rows)
+    if not isinstance(y, np.ndarray):
+        return order
+    labels = y.argmax(-1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(rows, -1)[:, 0]
+    labels = labels[order]
+    rank = np.zeros(rows, "int64")
+    for label in np.unique(labels)[:10_000]:
+        mine = labels == label
+        rank[mine] = np.arange(mine.sum())
+    return order[np.argsort(rank, kind="stable")]

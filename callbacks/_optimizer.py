@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-__all__ = ["RateControl", "innermost"]
+__all__ = ["RateControl", "innermost", "present_rate"]
 
 
 def innermost(optimizer: Any) -> list[Any]:
@@ -86,3 +86,8 @@ class RateControl:
         if self._added:
             self.model.train_function = self._functions
         self._added = []
+
+
+def present_rate(model: keras.Model) -> float:
+    """The learning rate of the next step, whatever it is made of."""
+    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from kcnn.callbacks._feed import Feed
+from kcnn.callbacks._feed import Feed, inputs_of
 from kcnn.callbacks._optimizer import RateControl
 from kcnn.callbacks._snapshot import Snapshot, require_compiled, sync
 
@@ -37,7 +37,7 @@ class Probe:
     def __enter__(self) -> Probe:
         model = self.model
         if not model.built:
-            model(self.feed.first(), training=False)
+            model(inputs_of(self.feed.first()), training=False)
         self._history = getattr(model, "history", None)
         self._start = Snapshot(model)
         self._control = RateControl(model, weight_decay=self.weight_decay)
@@ -71,7 +71,7 @@ class Probe:
         """
         self._control.set(rate)
         listener = _Listener(on_iteration, enough)
-        self.model.fit(**self.feed.part(start, stop), epochs=1, verbose=0, callbacks=[listener])
+        self.model.fit(**self.feed.part(start, stop), verbose=0, callbacks=[listener])
         return listener.losses
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from kcnn.callbacks._expected import expected_initial_loss, expected_of_model
-from kcnn.callbacks._feed import Feed
+from kcnn.callbacks._feed import feed_of
 from kcnn.callbacks._finding import Finding, print_sink
 from kcnn.callbacks._probe import Probe
 from kcnn.callbacks._snapshot import sync
@@ -163,7 +163,7 @@ class InitialLossCheck(keras.callbacks.Callback):
             x: Arrays, a `tf.data.Dataset` or whatever `fit` takes; `y`, `batch_size` too.
         """
         self.set_model(model)
-        feed = Feed(x, y, batch_size=batch_size, batches=self.batches)
+        feed = feed_of(x, y, batch_size=batch_size, batches=self.batches)
         with Probe(model, feed) as probe:
             self._penalty = weight_penalty(model)
             self._fresh = int(model.optimizer.iterations) == 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from kcnn.callbacks._feed import Feed
+from kcnn.callbacks._feed import feed_of
 from kcnn.callbacks._finding import Finding
 from kcnn.callbacks._probe import Probe
 from kcnn.callbacks._rates import RateCurve, choose, judge_rates
@@ -97,7 +97,7 @@ class LRSweep:
             batch_size: With arrays; 32 if None.
             on_iteration: Called as `on_iteration(rate_index, iteration, loss)`.
         """
-        feed = Feed(x, y, batch_size=batch_size, batches=self.iterations, seed=self.seed)
+        feed = feed_of(x, y, batch_size=batch_size, batches=self.iterations, seed=self.seed)
         measured: list[list[float]] = []
         with Probe(model, feed, weight_decay=self.weight_decay) as probe:
             for index, rate in enumerate(self.rates):
