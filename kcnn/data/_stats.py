@@ -58,7 +58,7 @@ class ChannelStats:
             mean = values.mean(axis=1)
             if not np.isfinite(mean).all():
                 raise DataError("ChannelStats: the batch holds NaN or infinite values.")
-            values -= mean[:, None]
+            values = values - mean[:, None]  # a new array: `values` may be the caller's
             self._merge(values.shape[1], mean, np.einsum("cn,cn->c", values, values))
         return self
 
