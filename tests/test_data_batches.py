@@ -94,3 +94,15 @@ def test_too_few_images_for_a_training_batch_are_refused():
         batches(numbered(0), 4)
     with pytest.raises(DataError, match="batch_size=0"):
         batches(numbered(), 0)
+
+
+def test_drop_remainder_gives_whole_batches_of_other_images_each_epoch():
+    split = Split(np.arange(23, dtype="uint8").reshape(23, 1, 1, 1), np.arange(23))
+    data = batches(split, 5, shuffle=True, seed=1, drop_remainder=True)
+    assert data.element_spec[0].shape[0] is None
+    epochs = [[y.numpy() for _, y in data] for _ in range(2)]
+    for epoch in epochs:
+        assert [len(y) for y in epoch] == [5, 5, 5, 5]
+        assert len(set(np.concatenate(epoch))) == 20
+    left_out = [set(range(23)) - set(np.concatenate(epoch)) for epoch in epochs]
+    assert left_out[0] != left_out[1]

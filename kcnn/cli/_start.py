@@ -21,6 +21,9 @@ def start_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _without_library_output() as terminal, Console(file=terminal).status("starting …"):
         import keras  # noqa: F401
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("ERROR")  # keras-cv's maps warn at each tracing
 
 
 @contextmanager

@@ -30,6 +30,7 @@ def batches(
     augment: Any = None,
     seed: int = 0,
     repeat: bool = False,
+    drop_remainder: bool = False,
 ) -> Any:
     """A `tf.data.Dataset` of (images float32 in 0..255 (b, h, w, c), labels int64 (b,)).
 
@@ -37,6 +38,8 @@ def batches(
         seed if one is set); training data, so a split smaller than one batch is a DataError.
     augment: a Keras or keras-cv layer, or any callable, that takes and gives a batch of images. It
         is called one batch after the other, so a seeded layer gives the same images every time.
+    drop_remainder: leave out the images that fill no batch (others each epoch when shuffled), so
+        that BatchNorm never sees a batch of one or two.
     repeat: go on for ever; then every batch is full. Otherwise the last one may be smaller.
 
     The batch dimension is None in the element spec, so no batch size makes a model trace again.
@@ -62,6 +65,9 @@ def batches(
         order = order.shuffle(images, seed=seed, reshuffle_each_iteration=True)
     if repeat:
         order = order.repeat()
+    elif drop_remainder:
+        # Not batch's own option: that would fix the batch dimension.
+        order = order.take(images // batch_size * batch_size)
     result = order.batch(batch_size).map(
         lambda index: (tf.cast(tf.gather(x, index), tf.float32), tf.gather(y, index)),
         num_parallel_calls=_WORKERS,

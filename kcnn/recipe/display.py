@@ -95,7 +95,7 @@ class Display:
             table.add_row(
                 "   →" if chosen else "    ",
                 f"{curve['lr']:.0e}",
-                _mean(curve["losses"][:5]),
+                _mean(curve["losses"][:1]),
                 _mean(curve["losses"][-10:]),
                 curve["verdict"],
                 style="bold" if chosen else "",

@@ -11,6 +11,7 @@ __all__ = ["run"]
 
 IMAGES = 48
 ITERATIONS = 200
+RATES = {"sgd": (0.01, 0.1, 0.001), "adamw": (1e-3, 1e-2, 1e-4)}  # in turn until one gets there
 
 
 def run(work: Work) -> StepOutcome:
@@ -19,7 +20,13 @@ def run(work: Work) -> StepOutcome:
     chosen = spread_over_classes(train.y, IMAGES, work.config.seed)
     model = work.bench.fresh(lr=0.0, weight_decay=0.0)
     check = SmallSampleCheck(
-        train.x[chosen].astype("float32"), train.y[chosen], iterations=ITERATIONS, sink=None
+        train.x[chosen].astype("float32"),
+        train.y[chosen],
+        images=len(chosen),
+        iterations=ITERATIONS,
+        rates=RATES[work.config.optimizer],
+        seed=work.config.seed,
+        sink=None,
     )
     with work.display.progress(f"learning {len(chosen)} images by heart", ITERATIONS) as bar:
         result = check.run(model, on_iteration=lambda i, loss: bar.show(i + 1, f"loss {loss:.3f}"))
@@ -29,8 +36,8 @@ def run(work: Work) -> StepOutcome:
             "images": len(chosen),
             "losses": list(result.losses),
             "accuracy": result.accuracy,
-            "iterations": len(result.losses),
-            "lr": result.lr,
+            "iterations": result.iterations,
+            "lr": result.learning_rate,
         },
     )
 

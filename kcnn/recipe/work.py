@@ -64,6 +64,7 @@ class Work:
                     self.augment_kind, self.dataset.image_shape, seed=self.config.seed
                 ),
                 seed=self.config.seed,
+                drop_remainder=True,
             )
         return self._pipelines[size]
 
@@ -73,7 +74,7 @@ class Work:
 
     def updates_per_epoch(self, batch_size: int) -> int:
         """Optimizer steps in one pass over the training images."""
-        return -(-len(self.dataset.train) // batch_size)
+        return len(self.dataset.train) // batch_size
 
 
 def status_of(findings: tuple[Finding, ...]) -> str:
