@@ -3,14 +3,17 @@
 import functools
 import math
 import threading
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 
 from kcnn.models._registry import find, list_models
 
-__all__ = ["ModelInfo", "model_info", "model_table", "multiply_adds"]
+__all__ = ["ModelInfo", "model_info", "model_table", "multiply_adds", "without_memory"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,28 +45,38 @@ def model_info(name: str) -> ModelInfo:
         ValueError: for an unknown name.
     """
     entry = find(name)
-    counted: list[tuple[int, int]] = []
-    failed: list[BaseException] = []
 
-    def count() -> None:
+    def count() -> tuple[int, int]:
+        model = entry(data_format="channels_last")
+        size = sum(math.prod(w.shape) for w in model.trainable_variables)
+        return size, multiply_adds(model)
+
+    parameters, products = without_memory(count)
+    return ModelInfo(name, parameters, products, entry.input_shape, entry.classes, entry.source)
+
+
+def without_memory(build: Callable[[], T]) -> T:
+    """What `build()` returns; the models it makes have shapes but no weights in memory.
+
+    In a stateless scope Keras gives a variable its shape and fills it later. It keeps a
+    list, one per thread, of those to fill: in a thread of its own that list ends with it.
+    """
+    results: list[T] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
         try:
             with keras.StatelessScope(initialize_variables=False):
-                model = entry(data_format="channels_last")
-                weights = model.trainable_variables
-                size = sum(math.prod(w.shape) for w in weights)
-                counted.append((size, multiply_adds(model)))
+                results.append(build())
         except BaseException as error:
-            failed.append(error)
+            failures.append(error)
 
-    # In a stateless scope variables have a shape and no memory. Keras keeps a list, one per
-    # thread, of those still to be filled: in a thread of its own it ends with the thread.
-    thread = threading.Thread(target=count)
+    thread = threading.Thread(target=run)
     thread.start()
     thread.join()
-    if failed:
-        raise failed[0]
-    parameters, products = counted[0]
-    return ModelInfo(name, parameters, products, entry.input_shape, entry.classes, entry.source)
+    if failures:
+        raise failures[0]
+    return results[0]
 
 
 def model_table(pattern: str = "*") -> list[ModelInfo]:

@@ -1,0 +1,60 @@
+"""The three dense layers that AlexNet and VGG end with."""
+
+from typing import Any
+
+import keras
+
+from kcnn.initializers import KaimingNormal, gain
+from kcnn.models import _parts
+from kcnn.models._grid_pool import GridAveragePooling
+
+__all__ = ["POOLINGS", "dense_top"]
+
+POOLINGS = (None, "avg", "max")
+
+
+def dense_top(
+    x: Any,
+    *,
+    grid: int,
+    hidden: int,
+    classes: int,
+    activation: Any,
+    dropout: float,
+    pooling: str | None,
+    data_format: str,
+    dropout_first: bool = False,
+) -> Any:
+    """(batch, h, w, c) -> (batch, classes): a grid of cells, two hidden layers, logits.
+
+    The weights fit a map of `grid` x `grid` cells; with "avg" or "max" `pooling` they fit
+    one cell. Dropout stands after each hidden layer or, with `dropout_first`, before it.
+    """
+    if pooling is None:
+        x = GridAveragePooling(grid, data_format=data_format, name="grid")(x)
+        # Flatten always gives (height, width, channels) order, whatever the data format.
+        x = keras.layers.Flatten(data_format=data_format, name="flatten")(x)
+    else:
+        x = _parts.pool(x, pooling, data_format)
+    for i in (1, 2):
+        if dropout and dropout_first:
+            x = keras.layers.Dropout(dropout, name=f"dropout_{i}")(x)
+        x = keras.layers.Dense(
+            hidden,
+            activation=activation,
+            kernel_initializer=_fan_in(activation),
+            name=f"dense_{i}",
+        )(x)
+        if dropout and not dropout_first:
+            x = keras.layers.Dropout(dropout, name=f"dropout_{i}")(x)
+    return _parts.classifier(x, classes, 0.0)
+
+
+def _fan_in(activation: Any) -> KaimingNormal:
+    """Kaiming normal by fan in: 25,088 inputs to 4,096 outputs would explode by fan out."""
+    name = getattr(keras.activations.get(activation), "__name__", "")
+    try:
+        gain(name)
+    except ValueError:
+        name = "relu"
+    return KaimingNormal(name, mode="fan_in")
