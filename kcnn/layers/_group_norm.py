@@ -5,7 +5,9 @@ import math
 import keras
 from keras import ops
 
+from kcnn.layers._norm_spec import NormSpec, compute_type
 from kcnn.layers._normalize import group_normalize
+from kcnn.layers._pointwise import pointwise_name
 
 __all__ = ["GroupNorm", "InstanceNorm"]
 
@@ -71,6 +73,7 @@ class _GroupedNorm(keras.layers.Layer):
                 f"Received an input of shape {tuple(input_shape)}; give the input a full "
                 "channel dimension or choose another axis."
             )
+        self.channels = channels
         self.group_count = self._group_count(channels)
         self.input_spec = keras.layers.InputSpec(ndim=rank, axes={self.axis: channels})
         self.gamma = self._vector("gamma", channels) if self.scale else None
@@ -86,18 +89,27 @@ class _GroupedNorm(keras.layers.Layer):
             autocast=False,
         )
 
-    def call(self, inputs, residual=None):
-        y = group_normalize(
-            inputs,
-            self.gamma,
-            self.beta,
-            groups=self.group_count,
-            axis=self.axis,
-            epsilon=self.epsilon,
-        )
+    def call(self, inputs, residual=None, training=None):
+        x = ops.convert_to_tensor(inputs)
+        if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
+            x = ops.cast(x, self.compute_dtype)
         if residual is not None:
-            y = y + ops.cast(residual, y.dtype)
-        return ops.cast(self.activation(y), self.compute_dtype)
+            residual = ops.convert_to_tensor(residual)
+        folded = pointwise_name(self.activation)
+        spec = NormSpec(
+            groups=self.group_count,
+            channels=self.channels,
+            axis=self.axis % len(x.shape),
+            epsilon=self.epsilon,
+            activation=folded or "linear",
+            dtype=self.compute_dtype,
+        )
+        kind = compute_type(x)
+        gamma = ops.ones(self.channels, kind) if self.gamma is None else self.gamma
+        beta = ops.zeros(self.channels, kind) if self.beta is None else self.beta
+        gamma, beta = ops.cast(gamma, kind), ops.cast(beta, kind)
+        y = group_normalize(spec, x, gamma, beta, residual, training=training)
+        return y if folded else self.activation(y)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -1,0 +1,53 @@
+"""Group normalization on JAX: a custom gradient, one compiled kernel each way."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from kcnn.layers import _norm_fused, _norm_plain
+from kcnn.layers._norm_spec import NormSpec, kept_for_backward
+
+__all__ = ["group_normalize"]
+
+
+def group_normalize(spec: NormSpec, x, gamma, beta, residual=None, *, training=None):
+    """y of `reference`, with a gradient that keeps x and the (batch, groups) statistics."""
+    return _run(spec, x, gamma, beta, residual)
+
+
+def _kernels(spec, x):
+    """XLA for GPUs and TPUs fuses reductions well; for CPUs they are cut by hand."""
+    at_an_end = len(x.shape) > 2 and spec.axis in (1, len(x.shape) - 1)
+    fused = jax.default_backend() == "cpu" and at_an_end and 0 not in x.shape
+    return _norm_fused if fused else _norm_plain
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+@functools.partial(jax.jit, static_argnums=0)
+def _run(spec, x, gamma, beta, residual):
+    return _kernels(spec, x).forward(spec, x, gamma, beta, residual)[0]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _forward(spec, x, gamma, beta, residual):
+    y, *statistics = _kernels(spec, x).forward(spec, x, gamma, beta, residual)
+    # An empty array remembers whether there is a residual, and its type.
+    like = None if residual is None else jnp.zeros((0,), residual.dtype)
+    return y, (x, gamma, beta, *kept_for_backward(spec, residual, y), statistics, like)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _backward(spec, saved, dy):
+    x, gamma, beta, residual, y, statistics, like = saved
+    kernel = _kernels(spec, x).backward
+    dx, dgamma, dbeta, dz = kernel(spec, dy, x, gamma, beta, residual, y, *statistics)
+    return (
+        dx.astype(x.dtype),
+        dgamma.astype(gamma.dtype),
+        dbeta.astype(beta.dtype),
+        None if like is None else dz.astype(like.dtype),
+    )
+
+
+_run.defvjp(_forward, _backward)
