@@ -10,14 +10,18 @@ from kcnn.callbacks._expected import expected_initial_loss
 from kcnn.callbacks._finding import Finding, print_sink
 from kcnn.callbacks._rates import RateCurve
 from kcnn.callbacks._snapshot import Snapshot
+from kcnn.callbacks.curves import CurveReading, read_curves
 from kcnn.callbacks.initial_loss import InitialLossCheck, judge_initial_loss
 from kcnn.callbacks.lr_sweep import LRSweep, SweepResult
+from kcnn.callbacks.overfit import OverfitDetector
 from kcnn.callbacks.small_sample import SmallSampleCheck, SmallSampleResult, judge_small_sample
 
 __all__ = [
+    "CurveReading",
     "Finding",
     "InitialLossCheck",
     "LRSweep",
+    "OverfitDetector",
     "RateCurve",
     "SmallSampleCheck",
     "SmallSampleResult",
@@ -27,4 +31,5 @@ __all__ = [
     "judge_initial_loss",
     "judge_small_sample",
     "print_sink",
+    "read_curves",
 ]

@@ -1,0 +1,93 @@
+"""The numbers that the rules of `read_curves` look at."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from kcnn.callbacks._curve_stats import Valley, noise_level, slope, valley
+
+__all__ = ["Facts", "facts_of"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """Curves and what they measure. Arrays of shape (epochs,), float64; None if absent."""
+
+    epochs: int
+    loss: np.ndarray
+    val_loss: np.ndarray | None
+    accuracy: np.ndarray | None
+    val_accuracy: np.ndarray | None
+    finite: bool
+    noise: float
+    drop: float  # of the training loss, start to end
+    valley: Valley | None  # of the validation loss
+    trend: tuple[float, float]  # of the training loss's last third: per epoch, its error
+    val_trend: tuple[float, float] | None
+
+    @property
+    def end_loss(self) -> float:
+        return ending(self.loss)
+
+    @property
+    def gap(self) -> float | None:
+        """Validation loss less training loss, at the end."""
+        return None if self.val_loss is None else ending(self.val_loss) - self.end_loss
+
+
+def facts_of(history: Mapping[str, Sequence[float]]) -> Facts:
+    """Measure a history; see `read_curves` for what it holds."""
+    if "loss" not in history or not len(history["loss"]):
+        raise ValueError(
+            "read_curves: history needs 'loss' with one value per epoch; received "
+            f"{sorted(history)}."
+        )
+    loss = np.asarray(history["loss"], "float64")
+    val_loss = _curve(history, "val_loss", len(loss))
+    name = _accuracy_name(history)
+    accuracy = _curve(history, name, len(loss)) if name else None
+    val_accuracy = _curve(history, f"val_{name}", len(loss)) if name else None
+    shown = [loss] if val_loss is None else [loss, val_loss]
+    finite = all(bool(np.isfinite(curve).all()) for curve in shown)
+    last = max(3, len(loss) // 3)
+    whole = finite and len(loss) >= 3
+    return Facts(
+        epochs=len(loss),
+        loss=loss,
+        val_loss=val_loss,
+        accuracy=accuracy,
+        val_accuracy=val_accuracy,
+        finite=finite,
+        noise=noise_level(loss) if finite else math.nan,
+        drop=float(loss[0] - ending(loss)) if finite else math.nan,
+        valley=valley(val_loss) if whole and val_loss is not None else None,
+        trend=slope(loss[-last:]) if whole else (0.0, math.inf),
+        val_trend=slope(val_loss[-last:]) if whole and val_loss is not None else None,
+    )
+
+
+def ending(curve: np.ndarray) -> float:
+    """Level at the end: the mean of the last tenth of the epochs (1 to 5 of them)."""
+    return float(np.mean(curve[-min(5, max(1, len(curve) // 10)) :]))
+
+
+def _curve(history: Mapping[str, Sequence[float]], name: str, epochs: int) -> np.ndarray | None:
+    if name not in history or not len(history[name]):
+        return None
+    curve = np.asarray(history[name], "float64")
+    if len(curve) != epochs:
+        raise ValueError(
+            f"read_curves: every curve needs one value per epoch; 'loss' has {epochs}, "
+            f"{name!r} has {len(curve)} (validation_freq must be 1)."
+        )
+    return curve
+
+
+def _accuracy_name(history: Mapping[str, Sequence[float]]) -> str | None:
+    names = [n for n in history if "acc" in n.lower() and not n.startswith("val_")]
+    with_twin = [n for n in names if f"val_{n}" in history]
+    return next(iter(with_twin or names), None)

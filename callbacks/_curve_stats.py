@@ -1,0 +1,127 @@
+"""Statistics of noisy training curves: noise, trend, valley."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+__all__ = ["Valley", "noise_level", "normal_cdf", "slope", "valley"]
+
+
+def noise_level(values: ArrayLike) -> float:
+    """Standard deviation of independent noise on a smooth curve.
+
+    Robust, from second differences, which a straight trend does not enter. 0 for fewer
+    than 4 values.
+    """
+    values = np.asarray(values, "float64")
+    if values.size < 4:
+        return 0.0
+    second = np.diff(values, 2)
+    return float(np.median(np.abs(second)) / (0.6745 * math.sqrt(6)))
+
+
+def slope(values: ArrayLike, noise: float | None = None) -> tuple[float, float]:
+    """Least-squares slope per step and its standard error."""
+    values = np.asarray(values, "float64")
+    if values.size < 3:
+        return 0.0, math.inf
+    x = np.arange(values.size) - (values.size - 1) / 2
+    spread = float(x @ x)
+    fit = float(x @ values) / spread
+    rest = values - values.mean() - fit * x
+    deviation = math.sqrt(float(rest @ rest) / (values.size - 2))
+    return fit, max(deviation, noise or 0.0) / math.sqrt(spread)
+
+
+@dataclasses.dataclass(frozen=True)
+class Valley:
+    """The lowest point of a curve that falls and then rises.
+
+    Attributes:
+        index: 0-based place of the lowest point of the fit.
+        low: Level there, of the fit.
+        rise: Level at the end above `low`.
+        z: `rise` in its standard errors.
+        noise: Standard deviation of one value around the curve.
+    """
+
+    index: int
+    low: float
+    rise: float
+    z: float
+    noise: float
+
+
+def valley(values: ArrayLike) -> Valley:
+    """Fit a falling, then rising curve (least squares, no shape assumed beyond that).
+
+    Isotonic regression on both sides of every possible split; the best split wins. The
+    fit is level around the lowest point: the place is the smallest value of a short
+    moving average within that stretch.
+    """
+    values = np.asarray(values, "float64")
+    n = values.size
+    falls = _isotonic_errors(-values)
+    rises = _isotonic_errors(-values[::-1])[::-1]
+    cost = [(falls[i] + (rises[i + 1] if i + 1 < n else 0.0), i) for i in range(n)]
+    split = min(cost)[1]
+    left = -_isotonic(-values[: split + 1])
+    right = _isotonic(values[split + 1 :])
+    fit = np.concatenate([left, right])
+    low = float(fit.min())
+    noise = max(noise_level(values), 1e-12)
+    inside = np.flatnonzero(fit <= low + 0.5 * noise)
+    smooth = _moving_average(values, 1 if n < 12 else 2)
+    index = int(inside[np.argmin(smooth[inside])])
+    last = max(1, min(3, n - 1 - index))
+    end = float(np.mean(values[-last:])) if index < n - 1 else low
+    window = values[max(0, index - 1) : index + 2]
+    base = max(low, float(np.mean(window)))
+    rise = end - base
+    error = noise * math.sqrt(1 / last + 1 / window.size)
+    return Valley(index, base, rise, rise / error, noise)
+
+
+def normal_cdf(z: float) -> float:
+    """Probability that a standard normal number is below `z`."""
+    return 0.5 * math.erfc(-z / math.sqrt(2))
+
+
+def _moving_average(values: np.ndarray, half: int) -> np.ndarray:
+    padded = np.pad(values, half, mode="edge")
+    return np.convolve(padded, np.ones(2 * half + 1) / (2 * half + 1), "valid")
+
+
+def _isotonic(values: np.ndarray) -> np.ndarray:
+    """Non-decreasing least-squares fit (pool adjacent violators)."""
+    blocks: list[list[float]] = []
+    for value in values:
+        blocks.append([float(value), 1.0])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            _merge(blocks)
+    parts = [np.full(int(count), mean) for mean, count in blocks]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _isotonic_errors(values: np.ndarray) -> list[float]:
+    """Squared error of the non-decreasing fit of values[:i + 1], for every i."""
+    blocks: list[list[float]] = []
+    errors, total = [], 0.0
+    for value in values:
+        blocks.append([float(value), 1.0])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            total += _merge(blocks)
+        errors.append(total)
+    return errors
+
+
+def _merge(blocks: list[list[float]]) -> float:
+    """Pool the last two blocks; the squared error it adds."""
+    mean, count = blocks.pop()
+    other, number = blocks[-1]
+    blocks[-1] = [(other * number + mean * count) / (number + count), number + count]
+    return (other - mean) ** 2 * number * count / (number + count)

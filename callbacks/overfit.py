@@ -1,0 +1,136 @@
+"""Watch for overfitting while training goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from kcnn.callbacks._finding import Finding, print_sink
+from kcnn.callbacks._guard import AbortGuard
+from kcnn.callbacks._snapshot import sync
+from kcnn.callbacks.curves import CurveReading, read_curves
+
+__all__ = ["OverfitDetector"]
+
+
+class OverfitDetector(keras.callbacks.Callback):
+    """Tell when the validation loss has turned for good, from which epoch, and what to do.
+
+    Reads the curves with `read_curves` after every epoch, so that noise alone does not set
+    it off. Each verdict that needs action is told once, when it is first sure; the whole
+    reading comes at the end of training.
+
+    Args:
+        restore_best_weights: Put back the weights of the epoch with the lowest validation
+            loss at the end; also when `fit` is interrupted or another callback raises.
+        patience: Stop training when the onset of overfitting lies that many epochs back.
+            None never stops.
+        sink: Called with every finding.
+
+    Attributes:
+        reading: `CurveReading` of the epochs so far, or None.
+        onset_epoch: The onset (from 1), or None.
+        best_epoch: Epoch (from 1) of the lowest validation loss, or None.
+        stopped_epoch: Epoch after which it stopped training, or None.
+
+    >>> model.fit(x, y, validation_split=0.2, callbacks=[OverfitDetector(patience=10)])
+    """
+
+    def __init__(
+        self,
+        *,
+        restore_best_weights: bool = False,
+        patience: int | None = None,
+        sink: Callable[[Finding], Any] | None = print_sink,
+    ):
+        super().__init__()
+        if patience is not None and patience < 1:
+            raise ValueError(f"OverfitDetector: patience must be 1 or more; received {patience}.")
+        self.restore_best_weights = restore_best_weights
+        self.patience = patience
+        self.sink = sink
+        self._forget()
+
+    def _forget(self) -> None:
+        self.history: dict[str, list[float]] = {}
+        self.reading: CurveReading | None = None
+        self.onset_epoch: int | None = None
+        self.best_epoch: int | None = None
+        self.stopped_epoch: int | None = None
+        self._best: list[tuple[Any, Any]] = []
+        self._told: set[str] = set()
+        self._guard: AbortGuard | None = None
+
+    def on_train_begin(self, logs=None):
+        self._forget()
+        if self.restore_best_weights:
+            self._guard = AbortGuard(self.model, self._restore)
+
+    def on_test_begin(self, logs=None):
+        if self._guard is not None:
+            self._guard.watch_validation()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not logs or "loss" not in logs:
+            return
+        count = len(self.history.get("loss", ()))
+        for name, value in logs.items():
+            curve = self.history.setdefault(name, [])
+            if len(curve) == count and np.ndim(value) == 0:
+                curve.append(float(value))
+        self._keep_best()
+        complete = {k: v for k, v in self.history.items() if len(v) == count + 1}
+        self.reading = read_curves(complete)
+        self.onset_epoch = self.reading.onset_epoch
+        for finding in self.reading.findings:
+            if finding.check in ("overfitting", "unstable"):
+                self._tell(finding)
+        if (
+            self.patience is not None
+            and self.onset_epoch is not None
+            and count + 1 - self.onset_epoch >= self.patience
+        ):
+            self.stopped_epoch = count + 1
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        if self._guard is not None:
+            self._guard.release()
+        if self.reading is not None:
+            for finding in self.reading.findings:
+                self._tell(finding)
+        if self.restore_best_weights:
+            self._restore()
+
+    def _tell(self, finding: Finding) -> None:
+        if finding.check in self._told:
+            return
+        self._told.add(finding.check)
+        if self.sink is not None:
+            self.sink(finding)
+
+    def _keep_best(self) -> None:
+        curve = self.history.get("val_loss") or self.history["loss"]
+        if not np.isfinite(curve[-1]) or curve[-1] > np.nanmin(curve):
+            return
+        self.best_epoch = len(curve)
+        if self.restore_best_weights:
+            sync(self.model)
+            self._best = [(v, keras.ops.copy(v.value)) for v in self.model.weights]
+
+    def _restore(self) -> None:
+        if not self._best:
+            return
+        sync(self.model)
+        try:
+            self._put_back()
+        except KeyboardInterrupt:
+            self._put_back()
+            raise
+
+    def _put_back(self) -> None:
+        for variable, value in self._best:
+            variable.assign(value)

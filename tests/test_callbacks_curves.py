@@ -1,0 +1,149 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from kcnn.callbacks import read_curves
+from kcnn.callbacks._curve_stats import noise_level, slope, valley
+
+EPOCHS = np.arange(40)
+
+
+def noisy(curve, noise=0.02, seed=0):
+    curve = np.asarray(curve, "float64")
+    return curve + noise * np.random.default_rng(seed).normal(size=curve.shape)
+
+
+def falling(start=2.3, end=0.05, pace=8, n=40):
+    return end + (start - end) * np.exp(-np.arange(n) / pace)
+
+
+def turning(at=12, low=0.8, climb=0.015, n=40):
+    """Falls to `low` at 0-based epoch `at`, then climbs linearly."""
+    epoch = np.arange(n)
+    return low + 1.5 * np.maximum(1 - epoch / at, 0) ** 2 + climb * np.maximum(epoch - at, 0)
+
+
+def test_noise_of_a_straight_line_is_that_of_its_scatter():
+    assert noise_level(noisy(np.linspace(5, 0, 2000), 0.3)) == pytest.approx(0.3, rel=0.1)
+    assert noise_level(np.linspace(5, 0, 50)) == pytest.approx(0, abs=1e-12)
+
+
+def test_slope_and_its_error_match_the_normal_equations():
+    y = noisy(0.5 - 0.03 * EPOCHS, 0.1)
+    design = np.stack([np.ones(40), EPOCHS], 1)
+    beta, rest, *_ = np.linalg.lstsq(design, y, rcond=None)
+    covariance = np.linalg.inv(design.T @ design) * rest[0] / 38
+    fit, error = slope(y)
+    assert fit == pytest.approx(beta[1])
+    assert error == pytest.approx(math.sqrt(covariance[1, 1]))
+
+
+@pytest.mark.parametrize("at", [3, 10, 25, 35])
+def test_the_valley_of_a_clean_curve_is_its_minimum(at):
+    assert valley(turning(at)).index == at
+
+
+def test_the_valley_fit_is_the_best_of_all_splits():
+    """Against brute force: isotonic regression on both sides of every split."""
+    from sklearn.isotonic import IsotonicRegression
+
+    y = noisy(turning(14, n=30), 0.1, seed=3)
+    x = np.arange(30)
+
+    def error(part, increasing):
+        if not len(part):
+            return 0.0
+        fit = IsotonicRegression(increasing=increasing).fit_transform(x[: len(part)], part)
+        return float(((fit - part) ** 2).sum())
+
+    brute = min(error(y[: i + 1], False) + error(y[i + 1 :], True) for i in range(30))
+    from kcnn.callbacks._curve_stats import _isotonic_errors
+
+    falls, rises = _isotonic_errors(-y), _isotonic_errors(-y[::-1])[::-1]
+    ours = min(falls[i] + (rises[i + 1] if i < 29 else 0.0) for i in range(30))
+    assert ours == pytest.approx(brute)
+
+
+@pytest.mark.parametrize("at", [6, 15, 25])
+@pytest.mark.parametrize("noise", [0.005, 0.03])
+def test_the_onset_of_overfitting_is_found(at, noise):
+    reading = read_curves({"loss": noisy(falling(), 0.01), "val_loss": noisy(turning(at), noise)})
+    assert reading.verdict == "overfitting"
+    assert abs(reading.onset_epoch - (at + 1)) <= 4
+    assert reading.confidence > 0.9
+    assert str(reading.onset_epoch) in reading.advice
+    assert "augmentation" in reading.advice
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_noise_alone_is_no_overfitting(seed):
+    """A curve that levels off: about half of all such curves end above their minimum."""
+    history = {
+        "loss": noisy(falling(), 0.01, seed),
+        "val_loss": noisy(falling(end=0.3), 0.05, seed + 100),
+    }
+    reading = read_curves(history)
+    assert reading.verdict == "healthy", reading.findings
+    assert reading.onset_epoch is None
+
+
+@pytest.mark.parametrize(
+    ("history", "verdict", "cause"),
+    [
+        ({"loss": [2.3, 1.0, math.nan]}, "unstable", "lr_too_high"),
+        ({"loss": [2.3, 1.0, 0.5], "val_loss": [2.3, math.inf, 1.0]}, "unstable", "lr_too_high"),
+        ({"loss": 2.3 + 0.2 * EPOCHS}, "unstable", "lr_too_high"),
+        ({"loss": np.where(EPOCHS % 9 == 8, 2.2, falling())}, "unstable", "lr_too_high"),
+        ({"loss": noisy(falling(end=1.0), 0.4)}, "unstable", "lr_too_high"),
+        ({"loss": noisy(2.3 - 0.03 * EPOCHS)}, "underfitting", "too_few_epochs"),
+        ({"loss": noisy(falling(end=1.9, pace=2), 0.01)}, "underfitting", "insufficient_capacity"),
+        ({"loss": noisy(falling(), 0.005)}, "healthy", None),
+    ],
+)
+def test_other_shapes(history, verdict, cause):
+    reading = read_curves(history)
+    assert reading.verdict == verdict, reading.findings
+    assert reading.findings[0].cause == cause
+    assert reading.findings[0].check == verdict
+    assert reading.advice
+
+
+def test_validation_better_than_training_is_explained():
+    history = {"loss": noisy(falling(end=0.6)), "val_loss": noisy(falling(end=0.3))}
+    notes = [f for f in read_curves(history).findings if f.check == "validation_better"]
+    assert len(notes) == 1
+    assert "dropout" in notes[0].advice
+
+
+def test_a_wide_gap_in_accuracy_is_told():
+    history = {
+        "loss": falling(),
+        "val_loss": falling(end=0.9),
+        "accuracy": 1 - falling(0.9, 0.01),
+        "val_accuracy": 1 - falling(0.9, 0.3),
+    }
+    reading = read_curves(history)
+    assert any(f.check == "generalization_gap" for f in reading.findings)
+    assert reading.gap == pytest.approx(0.85, abs=0.02)
+
+
+def test_few_epochs_are_not_judged():
+    for epochs in (1, 2):
+        reading = read_curves({"loss": [2.0, 1.0][:epochs], "val_loss": [2.0, 2.5][:epochs]})
+        assert (reading.verdict, reading.onset_epoch) == ("healthy", None)
+        assert reading.confidence == 0.0
+
+
+def test_a_reading_is_json():
+    reading = read_curves({"loss": [2.0, 1.0, math.nan], "val_loss": [2.0, 2.1, 2.2]})
+    json.dumps(reading.to_dict(), allow_nan=True)
+    assert reading.to_dict()["verdict"] == "unstable"
+
+
+def test_bad_histories_are_refused():
+    with pytest.raises(ValueError, match="'loss'"):
+        read_curves({"val_loss": [1.0]})
+    with pytest.raises(ValueError, match="'val_loss' has 1"):
+        read_curves({"loss": [1.0, 2.0], "val_loss": [1.0]})
