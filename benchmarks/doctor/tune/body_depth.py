@@ -22,8 +22,9 @@ def spirals_without_activations(faulty):
     model.add(Dense(64, activation=act))
     model.add(Dense(32, activation=act))
     model.add(Dense(1, activation="sigmoid"))
-    model.compile(loss="binary_crossentropy", optimizer="adam", metrics=["accuracy"])
-    return Case(model, x, y, {"epochs": 50, "batch_size": 16, "validation_data": test}, test)
+    adam = keras.optimizers.Adam(0.003)
+    model.compile(loss="binary_crossentropy", optimizer=adam, metrics=["accuracy"])
+    return Case(model, x, y, {"epochs": 30, "batch_size": 32, "validation_data": test}, test)
 
 
 @program("missing_hidden_activation", also=("insufficient_capacity",), kind="cnn binary",
