@@ -11,22 +11,28 @@ from kcnn.callbacks._finding import Finding, print_sink
 from kcnn.callbacks._rates import RateCurve
 from kcnn.callbacks._snapshot import Snapshot
 from kcnn.callbacks.curves import CurveReading, read_curves
+from kcnn.callbacks.doctor import Diagnosis, examine
 from kcnn.callbacks.initial_loss import InitialLossCheck, judge_initial_loss
+from kcnn.callbacks.lr_finder import LRFinder, RangeResult
 from kcnn.callbacks.lr_sweep import LRSweep, SweepResult
 from kcnn.callbacks.overfit import OverfitDetector
 from kcnn.callbacks.small_sample import SmallSampleCheck, SmallSampleResult, judge_small_sample
 
 __all__ = [
     "CurveReading",
+    "Diagnosis",
     "Finding",
     "InitialLossCheck",
+    "LRFinder",
     "LRSweep",
     "OverfitDetector",
+    "RangeResult",
     "RateCurve",
     "SmallSampleCheck",
     "SmallSampleResult",
     "Snapshot",
     "SweepResult",
+    "examine",
     "expected_initial_loss",
     "judge_initial_loss",
     "judge_small_sample",

@@ -1,0 +1,114 @@
+"""Mended copies: the same network with one kind of layer changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from kcnn.callbacks.doctor._graph import flat_layers, is_random, kernel_of, layer_activation
+
+__all__ = ["fresh_kernels", "leaky", "rectified", "relaxed", "still", "thawed", "unnormed"]
+
+
+def _with(layer: Any, **changes: Any) -> Any:
+    config = layer.get_config()
+    config.update({key: value for key, value in changes.items() if key in config})
+    return layer.__class__.from_config(config)
+
+
+def rectified(model: keras.Model) -> Callable[[Any], Any]:
+    """Hidden layers get relu: saturating ones, and kernels that had no activation."""
+    kernels = [layer for layer in flat_layers(model) if kernel_of(layer) is not None]
+    last = kernels[-1].name if kernels else None
+    after = {layer.name for layer in _after(flat_layers(model), last)}
+
+    def edit(layer):
+        kind = layer_activation(layer)
+        if layer.name == last or layer.name in after or kind is None:
+            return None
+        if kind in ("sigmoid", "tanh", "softmax", "hard_sigmoid", "softsign") or (
+            kind == "linear" and kernel_of(layer) is not None
+        ):
+            return _with(layer, activation="relu")
+        return None
+
+    return edit
+
+
+def leaky(model: keras.Model) -> Callable[[Any], Any]:
+    """relu becomes leaky relu in hidden layers."""
+    names = [layer.name for layer in flat_layers(model)]
+
+    def edit(layer):
+        if layer_activation(layer) != "relu" or layer.name == names[-1]:
+            return None
+        if type(layer).__name__ == "ReLU":
+            return _with(layer, negative_slope=0.1)
+        return _with(layer, activation="leaky_relu")
+
+    return edit
+
+
+def relaxed(layer: Any) -> Any:
+    """No dropout, no noise, no penalties."""
+    name = type(layer).__name__
+    if "Dropout" in name:
+        return _with(layer, rate=0.0)
+    if name == "GaussianNoise":
+        return _with(layer, stddev=0.0)
+    names = ("kernel_regularizer", "bias_regularizer", "activity_regularizer")
+    if any(getattr(layer, key, None) is not None for key in names):
+        return _with(layer, **dict.fromkeys(names))
+    return None
+
+
+def still(layer: Any) -> Any:
+    """No random augmentation."""
+    if is_random(layer):
+        return keras.layers.Identity(name=layer.name)
+    return None
+
+
+def thawed(layer: Any) -> Any:
+    """Trainable again."""
+    new = layer.__class__.from_config(layer.get_config())
+    new.trainable = True
+    return new
+
+
+def unnormed(layer: Any) -> Any:
+    """Batch statistics replaced by each sample's own."""
+    if type(layer).__name__ == "BatchNormalization":
+        return keras.layers.LayerNormalization(axis=layer.axis, name=layer.name)
+    return None
+
+
+def fresh_kernels(model: keras.Model, seed: int = 0) -> list[np.ndarray]:
+    """Values of all variables with kernels drawn anew (He normal) and biases at zero."""
+    rng = np.random.default_rng(seed)
+    kernels = {id(kernel_of(v)) for v in flat_layers(model) if kernel_of(v) is not None}
+    biases = {
+        id(layer.bias)
+        for layer in flat_layers(model)
+        if kernel_of(layer) is not None and getattr(layer, "bias", None) is not None
+    }
+    values = []
+    for variable in model.variables:
+        value = keras.ops.convert_to_numpy(variable)
+        if id(variable) in kernels:
+            fan_in = int(np.prod(value.shape[:-1]))
+            fan_out = int(value.shape[-1])
+            spread = np.sqrt(2.0 / max((fan_in + fan_out) / 2, 1))
+            value = rng.normal(0, spread, value.shape).astype(value.dtype)
+        elif id(variable) in biases:
+            value = np.zeros_like(value)
+        values.append(value)
+    return values
+
+
+def _after(layers: list[Any], name: str | None) -> list[Any]:
+    names = [layer.name for layer in layers]
+    return layers[names.index(name) + 1 :] if name in names else []

@@ -1,0 +1,93 @@
+"""`examine`: look, train as the user does, look again, try what would mend it, rank."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+from kcnn.callbacks._snapshot import require_compiled
+from kcnn.callbacks.doctor._diagnosis import Diagnosis
+from kcnn.callbacks.doctor._facts import read_facts
+from kcnn.callbacks.doctor._record import Run, run_fit
+from kcnn.callbacks.doctor._rows import draw
+from kcnn.callbacks.doctor._trace import first_rows, untouched
+from kcnn.callbacks.doctor._verdict import Verdict
+
+__all__ = ["examine"]
+
+FLOOR = 25.0  # seconds that an examination may take however short the run
+
+
+def examine(
+    model: keras.Model, x: Any = None, y: Any = None, *, budget_s: float | None = None, **fit: Any
+) -> Diagnosis:
+    """Find out why a model does not train, and leave it as it was.
+
+    Args:
+        model: Compiled model.
+        x, y: What `model.fit` takes: arrays, a data set, a PyDataset, a generator.
+        budget_s: Seconds that all of it may take; by default three times the training
+            run, and 25 s for short ones.
+        **fit: The other arguments of `model.fit` (`epochs`, `batch_size`,
+            `validation_data`, `class_weight`, ...). `verbose` is 0 unless given.
+
+    Returns:
+        The findings, likeliest root cause first. The model's weights, optimizer, metrics,
+        compiled functions and all random states are as before.
+
+    Raises:
+        ValueError: for a model that is not compiled, or without samples.
+        Exception: what `fit` itself raises, after the model is restored; the exception
+            carries the findings as `error.diagnosis`.
+    """
+    if keras.config.backend() != "tensorflow":
+        raise RuntimeError(
+            f"examine needs the TensorFlow backend; received {keras.config.backend()!r}. "
+            "Set KERAS_BACKEND=tensorflow."
+        )
+    require_compiled(model, "examine")
+    begin = time.perf_counter()
+    case = draw(x, y, fit)
+    error = _build(model, case)
+    if error is not None:
+        return _fail(error, Diagnosis())
+    with untouched(model) as snapshot:
+        facts = read_facts(model, case)
+        run: Run | None = None
+        verdict = Verdict(model, facts)
+        try:
+            until = np.inf if budget_s is None else begin + 0.6 * budget_s
+            run = run_fit(model, case, until=until)
+            snapshot.restore()
+            if run.error is None:
+                limit = budget_s
+                if limit is None:
+                    limit = max(FLOOR, 3 * run.seconds)
+                verdict.weigh(run, until=begin + 0.92 * limit)
+        except KeyboardInterrupt as stop:
+            return _fail(stop, verdict.diagnosis(run))
+        diagnosis = verdict.diagnosis(run)
+    if run.error is not None:
+        return _fail(run.error, diagnosis)
+    return diagnosis
+
+
+def _fail(error: BaseException, diagnosis: Diagnosis) -> Diagnosis:
+    error.diagnosis = diagnosis  # type: ignore[attr-defined]
+    if diagnosis.findings and hasattr(error, "add_note"):
+        error.add_note(f"kcnn doctor: {diagnosis}")
+    raise error
+
+
+def _build(model: keras.Model, case: Any) -> BaseException | None:
+    """Give an unbuilt model its weights, as the first batch of `fit` would."""
+    if model.built and model.variables:
+        return None
+    try:
+        model(first_rows(case.train.x, min(2, case.train.n)))
+    except Exception as error:
+        return error
+    return None

@@ -1,0 +1,103 @@
+"""All that can be known before training: task, head, loss, and first suspicions."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+
+from kcnn.callbacks.doctor._head import HeadFacts, read_head
+from kcnn.callbacks.doctor._losses import LossFacts, metric_names, read_loss
+from kcnn.callbacks.doctor._rows import Case
+from kcnn.callbacks.doctor._static_body import judge_body
+from kcnn.callbacks.doctor._static_data import (
+    first_inputs,
+    judge_finite,
+    judge_order,
+    judge_scale,
+)
+from kcnn.callbacks.doctor._static_head import judge_head
+from kcnn.callbacks.doctor._static_metric import judge_metrics
+from kcnn.callbacks.doctor._static_split import judge_balance, judge_leak, judge_shift
+from kcnn.callbacks.doctor._static_start import judge_optimizer, judge_start
+from kcnn.callbacks.doctor._suspect import Suspect
+from kcnn.callbacks.doctor._task import TaskFacts, read_task
+from kcnn.callbacks.doctor._trace import first_rows
+
+__all__ = ["Facts", "read_facts"]
+
+OTHER = TaskFacts("other", "numbers", 0, None, np.array([]), False, 0.0, 0.0)
+
+
+@dataclasses.dataclass
+class Facts:
+    """What stands fixed before the first step."""
+
+    case: Case
+    task: TaskFacts
+    head: HeadFacts
+    loss: LossFacts
+    metrics: list[str]
+    suspects: list[Suspect]
+
+
+def read_facts(model: keras.Model, case: Case) -> Facts:
+    """Read the program; suspicions are ranked by weight."""
+    metrics = metric_names(model)
+    loss = read_loss(_single(model.loss))
+    outputs = _outputs(model, case)
+    task, head = OTHER, HeadFacts((), 0, 0, seen=False)
+    suspects: list[Suspect] = []
+    single = case.train.single and isinstance(outputs, np.ndarray)
+    if single:
+        head = read_head(model, outputs)
+        y = _all_targets(case)
+        scores = any("acc" in name or name in ("auc", "precision", "recall") for name in metrics)
+        task = read_task(y, loss=loss, units=head.units, scores=scores)
+        suspects += judge_head(head, loss, task, case.train.y)
+        suspects += judge_metrics(metrics, head, loss, task)
+        suspects += judge_order(case, task)
+        suspects += judge_balance(case, task)
+        suspects += judge_leak(case)
+        suspects += judge_shift(case, task)
+    suspects += judge_finite(model, case)
+    sample = first_rows(case.train.x, 1000)
+    try:
+        inside = first_inputs(model, sample) if isinstance(sample, np.ndarray) else None
+    except Exception:  # a graph that cannot be cut open: judged on what goes in
+        inside = sample
+    suspects += judge_scale(inside, task, case.train.y)
+    suspects += judge_body(
+        model,
+        batch_size=case.batch_size,
+        classes=task.classes,
+        classifies=task.kind in ("binary", "multiclass", "multilabel"),
+    )
+    suspects += judge_start(model)
+    suspects += judge_optimizer(model.optimizer)
+    return Facts(case, task, head, loss, metrics, sorted(suspects, key=lambda s: -s.weight))
+
+
+def _single(loss: Any) -> Any:
+    flat = keras.tree.flatten(loss)
+    return flat[0] if len(flat) == 1 else loss if not isinstance(loss, (dict, list)) else None
+
+
+def _all_targets(case: Case) -> np.ndarray:
+    """Training targets, with those of the validation rows behind them where they fit."""
+    y = case.train.y
+    if case.val is None or not isinstance(case.val.y, np.ndarray):
+        return y
+    if case.val.y.shape[1:] != y.shape[1:]:
+        return y
+    return np.concatenate([y, case.val.y])
+
+
+def _outputs(model: keras.Model, case: Case) -> Any:
+    try:
+        out = model(first_rows(case.train.x, 256), training=False)
+    except Exception:  # a model that refuses its data: fit will say so
+        return None
+    return keras.tree.map_structure(lambda t: keras.ops.convert_to_numpy(t), out)

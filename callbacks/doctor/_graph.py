@@ -1,0 +1,173 @@
+"""Reading a model's layers: which hold kernels, what bends their output, what follows what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+__all__ = [
+    "activation_kind",
+    "bends",
+    "flat_layers",
+    "is_norm",
+    "is_random",
+    "kernel_of",
+    "known_graph",
+    "layer_activation",
+]
+
+PASSING = [
+    "Dropout",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "GaussianNoise",
+    "GaussianDropout",
+    "AlphaDropout",
+    "Flatten",
+    "Reshape",
+    "Permute",
+    "BatchNormalization",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AveragePooling3D",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "ZeroPadding3D",
+    "Cropping1D",
+    "Cropping2D",
+    "UpSampling1D",
+    "UpSampling2D",
+    "Rescaling",
+    "Normalization",
+    "RepeatVector",
+    "Identity",
+    "ActivityRegularization",
+    "Add",
+    "Concatenate",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "MaxPooling3D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+]
+NORMS = [
+    "BatchNormalization",
+    "LayerNormalization",
+    "GroupNormalization",
+    "UnitNormalization",
+    "GroupNorm",
+    "InstanceNorm",
+    "SpectralNormalization",
+    "RMSNormalization",
+]
+
+
+def flat_layers(model: Any) -> list[Any]:
+    """Layers in order, nested models opened."""
+    found: list[Any] = []
+    for layer in getattr(model, "layers", []):
+        if getattr(layer, "layers", None) and isinstance(layer, keras.Model):
+            found += flat_layers(layer)
+        else:
+            found.append(layer)
+    return found
+
+
+def known_graph(model: Any) -> bool:
+    """True for Functional and built Sequential models: the graph can be walked."""
+    if isinstance(model, keras.Sequential):
+        return model._functional is not None
+    return hasattr(model, "_operations") and bool(getattr(model, "outputs", None))
+
+
+def kernel_of(layer: Any) -> Any:
+    """The kernel variable of a Dense or convolution-like layer, or None."""
+    kernel = getattr(layer, "_kernel", None)
+    if kernel is None:
+        kernel = getattr(layer, "kernel", None)
+    if not isinstance(kernel, keras.Variable) or len(kernel.shape) < 2:
+        return None
+    return kernel
+
+
+def is_norm(layer: Any) -> bool:
+    return type(layer).__name__ in NORMS
+
+
+def is_random(layer: Any) -> bool:
+    """A layer of random augmentation (not dropout or noise)."""
+    name = type(layer).__name__
+    if isinstance(layer, keras.layers.Pipeline):
+        return any(is_random(inner) for inner in layer.layers)
+    return name.startswith(("Random", "MixUp", "CutMix", "AugMix", "RandAugment"))
+
+
+_PROBE = np.array([[-2.0, -0.7, 0.4, 1.3, 9.0]], "float32")
+
+
+def activation_kind(function: Any) -> str:
+    """`"linear"`, `"relu"`, `"sigmoid"`, `"tanh"`, `"softmax"` or the function's own name.
+
+    Decided by what the function answers, not by what it is called.
+    """
+    if function is None:
+        return "linear"
+    try:
+        out = keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(_PROBE)))
+    except Exception:  # a user's own function may refuse the probe
+        return str(getattr(function, "__name__", "other"))
+    if out.shape != _PROBE.shape:
+        return str(getattr(function, "__name__", "other"))
+    e = np.exp(_PROBE - _PROBE.max())
+    answers = {
+        "linear": _PROBE,
+        "relu": np.maximum(_PROBE, 0),
+        "sigmoid": 1 / (1 + np.exp(-_PROBE)),
+        "tanh": np.tanh(_PROBE),
+        "softmax": e / e.sum(),
+    }
+    for name, answer in answers.items():
+        if np.allclose(out, answer, atol=2e-4):
+            return name
+    return str(getattr(function, "__name__", "other"))
+
+
+def layer_activation(layer: Any) -> str | None:
+    """Kind of activation a layer applies to its output; None when it applies none."""
+    name = type(layer).__name__
+    if name == "Softmax":
+        return "softmax"
+    if name in ("ReLU", "LeakyReLU", "PReLU", "ELU"):
+        if name == "ReLU":
+            return "relu" if not getattr(layer, "negative_slope", 0) else "leaky_relu"
+        return name.lower()
+    if name in ("Sigmoid", "Relu", "Tanh", "Gelu", "Silu", "Elu", "Relu6", "LeakyRelu"):
+        return name.lower()  # operations of keras.ops in a Functional graph
+    if isinstance(layer, keras.layers.RNN):
+        return None
+    function = getattr(layer, "activation", None)
+    if callable(function):
+        return activation_kind(function)
+    return None
+
+
+def bends(layer: Any) -> bool:
+    """True when the layer is not a linear map (or its kind is unknown)."""
+    kind = layer_activation(layer)
+    if kind is not None:
+        return kind != "linear"
+    return kernel_of(layer) is None and type(layer).__name__ not in PASSING
+
+
+def followers(layer: Any) -> Iterator[Any]:
+    """Operations that take this layer's output, in the graph it was built into."""
+    for node in getattr(layer, "_outbound_nodes", []):
+        if node.operation is not layer:
+            yield node.operation

@@ -1,0 +1,136 @@
+"""Which loss a model was compiled with, by name, by type, or by trying it on numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+
+__all__ = ["LossFacts", "metric_names", "read_loss"]
+
+NAMES = {
+    "binary_crossentropy": "bce",
+    "binary_focal_crossentropy": "bce",
+    "categorical_crossentropy": "cce",
+    "categorical_focal_crossentropy": "cce",
+    "sparse_categorical_crossentropy": "scce",
+    "mean_squared_error": "mse",
+    "mse": "mse",
+    "mean_absolute_error": "mae",
+    "mae": "mae",
+    "mean_squared_logarithmic_error": "msle",
+    "msle": "msle",
+    "mean_absolute_percentage_error": "mape",
+    "mape": "mape",
+    "huber": "huber",
+    "log_cosh": "huber",
+    "kl_divergence": "kld",
+    "kld": "kld",
+    "poisson": "poisson",
+    "hinge": "hinge",
+    "squared_hinge": "hinge",
+    "categorical_hinge": "chinge",
+    "cosine_similarity": "cosine",
+}
+CLASSIFYING = {"bce", "cce", "scce", "hinge", "chinge", "kld"}
+REGRESSING = {"mse", "mae", "msle", "mape", "huber"}
+
+
+@dataclasses.dataclass(frozen=True)
+class LossFacts:
+    """A loss: its short kind (`"bce"`, `"mse"`, ..., `"other"`), and what it wants."""
+
+    kind: str
+    name: str
+    from_logits: bool = False
+    label_smoothing: float = 0.0
+
+    @property
+    def classifies(self) -> bool:
+        return self.kind in CLASSIFYING
+
+    @property
+    def regresses(self) -> bool:
+        return self.kind in REGRESSING
+
+
+def read_loss(loss: Any) -> LossFacts:
+    """Facts about what was given to `compile(loss=...)` for one output."""
+    if loss is None:
+        return LossFacts("other", "none")
+    if isinstance(loss, str):
+        try:
+            loss = keras.losses.get(loss)
+        except ValueError:
+            return LossFacts("other", str(loss))
+    name = _name(loss)
+    config: dict[str, Any] = {}
+    if isinstance(loss, keras.losses.Loss):
+        try:
+            config = loss.get_config()
+        except (NotImplementedError, TypeError):
+            config = {}
+    known = getattr(loss, "__module__", "").startswith(("keras.", "tensorflow.python.keras"))
+    kind = NAMES.get(name, "other") if known or isinstance(loss, keras.losses.Loss) else "other"
+    logits = bool(config.get("from_logits", False))
+    if kind == "other":
+        kind, logits = _try_out(loss)
+    return LossFacts(kind, name, logits, float(config.get("label_smoothing", 0.0) or 0.0))
+
+
+def metric_names(model: keras.Model) -> list[str]:
+    """Names of the compiled metrics, lower case, as given (`"accuracy"`, `"mae"`, ...)."""
+    given = getattr(getattr(model, "_compile_metrics", None), "_user_metrics", None)
+    weighted = getattr(getattr(model, "_compile_metrics", None), "_user_weighted_metrics", None)
+    found = []
+    for item in keras.tree.flatten([given or [], weighted or []]):
+        if item is None:
+            continue
+        text = item if isinstance(item, str) else _name(item)
+        if isinstance(item, keras.metrics.Accuracy):
+            text = "exact_accuracy"
+        found.append(text.lower())
+    return ["accuracy" if name == "acc" else name for name in found]
+
+
+def _name(item: Any) -> str:
+    if isinstance(item, (keras.losses.Loss, keras.metrics.Metric)):
+        fn = getattr(item, "fn", None)
+        if fn is not None and type(item).__module__.startswith("keras"):
+            return str(getattr(fn, "__name__", type(item).__name__))
+        text = type(item).__name__
+        return "".join("_" + c.lower() if c.isupper() else c for c in text).lstrip("_")
+    return str(getattr(item, "__name__", type(item).__name__))
+
+
+def _try_out(loss: Any) -> tuple[str, bool]:
+    """Recognise a loss of the user's own by what it answers on three rows of numbers."""
+    z = np.array([[0.3, -0.8, 1.1], [1.4, 0.2, -0.5], [-1.0, 0.6, 0.4]], "float32")
+    p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    s = 1 / (1 + np.exp(-z))
+    hot = np.eye(3, dtype="float32")[[2, 0, 0]]
+    bits = np.array([[0, 0, 1], [1, 1, 0], [0, 1, 1]], "float32")
+    softmax_ce = -np.log(p[[0, 1, 2], [2, 0, 0]])
+    sigmoid_ce = -(bits * np.log(s) + (1 - bits) * np.log(1 - s)).mean(1)
+    trials = [
+        ("cce", True, hot, z, softmax_ce),
+        ("cce", False, hot, p, softmax_ce),
+        ("scce", True, np.array([2, 0, 0]), z, softmax_ce),
+        ("scce", False, np.array([2, 0, 0]), p, softmax_ce),
+        ("bce", True, bits, z, sigmoid_ce),
+        ("bce", False, bits, s, sigmoid_ce),
+        ("mse", False, hot, z, ((hot - z) ** 2).mean(1)),
+        ("mae", False, hot, z, np.abs(hot - z).mean(1)),
+    ]
+    for kind, logits, y, scores, answer in trials:
+        try:
+            got = keras.ops.convert_to_numpy(
+                loss(keras.ops.convert_to_tensor(y), keras.ops.convert_to_tensor(scores))
+            )
+        except Exception:  # the loss is the user's: it may refuse any of these shapes
+            continue
+        if np.allclose(np.mean(got), answer.mean(), rtol=1e-3):
+            return kind, logits
+    return "other", False

@@ -1,0 +1,153 @@
+"""Which interventions are worth their time: for each suspicion, the change that would mend it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from kcnn.callbacks._optimizer import innermost
+from kcnn.callbacks.doctor import _edits
+from kcnn.callbacks.doctor._graph import flat_layers, is_random, layer_activation
+from kcnn.callbacks.doctor._static_start import learning_rate, usual_rate
+from kcnn.callbacks.doctor._suspect import Suspect
+from kcnn.callbacks.doctor._trials import Setting, Workshop
+
+__all__ = ["Change", "plan_changes"]
+
+
+@dataclasses.dataclass
+class Change:
+    """A setting to try, and the suspect that it would confirm."""
+
+    suspect: Suspect
+    setting: Setting
+
+    @property
+    def weight(self) -> float:
+        return self.suspect.weight
+
+
+def plan_changes(shop: Workshop, suspects: list[Suspect], batch_given: bool) -> list[Change]:
+    """Changes in the order of how likely they are to mend the program."""
+    model, case = shop.model, shop.case
+    known = {s.cause: s for s in sorted(suspects, key=lambda s: s.weight)}
+    plan: list[Change] = []
+
+    def add(cause: str, setting: Setting, default: Suspect | None = None) -> None:
+        suspect = known.get(cause) or default
+        if suspect is not None:
+            plan.append(Change(suspect, setting))
+
+    add("unnormalized_inputs", Setting(scale_x=True))
+    add("unnormalized_targets", Setting(scale_y=True))
+    add("bad_initialization", Setting(start="fresh"))
+    layers = flat_layers(model)
+    kinds = [layer_activation(layer) for layer in layers[:-1]]
+    shop.edits.update(
+        rectified=_edits.rectified(model),
+        leaky=_edits.leaky(model),
+        relaxed=_edits.relaxed,
+        still=_edits.still,
+        thawed=_edits.thawed,
+        unnormed=_edits.unnormed,
+    )
+    add("missing_hidden_activation", Setting(edit="rectified"))
+    add("vanishing_gradient", Setting(edit="rectified"))
+    add("frozen_layers", Setting(edit="thawed"))
+    add("excessive_regularization", Setting(edit="relaxed"), _regularized(layers))
+    if any(is_random(layer) for layer in layers):
+        names = [layer.name for layer in layers if is_random(layer)]
+        add("augmentation_breaks_label", Setting(edit="still"), _augmented(names))
+    if "missing_shuffle" in known or not case.shuffled:
+        add("missing_shuffle", Setting(shuffle=True), _ordered(case.source))
+    add("class_imbalance", Setting(balance=True))
+    if "relu" in kinds:
+        add("dying_relu", Setting(edit="leaky"))
+    add("wrong_loss", Setting(loss=_better_loss(shop)) if _better_loss(shop) else Setting())
+    rate, usual = learning_rate(model.optimizer), usual_rate(model.optimizer)
+    if rate > 0:
+        add("lr_too_low", Setting(rate=10.0), _rate("lr_too_low", rate, usual, model))
+        add("lr_too_high", Setting(rate=0.1), _rate("lr_too_high", rate, usual, model))
+    n, batch = case.train.n, case.batch_size
+    if batch <= 4 and n >= 64:
+        add("bad_batch_size", Setting(batch=32), _batch(batch, 0.6, n))
+    elif n >= 64 and batch > 64 and batch * 8 >= n and case.steps < 2000:
+        add("bad_batch_size", Setting(batch=32), _batch(batch, 0.45 + 0.15 * (batch * 2 >= n), n))
+    return sorted((c for c in plan if c.setting != Setting()), key=lambda change: -change.weight)
+
+
+def _better_loss(shop: Workshop) -> str:
+    task, head = shop.task, shop.head
+    if task.kind == "binary" and head.units == 1 and head.activation == "sigmoid":
+        return "binary_crossentropy" if shop.loss.kind != "bce" else ""
+    if task.kind == "multiclass" and head.activation == "softmax" and task.form == "onehot":
+        return "categorical_crossentropy" if shop.loss.kind != "cce" else ""
+    if task.kind == "multilabel" and head.activation == "sigmoid":
+        return "binary_crossentropy" if shop.loss.kind != "bce" else ""
+    return ""
+
+
+def _rate(cause: str, rate: float, usual: float, model: Any) -> Suspect:
+    name = type(innermost(model.optimizer)[-1]).__name__
+    factor = 10.0 if cause == "lr_too_low" else 0.1
+    return Suspect(
+        cause,
+        0.3,
+        f"learning rate {rate:g} of {name}",
+        "a rate at which the loss falls fast and steadily",
+        f"Set learning_rate={rate * factor:.2g} in {name}(...).",
+        "compile(optimizer=...)",
+        False,
+        "learning_rate",
+        {"learning_rate": rate, "usual": usual},
+    )
+
+
+def _batch(batch: int, weight: float, n: int) -> Suspect:
+    return Suspect(
+        "bad_batch_size", weight, f"batches of {batch} for {n} samples", "16 to 128",
+        "Set batch_size=32 in fit.", "fit(batch_size=...)", False, "batch_size",
+        {"batch_size": batch, "samples": n},
+    )  # fmt: skip
+
+
+def _regularized(layers: list[Any]) -> Suspect | None:
+    strong = [layer for layer in layers if _edits.relaxed(layer) is not None]
+    if not strong:
+        return None
+    rates = [float(getattr(v, "rate", 0) or 0) for v in strong]
+    return Suspect(
+        "excessive_regularization",
+        float(np.clip(0.15 + 0.4 * max(rates) - 0.1 + 0.05 * len(strong), 0.2, 0.55)),
+        f"{len(strong)} layers with dropout, noise or penalties",
+        "regularization that leaves the training data learnable",
+        f"Lower it in {strong[0].name}.",
+        strong[0].name,
+        check="layers",
+    )
+
+
+def _augmented(names: list[str]) -> Suspect:
+    return Suspect(
+        "augmentation_breaks_label",
+        0.55,
+        f"random transforms inside the model ({', '.join(names[:3])})",
+        "transforms that keep the class",
+        f"Remove {names[0]}, or restrict it to changes that keep the label.",
+        names[0],
+        check="augmentation",
+    )
+
+
+def _ordered(source: str) -> Suspect:
+    return Suspect(
+        "missing_shuffle",
+        0.4,
+        "rows are not shuffled",
+        "rows in random order",
+        "Set shuffle=True." if source == "arrays" else "Add dataset.shuffle(len(x)).",
+        "fit(shuffle=...)",
+        check="order",
+    )

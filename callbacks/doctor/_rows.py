@@ -1,0 +1,220 @@
+"""What `fit` was given, drawn into arrays once: inputs, targets, weights, validation."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import itertools
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+
+__all__ = ["Case", "Rows", "draw"]
+
+MOST_BYTES = 600e6
+
+
+@dataclasses.dataclass
+class Rows:
+    """Samples in memory. `x` and `y` are arrays, or nests of arrays, of `n` rows."""
+
+    x: Any
+    y: Any
+    weight: np.ndarray | None = None
+
+    @property
+    def n(self) -> int:
+        leaves = keras.tree.flatten(self.x)
+        return len(leaves[0]) if leaves else 0
+
+    def take(self, index: Any) -> Rows:
+        def pick(item):
+            return None if item is None else item[index]
+
+        return Rows(
+            keras.tree.map_structure(pick, self.x),
+            keras.tree.map_structure(pick, self.y),
+            pick(self.weight),
+        )
+
+    @property
+    def single(self) -> bool:
+        """True for one input array and one target array."""
+        return isinstance(self.x, np.ndarray) and isinstance(self.y, np.ndarray)
+
+
+@dataclasses.dataclass
+class Case:
+    """One call of `fit`, understood.
+
+    Args:
+        train: Rows that training sees, in the order given (a drawn part if `partial`).
+        val: Validation rows or None.
+        val_kind: `"split"`, `"given"` or `""`.
+        batch_size: Samples a step.
+        steps: Steps of the whole run.
+        epochs: Number of epochs.
+        shuffled: False when the rows come in the given order.
+        kwargs: What to pass to `model.fit` beside x (a generator is replaced).
+        x, y: What to pass to `model.fit`.
+        notes: Sentences about what could not be seen.
+    """
+
+    train: Rows
+    val: Rows | None
+    val_kind: str
+    batch_size: int
+    steps: int
+    epochs: int
+    shuffled: bool
+    source: str
+    x: Any
+    y: Any
+    kwargs: dict[str, Any]
+    class_weight: dict[int, float] | None = None
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return max(1, self.steps // max(self.epochs, 1))
+
+
+def draw(x: Any, y: Any, kwargs: dict[str, Any]) -> Case:
+    """Understand the arguments of one `fit`.
+
+    Raises:
+        ValueError: when there is nothing to train on, or x and y differ in length.
+    """
+    kwargs = dict(kwargs)
+    epochs = int(kwargs.get("epochs", 1)) - int(kwargs.get("initial_epoch", 0) or 0)
+    notes: list[str] = []
+    if _is_array_nest(x):
+        rows = Rows(_arrays(x), _arrays(y), _weights(kwargs.get("sample_weight")))
+        _check_lengths(rows)
+        val, kind = None, ""
+        split = float(kwargs.get("validation_split") or 0.0)
+        if kwargs.get("validation_data") is not None:
+            val, kind = _validation(kwargs["validation_data"], kwargs), "given"
+        elif split:
+            at = int(np.floor(rows.n * (1 - split)))
+            val, kind = rows.take(slice(at, None)), "split"
+            rows = rows.take(slice(0, at))
+        batch = int(kwargs.get("batch_size") or 32)
+        per_epoch = int(kwargs.get("steps_per_epoch") or max(1, -(-rows.n // batch)))
+        shuffled, source = bool(kwargs.get("shuffle", True)), "arrays"
+    else:
+        val = None
+        kind = "given" if kwargs.get("validation_data") is not None else ""
+        rows, batch, per_epoch, x, source = _stream(x, kwargs, notes)
+        if kind:
+            kwargs, val = _stream_validation(kwargs, notes)
+        shuffled = source == "PyDataset" and bool(kwargs.get("shuffle", True))
+    if rows.n == 0:
+        raise ValueError("examine: received no samples; give fit at least one batch.")
+    weight = kwargs.get("class_weight")
+    return Case(
+        rows, val, kind, min(batch, rows.n), per_epoch * max(epochs, 1), max(epochs, 1),
+        shuffled, source, x, y, kwargs, weight, notes,
+    )  # fmt: skip
+
+
+def _is_array_nest(x: Any) -> bool:
+    leaves = keras.tree.flatten(x)
+    return bool(leaves) and all(
+        isinstance(leaf, np.ndarray)
+        or (hasattr(leaf, "__array__") and hasattr(leaf, "shape") and len(leaf.shape) > 0)
+        or isinstance(leaf, (int, float))
+        for leaf in leaves
+    )
+
+
+def _arrays(nest: Any) -> Any:
+    if nest is None:
+        return None
+    if isinstance(nest, list) and nest and all(isinstance(v, (int, float)) for v in nest):
+        return np.asarray(nest)
+    if isinstance(nest, list) and nest and isinstance(nest[0], list):
+        return np.asarray(nest)
+    out = keras.tree.map_structure(lambda leaf: np.asarray(leaf), nest)
+    if isinstance(out, (list, tuple)) and len(out) == 1:
+        return out[0]
+    return out
+
+
+def _weights(weight: Any) -> np.ndarray | None:
+    return np.asarray(weight, "float32") if weight is not None and _is_array_nest(weight) else None
+
+
+def _check_lengths(rows: Rows) -> None:
+    lengths = {len(leaf) for leaf in keras.tree.flatten([rows.x, rows.y]) if leaf is not None}
+    if len(lengths) > 1:
+        raise ValueError(
+            f"examine: x and y must have the same number of rows; received {sorted(lengths)}."
+        )
+
+
+def _validation(data: Any, kwargs: dict[str, Any]) -> Rows | None:
+    if isinstance(data, (tuple, list)) and len(data) in (2, 3) and _is_array_nest(data[0]):
+        return Rows(
+            _arrays(data[0]), _arrays(data[1]), _weights(data[2] if len(data) > 2 else None)
+        )
+    if inspect.isgenerator(data) or hasattr(data, "__next__"):
+        return None  # cannot be drawn without taking it away from fit
+    return _collect(data, kwargs.get("validation_steps"))[0]
+
+
+def _stream_validation(kwargs: dict[str, Any], notes: list[str]):
+    data = kwargs["validation_data"]
+    if hasattr(data, "__next__"):
+        notes.append("the validation generator cannot be restarted and was not looked at")
+        return kwargs, None
+    return kwargs, _validation(data, kwargs)
+
+
+def _stream(x: Any, kwargs: dict[str, Any], notes: list[str]):
+    """Draw one epoch of a data set, a PyDataset, a loader or a generator."""
+    limit = kwargs.get("steps_per_epoch")
+    if isinstance(x, keras.utils.PyDataset):
+        count = x.num_batches
+        limit = limit or (len(x) if count is None else count)
+        rows, sizes = _collect((x[i] for i in range(int(limit))), limit)
+        source = "PyDataset"
+    elif hasattr(x, "__next__"):
+        batches = list(_some(x, limit or 100))
+        rows, sizes = _collect(batches, limit)
+        notes.append(
+            f"the generator cannot be restarted: examined on the {len(batches)} batches drawn"
+        )
+        x, source = itertools.cycle(batches), "generator"
+        limit = limit or len(batches)
+        kwargs["steps_per_epoch"] = limit
+    else:
+        rows, sizes = _collect(x, limit)
+        source = "dataset"
+    batch = max(sizes) if sizes else 1
+    return rows, batch, int(limit or len(sizes)), x, source
+
+
+def _some(items: Iterable[Any], most: int) -> Iterable[Any]:
+    return itertools.islice(items, int(most))
+
+
+def _collect(batches: Iterable[Any], limit: Any) -> tuple[Rows, list[int]]:
+    parts, sizes, held = [], [], 0.0
+    for batch in itertools.islice(batches, int(limit) if limit else None):
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
+        part = Rows(_arrays(x), _arrays(y), _weights(weight))
+        parts.append(part)
+        sizes.append(part.n)
+        held += sum(leaf.nbytes for leaf in keras.tree.flatten([part.x, part.y]))
+        if held > MOST_BYTES:
+            break
+    if not parts:
+        return Rows(np.zeros((0,)), np.zeros((0,))), sizes
+    join = lambda *leaves: None if leaves[0] is None else np.concatenate(leaves)  # noqa: E731
+    x = keras.tree.map_structure(join, *[part.x for part in parts])
+    y = keras.tree.map_structure(join, *[part.y for part in parts])
+    weighted = all(part.weight is not None for part in parts)
+    return Rows(x, y, join(*[p.weight for p in parts]) if weighted else None), sizes

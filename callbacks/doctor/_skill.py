@@ -1,0 +1,101 @@
+"""How well predictions fit: 0 for the best constant answer, 1 for perfection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from kcnn.callbacks.doctor._head import HeadFacts
+from kcnn.callbacks.doctor._losses import LossFacts
+from kcnn.callbacks.doctor._task import TaskFacts
+
+__all__ = ["balanced_skill", "classes_of", "skill"]
+
+
+def classes_of(out: np.ndarray, head: HeadFacts, loss: LossFacts) -> np.ndarray:
+    """Predicted class of each row."""
+    out = out.reshape(len(out), -1)
+    if out.shape[1] > 1:
+        return out.argmax(1)
+    raw = head.activation not in ("sigmoid", "softmax") and (loss.from_logits)
+    cut = 0.0 if raw or head.activation == "tanh" or loss.kind == "hinge" else 0.5
+    return (out[:, 0] > cut).astype(int)
+
+
+def skill(
+    out: Any, y: Any, task: TaskFacts, head: HeadFacts, loss: LossFacts, labels: Any = None
+) -> float:
+    """Skill of predictions `out` (n, ...) for targets `y` (n, ...), -1..1.
+
+    Classes: errors avoided of those the majority class makes, mixed (0.3) with the
+    cross-entropy avoided. Several labels: the same over all of them. Numbers: R squared,
+    targets clipped to their middle 98 %.
+    """
+    if not isinstance(out, np.ndarray) or not isinstance(y, np.ndarray):
+        return float("nan")
+    if not np.isfinite(out).all():
+        return -1.0
+    if task.kind in ("binary", "multiclass") and labels is not None:
+        return _class_skill(out, np.asarray(labels), task, head, loss)
+    if task.kind == "multilabel" and out.shape == y.shape:
+        raw = loss.from_logits and "sigmoid" not in head.activations
+        said = out > (0.0 if raw or head.activation == "tanh" else 0.5)
+        true = y > 0.5 * (task.low + task.high)
+        rate = true.mean(0)
+        base = np.minimum(rate, 1 - rate).mean()
+        return float(np.clip(1 - (said != true).mean() / max(base, 1e-6), -1, 1))
+    truth = np.asarray(y, "float64").reshape(len(y), -1)
+    said = np.asarray(out, "float64").reshape(len(out), -1)
+    if truth.shape[1] != said.shape[1]:
+        if truth.shape[1] != 1:
+            return float("nan")
+        said = said.mean(1, keepdims=True)
+    low, high = np.percentile(truth, [1, 99], axis=0)
+    truth, said = np.clip(truth, low, high), np.clip(said, low - (high - low), high + (high - low))
+    var = truth.var(0)
+    alive = var > 1e-12
+    if not alive.any():
+        return 0.0
+    fit = 1 - ((truth - said) ** 2).mean(0)[alive] / var[alive]
+    return float(np.clip(fit.mean(), -1, 1))
+
+
+def _class_skill(out, labels, task, head, loss):
+    said = classes_of(out, head, loss)
+    shares = np.bincount(labels, minlength=task.classes) / max(len(labels), 1)
+    base = 1 - shares.max()
+    if base <= 0:
+        return float((said == labels).mean())
+    hard = 1 - (said != labels).mean() / base
+    rows = out.reshape(len(out), -1)
+    probabilities = _probabilities(rows, head, loss)
+    if probabilities is None or probabilities.shape[1] <= labels.max():
+        return float(np.clip(hard, -1, 1))
+    own = np.clip(probabilities[np.arange(len(labels)), labels], 1e-7, 1)
+    prior = -(shares[shares > 0] * np.log(shares[shares > 0])).sum()
+    soft = np.clip(1 + np.log(own).mean() / prior, 0, 1)
+    return float(np.clip(0.7 * hard + 0.3 * soft, -1, 1))
+
+
+def _probabilities(rows, head, loss):
+    if loss.from_logits and not head.activations:
+        if rows.shape[1] == 1:
+            p = 1 / (1 + np.exp(-np.clip(rows, -60, 60)))
+            return np.concatenate([1 - p, p], 1)
+        return keras.ops.convert_to_numpy(keras.ops.softmax(rows.astype("float32")))
+    if head.activation not in ("sigmoid", "softmax"):
+        return None
+    if rows.shape[1] == 1:
+        return np.concatenate([1 - rows, rows], 1)
+    return rows / np.maximum(rows.sum(1, keepdims=True), 1e-9)
+
+
+def balanced_skill(said: np.ndarray, labels: np.ndarray) -> float:
+    """Mean recall of the classes, 0 for a constant answer, 1 for perfection."""
+    present = np.unique(labels)
+    if len(present) < 2:
+        return 1.0
+    recall = np.mean([(said[labels == k] == k).mean() for k in present])
+    return float((recall - 1 / len(present)) / (1 - 1 / len(present)))

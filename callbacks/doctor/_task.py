@@ -1,0 +1,106 @@
+"""What the targets are: classes, several labels at once, or numbers."""
+
+# ruff: noqa: SIM102 - a condition inside another reads as the argument it makes
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from kcnn.callbacks.doctor._losses import LossFacts
+
+__all__ = ["TaskFacts", "read_task"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskFacts:
+    """The task that the targets show.
+
+    Args:
+        kind: `"binary"`, `"multiclass"`, `"multilabel"`, `"regression"` or `"other"`.
+        form: `"ids"` (one integer a row), `"onehot"`, `"bits"` or `"numbers"`.
+        classes: Number of classes (binary: 2), of labels, or of target columns.
+        labels: Class of each row (n,), 0..classes-1, or None.
+        values: The distinct values when there are few of them.
+        whole: True when every target is a whole number.
+    """
+
+    kind: str
+    form: str
+    classes: int
+    labels: np.ndarray | None
+    values: np.ndarray
+    whole: bool
+    low: float
+    high: float
+    scaled: float = 1.0
+
+
+def read_task(y: np.ndarray, *, loss: LossFacts, units: int, scores: bool) -> TaskFacts:
+    """Facts about targets `y` (n, ...).
+
+    `scores` says whether the compile call speaks of classes (an accuracy among the metrics).
+    """
+    flat = y.reshape(len(y), -1) if y.ndim > 1 else y[:, None]
+    finite = flat[np.isfinite(flat).all(1)] if flat.dtype.kind == "f" else flat
+    if not len(finite):
+        return TaskFacts("other", "numbers", flat.shape[1], None, np.array([]), False, 0, 0)
+    values = np.unique(finite[:20000])
+    whole = bool(np.all(values == np.round(values)))
+    low, high = float(finite.min()), float(finite.max())
+
+    def facts(kind, form, classes, labels=None, scaled=1.0):
+        return TaskFacts(kind, form, classes, labels, values[:64], whole, low, high, scaled=scaled)
+
+    if y.ndim > 2:
+        return facts("other", "numbers", int(y.shape[-1]))
+    if flat.shape[1] > 1:
+        return _columns(flat, finite, values, facts, loss)
+    column = flat[:, 0]
+    few = len(values) <= max(2, min(200, len(finite) // 4))
+    wants_classes = loss.classifies or scores or units > 1
+    if len(values) <= 2 and (whole or loss.classifies):
+        if whole or units > 1 or loss.kind in ("bce", "scce", "cce"):
+            return facts("binary", "ids", 2, _ids(column, values))
+    if whole and few and (loss.classifies or (wants_classes and len(values) <= 100)):
+        if not (loss.regresses and units == 1 and not _class_like(column, values, scores)):
+            return facts("multiclass", "ids", len(values), _ids(column, values))
+    if loss.kind in ("scce", "cce") and len(values) <= max(100, len(finite) // 20):
+        return facts("multiclass", "ids", len(values), _ids(column, values))  # scaled labels
+    return facts("regression", "numbers", 1)
+
+
+def _columns(flat, finite, values, facts, loss):
+    k = flat.shape[1]
+    if len(values) <= 2 and values[0] == 0:
+        top = float(values[-1]) or 1.0
+        counts = (finite != 0).sum(1)
+        if np.all(counts == 1):
+            return facts("multiclass", "onehot", k, flat.argmax(1), scaled=top)
+        if loss.regresses and top != 1.0:
+            return facts("regression", "numbers", k)
+        return facts("multilabel", "bits", k)
+    if len(values) <= 2 and set(values) <= {-1.0, 1.0}:
+        if np.all((finite > 0).sum(1) == 1) and k > 2:
+            return facts("multiclass", "onehot", k, flat.argmax(1))
+        return facts("multilabel", "bits", k)
+    inside = finite.min() >= 0 and finite.max() <= 1
+    if inside and np.allclose(finite.sum(1), 1, atol=1e-3) and k > 1:
+        return facts("multiclass", "onehot", k, flat.argmax(1))  # smoothed or mixed
+    top = finite.max(1, keepdims=True)
+    one = (finite > 0).sum(1) == 1
+    if loss.classifies and one.all() and len(values) <= 3 and np.ptp(top) == 0:
+        return facts("multiclass", "onehot", k, flat.argmax(1), scaled=float(top[0, 0]))
+    return facts("regression", "numbers", k)
+
+
+def _ids(column: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return np.clip(np.searchsorted(values, np.nan_to_num(column)), 0, len(values) - 1)
+
+
+def _class_like(column: np.ndarray, values: np.ndarray, scores: bool) -> bool:
+    """Whole numbers under a regression loss: 0..k-1, evenly filled, scored by accuracy."""
+    if not scores or len(values) > 20 or not np.array_equal(values, np.arange(len(values))):
+        return False
+    counts = np.bincount(column.astype(int), minlength=len(values))
+    return bool(counts.min() * 4 >= counts.max())

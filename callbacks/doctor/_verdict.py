@@ -1,0 +1,243 @@
+"""From suspicions and trials to ranked findings."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+from kcnn.callbacks._finding import Finding
+from kcnn.callbacks.doctor._diagnosis import Diagnosis
+from kcnn.callbacks.doctor._facts import Facts
+from kcnn.callbacks.doctor._plan import Change, plan_changes
+from kcnn.callbacks.doctor._record import Run
+from kcnn.callbacks.doctor._static_start import learning_rate
+from kcnn.callbacks.doctor._suspect import Suspect
+from kcnn.callbacks.doctor._symptoms import read_symptoms
+from kcnn.callbacks.doctor._trials import Outcome, Setting, Workshop
+
+__all__ = ["Verdict"]
+
+FIRST = [
+    "nan_inputs",
+    "label_encoding",
+    "wrong_output_units",
+    "wrong_output_activation",
+    "wrong_loss",
+    "loss_activation_mismatch",
+    "frozen_layers",
+    "missing_hidden_activation",
+    "bad_initialization",
+    "lr_too_high",
+    "lr_too_low",
+    "missing_shuffle",
+    "preprocessing_mismatch",
+    "bad_normalization",
+    "data_leak",
+]
+
+
+class Verdict:
+    """Collects evidence about one run; `diagnosis` can be asked at any time."""
+
+    def __init__(self, model: keras.Model, facts: Facts):
+        self.model, self.facts = model, facts
+        self.named: list[Finding] = []
+        self.numbers: dict[str, Any] = {}
+        self.spent: set[str] = set()
+
+    @property
+    def firm(self) -> list[Suspect]:
+        found = [s for s in self.facts.suspects if s.firm]
+        place = {cause: i for i, cause in enumerate(FIRST)}
+        return sorted(found, key=lambda s: place.get(s.cause, len(FIRST)))
+
+    def weigh(self, run: Run, *, until: float) -> None:
+        """Try the changes that could mend the program; what mends it is named."""
+        causes = {s.cause for s in self.firm} - {"wrong_metric"}
+        custom = type(self.model).train_step is not keras.Model.train_step
+        if causes or custom:
+            return
+        if not self.facts.case.train.single and self.facts.task.kind != "other":
+            return
+        Trial(self, run, until).go()
+
+    def name(self, suspect: Suspect, severity: str = "failure", **evidence: Any) -> None:
+        self.named.append(suspect.finding(severity, **evidence))
+        self.spent.add(suspect.cause)
+
+    def diagnosis(self, run: Run | None) -> Diagnosis:
+        """Findings so far: firm facts, confirmed trials, then warnings and notes."""
+        firm = self.firm
+        metric = [s for s in firm if s.cause == "wrong_metric"]
+        failures = [s.finding("failure") for s in firm if s.cause != "wrong_metric"][:2]
+        failures += [f for f in self.named if f.severity == "failure"]
+        failures += [s.finding("failure") for s in metric]
+        said = {f.cause for f in failures}
+        rest = [f for f in self.named if f.severity != "failure" and f.cause not in said]
+        warnings = [
+            s.finding("warning" if s.weight >= 0.6 and s.cause not in self.spent else "note")
+            for s in self.facts.suspects
+            if s.cause not in said and s.weight >= 0.4
+        ]
+        notes = [
+            Finding("data", "note", note, "all samples seen", "", where="x")
+            for note in self.facts.case.notes
+        ]
+        numbers = dict(self.numbers)
+        if run is not None:
+            numbers["run_seconds"] = run.seconds
+            numbers["history"] = run.history
+        order = {"failure": 0, "warning": 1, "note": 2, "ok": 3}
+        tail = sorted(rest + warnings + notes, key=lambda f: order[f.severity])
+        return Diagnosis(tuple(failures + tail), numbers)
+
+
+class Trial:
+    """The trials after one run."""
+
+    def __init__(self, verdict: Verdict, run: Run, until: float):
+        self.verdict, self.run, self.until = verdict, run, until
+        facts = verdict.facts
+        self.case, self.task = facts.case, facts.task
+        rates = run.rates or [learning_rate(verdict.model.optimizer)]
+        self.steps = max(run.steps, 1)
+        at = np.minimum(np.arange(self.steps) * len(rates) // self.steps, len(rates) - 1)
+        strange = {s.cause for s in facts.suspects if s.weight >= 0.6} & {
+            "preprocessing_mismatch", "data_leak", "missing_shuffle",
+        }  # fmt: skip
+        self.shop = Workshop(
+            verdict.model, self.case, self.task, facts.head, facts.loss,
+            rates=np.asarray(rates, "float32")[at], steps=self.steps, own_val=not strange,
+        )  # fmt: skip
+        self.tried: list[tuple[Change, Outcome]] = []
+
+    def go(self) -> None:
+        shop, run = self.shop, self.run
+        rig = shop.rig(Setting())
+        if rig is None:
+            return
+        rig.reset(run.weights)
+        self.final = shop.measure(rig)
+        self.verdict.numbers["final"] = _numbers(self.final)
+        facts = self.verdict.facts
+        symptoms = read_symptoms(self.verdict.model, rig, facts, shop, run, self.final)
+        facts.suspects[:] = sorted(facts.suspects + symptoms, key=lambda s: -s.weight)
+        changes = plan_changes(shop, facts.suspects, "batch_size" in self.case.kwargs)
+        self.pace(rig, len(changes))
+        self.base = self.final
+        if shop.held_out or self.length < self.steps:
+            base = shop.try_out(Setting(), steps=self.length, until=self.until)
+            self.base = base or self.final
+        self.verdict.numbers["base"] = _numbers(self.base)
+        self.go_on(rig)
+        for change in changes:
+            if time.perf_counter() > self.until:
+                break
+            self.one(change)
+        self.conclude()
+
+    def pace(self, rig: Any, count: int) -> None:
+        """How many steps each trial may take."""
+        self.shop.try_out(Setting(), steps=min(self.steps, 12))
+        step = max(rig.step_seconds, 1e-6)
+        left = self.until - time.perf_counter() - 1.0 * count
+        fair = max(left, 1.0) / (count + 2) / step
+        self.length = int(np.clip(fair, min(20, self.steps), self.steps))
+        self.verdict.numbers["trial_steps"] = self.length
+        self.verdict.numbers["steps"] = self.steps
+
+    def go_on(self, rig: Any) -> None:
+        """Does training on from where the run stopped still mend it?"""
+        shop, case = self.shop, self.case
+        start = self.run.weights
+        before = self.final
+        if shop.held_out:
+            start, before = rig.values(), self.base
+        more = min(self.steps, 2 * self.length)
+        after = shop.try_out(Setting(), steps=more, seed=5, until=self.until, start=start)
+        if after is None:
+            return
+        weight = 0.35 + 0.2 * (case.epochs <= 5) + 0.15 * (case.epochs <= 2)
+        weight += 0.15 * (self.steps < 200)
+        suspect = Suspect(
+            "too_few_epochs", min(weight, 0.75),
+            f"after {case.epochs} epochs ({self.steps} steps) training still improves",
+            "training until the curve is flat",
+            f"Train longer: epochs={max(3 * case.epochs, 10)}.",
+            "fit(epochs=...)", False, "training_length",
+            {"before": before.score, "after": after.score},
+        )  # fmt: skip
+        self.tried.append((Change(suspect, Setting(steps=2.0)), after))
+
+    def one(self, change: Change) -> None:
+        out = self.shop.try_out(change.setting, steps=self.length, until=self.until)
+        if out is None:
+            return
+        self.tried.append((change, out))
+        if change.setting.rate != 1.0:
+            best = out
+            for power in (2, 3):
+                if not better(best, self.base) and not self.lost(out):
+                    break
+                if time.perf_counter() > self.until:
+                    break
+                setting = Setting(rate=change.setting.rate**power)
+                more = self.shop.try_out(setting, steps=self.length, until=self.until)
+                if more is None or (more.score <= best.score + 0.01 and not self.lost(best)):
+                    break
+                best = more
+                self.tried.append((Change(change.suspect, setting), more))
+
+    def lost(self, out: Outcome) -> bool:
+        return bool(len(out.losses) and not np.isfinite(out.losses[-1]))
+
+    def conclude(self) -> None:
+        rows = []
+        for change, out in self.tried:
+            base = self.base
+            if change.suspect.cause == "too_few_epochs" and not self.shop.held_out:
+                base = self.final
+            d, ratio = gain(out, base)
+            if change.setting.balance:
+                d = max(d, 0.7 * (out.balanced - base.balanced))
+                ratio = max(ratio, (1.02 - base.balanced) / max(1.02 - out.balanced, 0.02))
+            w = change.weight
+            passed = d >= 0.14 - 0.13 * w and ratio >= 1.7 - 0.6 * w
+            rows.append((d * (0.25 + w), passed, change, out, d, ratio))
+        self.verdict.numbers["trials"] = [
+            {"cause": c.suspect.cause, "weight": c.weight, "gain": d, "ratio": ratio,
+             "passed": bool(passed), **_numbers(out)}
+            for _, passed, c, out, d, ratio in rows
+        ]  # fmt: skip
+        rows = sorted((row for row in rows if row[1]), key=lambda row: -row[0])
+        for _, _, change, out, d, _ in rows:
+            if change.suspect.cause in self.verdict.spent:
+                continue
+            if self.verdict.named and change.weight < 0.6:
+                continue
+            self.verdict.name(
+                change.suspect, confirmed_by_trial=True, gain=d,
+                before=self.base.score, after=out.score,
+            )  # fmt: skip
+            if len(self.verdict.named) >= 2:
+                break
+
+
+def gain(new: Outcome, old: Outcome) -> tuple[float, float]:
+    """How much better: difference of scores, and ratio of what is missing to perfection."""
+    d = new.score - old.score
+    if np.isfinite(new.val):
+        d = min(d, new.val - old.val + 0.05)
+    return float(d), float((1.02 - old.score) / max(1.02 - new.score, 0.01))
+
+
+def better(new: Outcome, old: Outcome) -> bool:
+    d, ratio = gain(new, old)
+    return d > 0.03 and ratio > 1.15
+
+
+def _numbers(out: Outcome) -> dict[str, float]:
+    return {"train": out.train, "val": out.val, "balanced": out.balanced, "seconds": out.seconds}
