@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-__all__ = ["RateControl", "innermost", "present_rate"]
+__all__ = ["RateControl", "innermost", "present_rate", "steps_per_update"]
 
 
 def innermost(optimizer: Any) -> list[Any]:
@@ -17,13 +17,24 @@ def innermost(optimizer: Any) -> list[Any]:
     return found
 
 
+def present_rate(model: keras.Model) -> float:
+    """The learning rate of the next step, whatever it is made of."""
+    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+
+
+def steps_per_update(model: keras.Model) -> int:
+    """Batches that share one learning rate: gradient accumulation, steps per execution."""
+    accumulated = innermost(model.optimizer)[-1].gradient_accumulation_steps or 1
+    return max(int(accumulated), int(model.steps_per_execution))
+
+
 class RateControl:
     """Sets the learning rate (and weight decay) of a compiled model, step by step.
 
     A learning rate that is a variable is assigned: nothing is traced again. One that is
-    a schedule or a callable, and a weight decay that is a Python number, are built into
-    the traced step: they are replaced by a variable, and a step function of its own is
-    made; `release` puts both back.
+    a schedule or a callable, and a weight decay that is another Python number than asked
+    for, are built into the traced step: they are replaced by a variable while held, with
+    a step function of their own (`retraces`).
 
     Args:
         model: Compiled model with a built optimizer.
@@ -34,60 +45,69 @@ class RateControl:
     def __init__(self, model: keras.Model, *, weight_decay: float | None = None):
         self.model = model
         self.optimizer = innermost(model.optimizer)[-1]
-        self._rate = self.optimizer._learning_rate
-        self._decay = self.optimizer.weight_decay
-        self._wanted_decay = weight_decay
-        self._decay_value: float | None = None
-        self._added: list[Any] = []
+        self.weight_decay = weight_decay
+        own = {"_learning_rate": self.optimizer._learning_rate}
+        if weight_decay is not None:
+            own["weight_decay"] = self.optimizer.weight_decay
+        self._assigned = {n: v for n, v in own.items() if isinstance(v, keras.Variable)}
+        self._replaced = {
+            name: (value, keras.Variable(0.0, dtype="float32", trainable=False, name=f"held{name}"))
+            for name, value in own.items()
+            if name not in self._assigned
+            and (name == "_learning_rate" or (value or 0.0) != weight_decay)
+        }
+        self._before: dict[str, Any] = {}
         self._functions: Any = None
-        try:
-            if not isinstance(self._rate, keras.Variable):
-                self._replace("_learning_rate", 0.0)
-            if weight_decay is not None:
-                if isinstance(self._decay, keras.Variable):
-                    self._decay_value = float(keras.ops.convert_to_numpy(self._decay))
-                elif (self._decay or 0.0) != weight_decay:
-                    self._replace("weight_decay", weight_decay)
-        except BaseException:
-            self.release()
-            raise
+        self._held_function: Any = None
+        self.held = False
 
     @property
-    def retraced(self) -> bool:
-        """True if the model's own step function could not be used."""
-        return bool(self._added)
+    def retraces(self) -> bool:
+        """True if the model's own step function cannot be used."""
+        return bool(self._replaced)
+
+    @property
+    def rate_variable(self) -> Any:
+        """The variable that the step reads the learning rate from while held."""
+        if "_learning_rate" in self._assigned:
+            return self._assigned["_learning_rate"]
+        return self._replaced["_learning_rate"][1]
+
+    @property
+    def extra_variables(self) -> list[Any]:
+        """Variables that the optimizer has while held, at the end of its own."""
+        return [variable for _, variable in self._replaced.values()]
+
+    def hold(self, *, keep_values: bool = True) -> None:
+        """Take over; the values are put in by `set`. `keep_values`: give them back later."""
+        self.held = True
+        kept = self._assigned if keep_values else {}
+        self._before = {name: keras.ops.copy(v.value) for name, v in kept.items()}
+        if not self._replaced:
+            return
+        self._functions = self.model.train_function
+        self.model.train_function = self._held_function
+        for name, (_, variable) in self._replaced.items():
+            setattr(self.optimizer, name, variable)  # tracked: JAX must see it as state
 
     def set(self, rate: float) -> None:
-        """Learning rate of the next step, and the weight decay asked for."""
-        self.optimizer._learning_rate.assign(rate)
-        if isinstance(self.optimizer.weight_decay, keras.Variable) and (
-            self._wanted_decay is not None
+        """Learning rate of the next step, and the weight decay asked for. While held."""
+        self.rate_variable.assign(rate)
+        if self.weight_decay is not None and isinstance(
+            self.optimizer.weight_decay, keras.Variable
         ):
-            self.optimizer.weight_decay.assign(self._wanted_decay)
-
-    def _replace(self, name: str, value: float) -> None:
-        variable = keras.Variable(value, dtype="float32", trainable=False, name=f"held_{name}")
-        if not self._added:
-            self._functions = self.model.train_function
-            self.model.train_function = None
-        self._added.append(variable)
-        setattr(self.optimizer, name, variable)  # tracked: JAX must see it as state
+            self.optimizer.weight_decay.assign(self.weight_decay)
 
     def release(self) -> None:
         """The optimizer's own rate, weight decay and the model's own step function again."""
-        optimizer = self.optimizer
-        for name, own in (("_learning_rate", self._rate), ("weight_decay", self._decay)):
-            if getattr(optimizer, name) is not own:
-                setattr(optimizer, name, own)
-        if self._decay_value is not None:
-            self._decay.assign(self._decay_value)
-        for variable in self._added:
-            optimizer._untrack_variable(variable)
-        if self._added:
+        if not self.held:
+            return
+        self.held = False
+        for name, value in self._before.items():
+            self._assigned[name].assign(value)
+        for name, (value, variable) in self._replaced.items():
+            setattr(self.optimizer, name, value)
+            self.optimizer._untrack_variable(variable)
+        if self._replaced:
+            self._held_function = self.model.train_function
             self.model.train_function = self._functions
-        self._added = []
-
-
-def present_rate(model: keras.Model) -> float:
-    """The learning rate of the next step, whatever it is made of."""
-    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))

@@ -41,6 +41,11 @@ class Probe:
         self._history = getattr(model, "history", None)
         self._start = Snapshot(model)
         self._control = RateControl(model, weight_decay=self.weight_decay)
+        try:
+            self._control.hold()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):

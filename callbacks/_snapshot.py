@@ -60,6 +60,14 @@ class Snapshot:
             self._restore()
             raise
 
+    def rewind_whole(self) -> None:
+        """`rewind`, finished also when an interrupt (Ctrl-C) comes in the middle."""
+        try:
+            self.rewind()
+        except KeyboardInterrupt:
+            self.rewind()
+            raise
+
     def _restore(self) -> None:
         model = self.model
         for optimizer, rate, weight_decay in self._optimizers:
@@ -83,6 +91,10 @@ class Snapshot:
             model.reset_metrics()  # born after the snapshot: their beginning is zero
         for variable, value in self._metrics:
             variable.assign(value)
+
+    def keep_stop_training(self, value: bool) -> None:
+        """Restore `stop_training` to `value`: `fit` clears it before any callback hears."""
+        self._stop_training = value
 
     def same(self) -> list[str]:
         """Paths of the variables whose value is no longer the snapshot's, bit by bit."""

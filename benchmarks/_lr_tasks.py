@@ -1,0 +1,219 @@
+"""The training tasks of the learning-rate benchmark: small, varied, seconds per training."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kcnn.layers import norm
+
+__all__ = ["TASKS", "Task"]
+
+L = keras.layers
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One model, data set, optimizer and batch size; `tune` tells which half it is in."""
+
+    name: str
+    tune: bool
+    data: Callable[[], tuple[np.ndarray, np.ndarray]]
+    body: Callable[[tuple[int, ...]], keras.Model]
+    optimizer: Callable[[], keras.optimizers.Optimizer]
+    batch_size: int
+    steps: int
+    loss: str = "softmax"
+
+    def model(self, seed: int) -> keras.Model:
+        """A freshly initialized, compiled model."""
+        keras.utils.set_random_seed(seed)
+        model = self.body(self.data()[0].shape[1:])
+        loss = {
+            "softmax": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            "mse": keras.losses.MeanSquaredError(),
+        }[self.loss]
+        model.compile(self.optimizer(), loss)
+        return model
+
+
+# --- data ---------------------------------------------------------------------------------
+
+
+@cache
+def digits(scale: str = "normal"):
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    x = found.images[..., None].astype("float32")
+    if scale == "normal":
+        x = (x - x.mean()) / x.std()
+    return x[:1536], found.target[:1536].astype("int64")
+
+
+@cache
+def fashion(count: int = 4096, size: int = 14):
+    folder = Path(os.environ["KCNN_MANUAL_DIR"])
+    folder = folder / "fashion-mnist" if (folder / "fashion-mnist").is_dir() else folder
+    with gzip.open(folder / "train-images-idx3-ubyte.gz") as file:
+        x = np.frombuffer(file.read(16 + 784 * count), "uint8", offset=16)
+    with gzip.open(folder / "train-labels-idx1-ubyte.gz") as file:
+        y = np.frombuffer(file.read(8 + count), "uint8", offset=8)
+    x = x.reshape(count, size, 28 // size, size, 28 // size).mean((2, 4))[..., None]
+    x = ((x - x.mean()) / x.std()).astype("float32")
+    return x, y.astype("int64")
+
+
+@cache
+def clusters(noise: float = 0.2, classes: int = 20, count: int = 4096):
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, classes, count)
+    centers = rng.normal(size=(classes, 32))
+    x = (centers[y] + 0.8 * rng.normal(size=(count, 32))).astype("float32")
+    wrong = rng.random(count) < noise
+    return x, np.where(wrong, rng.integers(0, classes, count), y)
+
+
+@cache
+def spirals(count: int = 4096):
+    rng = np.random.default_rng(2)
+    y = rng.integers(0, 3, count)
+    r = rng.random(count)
+    angle = 4 * r + 2 * np.pi * y / 3 + 0.1 * rng.normal(size=count)
+    return (3 * np.stack([r * np.cos(angle), r * np.sin(angle)], 1)).astype("float32"), y
+
+
+@cache
+def waves(count: int = 4096):
+    rng = np.random.default_rng(3)
+    x = rng.uniform(-1, 1, size=(count, 8)).astype("float32")
+    y = np.sin(3 * x[:, :1]) + x[:, 1:2] * x[:, 2:3] + 0.05 * rng.normal(size=(count, 1))
+    return x, y.astype("float32")
+
+
+@cache
+def textures(count: int = 4096, size: int = 12):
+    """Gratings of six directions with random phase, contrast and noise."""
+    rng = np.random.default_rng(4)
+    y = rng.integers(0, 6, count)
+    grid = np.arange(size)
+    angle = np.pi * y / 6
+    phase = rng.uniform(0, 2 * np.pi, count)
+    wave = (
+        grid[None, :, None] * np.cos(angle)[:, None, None]
+        + grid[None, None, :] * np.sin(angle)[:, None, None]
+    )
+    x = np.sin(1.3 * wave + phase[:, None, None]) * rng.uniform(0.5, 1.5, count)[:, None, None]
+    return (x + 0.7 * rng.normal(size=x.shape)).astype("float32")[..., None], y
+
+
+# --- models -------------------------------------------------------------------------------
+
+
+def mlp(*widths: int, outputs: int = 10, activation: str = "relu", kind: str = "none"):
+    def build(shape):
+        inputs = keras.Input(shape)
+        h = L.Flatten()(inputs) if len(shape) > 1 else inputs
+        for width in widths:
+            h = L.Dense(width)(h)
+            h = L.LayerNormalization()(h) if kind == "layer" else h
+            h = L.Activation(activation)(h)
+        return keras.Model(inputs, L.Dense(outputs)(h))
+
+    return build
+
+
+def cnn(*widths: int, outputs: int = 10, kind: str = "none", dropout: float = 0.0):
+    def build(shape):
+        inputs = h = keras.Input(shape)
+        for i, width in enumerate(widths):
+            h = L.Conv2D(width, 3, strides=1 + i % 2, padding="same", use_bias=kind == "none")(h)
+            h = norm(kind, channels=width)(h) if kind != "none" else h
+            h = L.Activation("relu")(h)
+        h = L.GlobalAveragePooling2D()(h)
+        h = L.Dropout(dropout)(h) if dropout else h
+        return keras.Model(inputs, L.Dense(outputs)(h))
+
+    return build
+
+
+def resnet(width: float, kind: str):
+    def build(shape):
+        import kcnn
+
+        return kcnn.create_model("resnet20", classes=10, input_shape=shape, width=width, norm=kind)
+
+    return build
+
+
+# --- optimizers ---------------------------------------------------------------------------
+
+
+def sgd():
+    return keras.optimizers.SGD(0.01, momentum=0.9)
+
+
+def plain_sgd():
+    return keras.optimizers.SGD(0.01)
+
+
+def adam():
+    return keras.optimizers.Adam(1e-3)
+
+
+def adamw():
+    return keras.optimizers.AdamW(1e-3, weight_decay=0.01)
+
+
+TASKS = (
+    Task("digits-mlp-sgd-32", True, digits, mlp(64, 32), sgd, 32, 192),
+    Task("digits-mlp-adam-64", False, digits, mlp(128, 128, 128), adam, 64, 144),
+    Task("digits-cnn-batch-sgd-64", True, digits, cnn(16, 32, 32, kind="batch"), sgd, 64, 144),
+    Task("digits-cnn-group-adamw-32", False, digits, cnn(16, 32, 32, kind="group"), adamw, 32, 192),
+    Task("digits-cnn-none-sgd-16", False, digits, cnn(16, 32), sgd, 16, 288),
+    Task("digits-cnn-none-plainsgd-64", True, digits, cnn(16, 32), plain_sgd, 64, 240),
+    Task("digits-resnet20-batch-sgd-128", False, digits, resnet(0.25, "batch"), sgd, 128, 108),
+    Task("digits-resnet20-group-adam-64", True, digits, resnet(0.25, "group"), adam, 64, 120),
+    Task("fashion-cnn-batch-adam-64", False, fashion, cnn(16, 32, kind="batch"), adam, 64, 192),
+    Task("fashion-mlp-layer-adamw-256", True, fashion, mlp(128, 64, kind="layer"), adamw, 256, 128),
+    Task("fashion-cnn-instance-sgd-32", True, fashion, cnn(16, 32, kind="instance"), sgd, 32, 192),
+    Task("fashion-mlp-none-adam-512", False, fashion, mlp(256, 64), adam, 512, 120),
+    Task("fashion-deepcnn-none-adam-64", True, fashion, cnn(16, 16, 32, 32, 32), adam, 64, 192),
+    Task("fashion-logistic-sgd-128", False, fashion, mlp(), sgd, 128, 160),
+    Task("fashion-cnn-layer-sgd-128", False, fashion, cnn(16, 32, kind="layer"), sgd, 128, 128),
+    Task(
+        "waves-mlp-tanh-adam-64",
+        True,
+        waves,
+        mlp(64, 64, outputs=1, activation="tanh"),
+        adam,
+        64,
+        256,
+        "mse",
+    ),
+    Task("waves-mlp-relu-sgd-128", False, waves, mlp(64, 64, outputs=1), sgd, 128, 192, "mse"),
+    Task("clusters-mlp-sgd-256", True, clusters, mlp(128, outputs=20), sgd, 256, 128),
+    Task(
+        "clusters-mlp-adamw-16", False, clusters, mlp(64, outputs=20, kind="layer"), adamw, 16, 320
+    ),
+    Task("spirals-mlp-sgd-16", True, spirals, mlp(64, 64, 64, outputs=3), sgd, 16, 384),
+    Task("spirals-mlp-adam-128", False, spirals, mlp(64, 64, outputs=3), adam, 128, 192),
+    Task("rawdigits-mlp-adam-64", True, lambda: digits("raw"), mlp(64, 32), adam, 64, 144),
+    Task("rawdigits-cnn-sgd-64", False, lambda: digits("raw"), cnn(16, 32), sgd, 64, 144),
+    Task(
+        "textures-cnn-layer-adamw-128",
+        True,
+        textures,
+        cnn(16, 32, outputs=6, kind="layer"),
+        adamw,
+        128,
+        128,
+    ),
+)

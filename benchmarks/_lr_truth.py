@@ -1,0 +1,63 @@
+"""Truth for the learning-rate benchmark: every task trained at every rate of a dense grid."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from benchmarks._lr_tasks import Task
+from kcnn.callbacks import Snapshot
+
+__all__ = ["RATES", "Trainer", "tail_loss"]
+
+RATES = np.geomspace(1e-6, 10.0, 25)
+
+
+class Trainer:
+    """Trains one initialized model from its start at any rate, in one compiled loop."""
+
+    def __init__(self, task: Task, seed: int):
+        self.task, self.seed = task, seed
+        self.model = task.model(seed)
+        x, y = task.data()
+        self.x, self.y = tf.constant(x), tf.constant(y)
+        self.start = Snapshot(self.model)
+        self._loop = tf.function(self._steps, reduce_retracing=True)
+
+    def losses(self, rate: float, steps: int, *, order_seed: int | None = None) -> np.ndarray:
+        """Batch losses of `steps` steps at `rate`; NaN after divergence. float32 (steps,)."""
+        self.start.rewind()
+        self.model.optimizer.learning_rate = rate
+        rng = np.random.default_rng(self.seed if order_seed is None else order_seed)
+        batch, rows = self.task.batch_size, len(self.x)
+        per_epoch = rows // batch
+        passes = -(-steps // per_epoch)
+        order = np.concatenate(
+            [rng.permutation(rows)[: per_epoch * batch].reshape(-1, batch) for _ in range(passes)]
+        )[:steps]
+        return self._loop(tf.constant(order)).numpy()
+
+    def _steps(self, order):
+        model = self.model
+        count = tf.shape(order)[0]
+        losses = tf.TensorArray(tf.float32, size=count)
+        variables = model.trainable_variables
+        for i in tf.range(count):
+            x, y = tf.gather(self.x, order[i]), tf.gather(self.y, order[i])
+            with tf.GradientTape() as tape:
+                loss = model.compute_loss(x, y, model(x, training=True), None)
+            model.optimizer.apply(tape.gradient(loss, variables), variables)
+            losses = losses.write(i, loss)
+        return losses.stack()
+
+
+def tail_loss(losses: np.ndarray) -> float:
+    """Mean of the last eighth of the batch losses; infinity after divergence."""
+    tail = losses[-max(4, len(losses) // 8) :]
+    return float(np.mean(tail)) if np.isfinite(losses).all() else float("inf")
+
+
+def quiet() -> None:
+    """No oneDNN chatter, float32."""
+    keras.config.set_dtype_policy("float32")

@@ -1,0 +1,113 @@
+"""Training steps on a hidden copy of a model's state, inside a running `fit`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from kcnn.callbacks._optimizer import RateControl
+from kcnn.callbacks._snapshot import Snapshot, state_variables
+
+__all__ = ["HiddenSteps"]
+
+
+class HiddenSteps:
+    """Runs the model's training step on a state of its own.
+
+    Between two steps model and optimizer hold what they held before the first: whatever
+    other callbacks do or raise there, they see and leave the untrained state.
+
+    Args:
+        model: Model inside `fit`, built, with its step function made.
+        start: Snapshot of the state from which the hidden training starts.
+    """
+
+    def __init__(self, model: keras.Model, start: Snapshot):
+        self.model = model
+        self.start = start
+        self.control = RateControl(model)
+        self._function = model.train_function
+        if self.control.retraces:
+            self.control.hold()
+            try:
+                model.make_train_function(force=True)
+                self._function = model.train_function
+            finally:
+                self.control.release()
+        self._values: list[tuple[Any, Any]] = []
+        self._state: Any = None
+        self._metrics: Any = None
+        self.calls = 0
+
+    def step(self, args: tuple[Any, ...], rate: float) -> Any:
+        """One call of the step function at `rate`; returns what `fit` expects from it.
+
+        The loss in the logs is that of this call's batches alone.
+        """
+        self.calls += 1
+        if keras.config.backend() == "jax":
+            return self._pure_step(*args, rate)
+        return self._variable_step(args, rate)
+
+    def logs_of(self, returned: Any) -> Any:
+        """The logs within what `step` returned."""
+        return returned[0] if keras.config.backend() == "jax" else returned
+
+    def with_batches(self, args: tuple[Any, ...], batches: list[Any]) -> tuple[Any, ...]:
+        """The same arguments with other batches."""
+        if keras.config.backend() == "jax":
+            return args[0], iter(batches)
+        return (batches,)
+
+    def batches_of(self, args: tuple[Any, ...]) -> list[Any]:
+        """Take this call's batches out of its arguments. Raises StopIteration at the end."""
+        source = args[-1]
+        if isinstance(source, list):
+            return source
+        count = int(self.model.steps_per_execution)
+        if hasattr(source, "get_next_as_optional"):
+            found = (source.get_next_as_optional() for _ in range(count))
+            batches = [batch.get_value() for batch in found if batch.has_value()]
+        else:
+            batches = [batch for _, batch in zip(range(count), source, strict=False)]
+        if not batches:
+            raise StopIteration
+        return batches
+
+    def _variable_step(self, args: tuple[Any, ...], rate: float) -> Any:
+        """TensorFlow and PyTorch: the state is in the variables; swap it in and out."""
+        model = self.model
+        try:
+            self.control.hold()
+            for variable, value in self._values:
+                variable.assign(value)
+            self.control.set(rate)
+            model.reset_metrics()
+            returned = self._function(*args)
+            self._values = [(v, keras.ops.copy(v.value)) for v in state_variables(model)]
+            return returned
+        finally:
+            try:
+                self.control.release()
+            finally:
+                self.start.rewind_whole()
+
+    def _pure_step(self, state: Any, iterator: Any, rate: float) -> Any:
+        """JAX: the state is an argument; keep one's own and hand `fit` its own back."""
+        control, optimizer = self.control, self.model.optimizer
+        if self._state is None:
+            self._state = keras.tree.map_structure(keras.ops.copy, state)
+            self._state[2].extend(keras.ops.copy(v.value) for v in control.extra_variables)
+            self._metrics = keras.tree.map_structure(keras.ops.copy, state[3])
+        control.hold(keep_values=False)  # inside `fit` JAX has emptied the variables
+        try:
+            index = [id(v) for v in optimizer.variables].index(id(control.rate_variable))
+            held = list(self._state[2])
+            held[index] = keras.ops.full_like(held[index], rate)
+            metrics = keras.tree.map_structure(keras.ops.copy, self._metrics)
+            mine = (self._state[0], self._state[1], held, metrics)
+            logs, self._state = self._function(mine, iterator)
+        finally:
+            control.release()
+        return logs, state

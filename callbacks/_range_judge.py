@@ -1,0 +1,87 @@
+"""From the losses of a range test to findings and a suggestion."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kcnn.callbacks._finding import Finding
+from kcnn.callbacks._range_rules import suggestions
+
+if TYPE_CHECKING:
+    from kcnn.callbacks.lr_finder import RangeResult
+
+__all__ = ["judge_range"]
+
+CHECK = "learning_rate_range"
+
+
+def judge_range(
+    rates: Sequence[float], losses: Sequence[float], *, repeated: bool = False
+) -> RangeResult:
+    """Judge a range test. No suggestion is invented where the losses show none.
+
+    Args:
+        rates: Learning rate of each step, rising.
+        losses: Each step's own batch loss; may end in NaN or infinity.
+        repeated: Whether the data were shown again, to say so.
+    """
+    from kcnn.callbacks.lr_finder import RangeResult
+
+    finite = 0
+    while finite < len(losses) and math.isfinite(losses[finite]):
+        finite += 1
+    found = suggestions(rates[:finite], losses[:finite])
+    best = next((s for s in found if s.name == "kcnn"), None) or (found[0] if found else None)
+    findings = [_verdict(rates, losses, finite, best)]
+    if repeated:
+        findings.append(
+            Finding(
+                CHECK,
+                "note",
+                "the data ended before the test and were shown again from memory",
+                "at least as many batches as iterations",
+            )
+        )
+    return RangeResult(
+        tuple(float(r) for r in rates),
+        tuple(float(v) for v in losses),
+        None if best is None else best.lr,
+        found,
+        tuple(findings),
+    )
+
+
+def _verdict(rates: Sequence[float], losses: Sequence[float], finite: int, best: Any) -> Finding:
+    expected = "a loss that falls while the rate rises, then breaks out"
+    evidence = {"steps": len(losses), "suggestion": None if best is None else best.lr}
+
+    def found(severity, seen, advice="", cause=None):
+        return Finding(CHECK, severity, seen, expected, advice, cause, None, evidence)
+
+    if not losses:
+        return found("failure", "no batch was seen", "Give `fit` data.")
+    if finite == 0:
+        return found(
+            "failure",
+            f"the loss is {losses[0]} in the first step",
+            "Look for NaN in inputs, labels and weights.",
+            "nan_inputs",
+        )
+    if np.ptp(np.asarray(losses[:finite])) == 0:
+        return found(
+            "failure",
+            f"the loss stays at {losses[0]:.4g} at every rate",
+            "Nothing is learned: look for frozen layers, dead relus or a constant output.",
+            "frozen_layers",
+        )
+    if best is None:
+        return found(
+            "failure",
+            f"the loss never falls clearly between {rates[0]:.2g} and {rates[-1]:.2g}",
+            "Widen the range, take more iterations or larger batches; first fit a small sample.",
+        )
+    return found("ok", f"suggested learning rate {best.lr:.2g}: {best.reason}")

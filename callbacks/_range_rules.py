@@ -1,0 +1,102 @@
+"""Learning rates suggested by one range test, each by a rule with a name and a reason."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+__all__ = ["Suggestion", "longest_fall", "smoothed", "suggestions"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Suggestion:
+    """A learning rate, the name of the rule that gives it, and the rule's reason."""
+
+    name: str
+    lr: float
+    reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dict of JSON types."""
+        return dataclasses.asdict(self)
+
+
+def smoothed(losses: ArrayLike, momentum: float = 0.9) -> np.ndarray:
+    """Exponential moving average without the bias towards 0 at the start. float64."""
+    average, out = 0.0, []
+    for i, loss in enumerate(np.asarray(losses, "float64")):
+        average = momentum * average + (1 - momentum) * loss
+        out.append(average / (1 - momentum ** (i + 1)))
+    return np.asarray(out)
+
+
+def suggestions(rates: Sequence[float], losses: Sequence[float]) -> tuple[Suggestion, ...]:
+    """What each rule says; none where the losses never fall clearly.
+
+    Args:
+        rates: Learning rate of each step, rising.
+        losses: Each step's own batch loss, finite.
+    """
+    rate, loss = np.asarray(rates, "float64"), smoothed(losses)
+    if len(loss) < 10:
+        return ()
+    found = [_steepest(rate, loss), _minimum(rate, loss), _valley(rate, loss)]
+    return tuple(s for s in found if s is not None)
+
+
+def _steepest(rate: np.ndarray, loss: np.ndarray) -> Suggestion | None:
+    grad = np.gradient(loss, np.log10(rate))
+    low = int(np.argmin(loss))
+    if low < 2:
+        return None
+    at = int(np.argmin(grad[:low]))
+    if grad[at] >= 0:
+        return None
+    return Suggestion(
+        "steepest",
+        float(rate[at]),
+        f"the smoothed loss falls fastest here: {-grad[at]:.2g} per factor of 10",
+    )
+
+
+def _minimum(rate: np.ndarray, loss: np.ndarray) -> Suggestion | None:
+    low = int(np.argmin(loss))
+    if low < 2:
+        return None
+    return Suggestion(
+        "minimum/10",
+        float(rate[low]) / 10,
+        f"a tenth of {rate[low]:.2g}, where the smoothed loss is lowest ({loss[low]:.3g})",
+    )
+
+
+def _valley(rate: np.ndarray, loss: np.ndarray) -> Suggestion | None:
+    start, end = longest_fall(loss)
+    if end - start < 3:
+        return None
+    at = (start + end) // 2
+    return Suggestion(
+        "valley",
+        float(rate[at]),
+        f"the middle of the longest fall, {rate[start]:.2g} to {rate[end]:.2g}",
+    )
+
+
+def longest_fall(loss: ArrayLike) -> tuple[int, int]:
+    """First and last index of the longest falling subsequence (the earliest of the longest)."""
+    loss = np.asarray(loss, "float64")
+    length = np.ones(len(loss), int)
+    previous = np.full(len(loss), -1)
+    for i in range(1, len(loss)):
+        higher = np.flatnonzero(loss[:i] > loss[i])
+        if higher.size:
+            best = higher[np.argmax(length[higher])]
+            length[i], previous[i] = length[best] + 1, best
+    end = start = int(np.argmax(length))
+    while previous[start] >= 0:
+        start = int(previous[start])
+    return start, end

@@ -1,0 +1,240 @@
+"""The classic range test: the learning rate rises at every step of a hidden training."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from kcnn.callbacks._finding import Finding, print_sink
+from kcnn.callbacks._guard import AbortGuard
+from kcnn.callbacks._hidden import HiddenSteps
+from kcnn.callbacks._optimizer import steps_per_update
+from kcnn.callbacks._range_judge import judge_range
+from kcnn.callbacks._range_rules import Suggestion
+from kcnn.callbacks._snapshot import Snapshot, require_compiled
+
+__all__ = ["LRFinder", "RangeResult"]
+
+
+@dataclasses.dataclass(frozen=True)
+class RangeResult:
+    """A finished range test.
+
+    Attributes:
+        rates: Learning rate of each step.
+        losses: That step's own batch loss; the last may be NaN or infinite.
+        suggestion: The rate to use, or None where the test shows none.
+        suggestions: What each named rule says ("steepest", "minimum/10", "valley", "kcnn").
+        findings: What was found, and why there is no suggestion.
+    """
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    suggestion: float | None
+    suggestions: tuple[Suggestion, ...]
+    findings: tuple[Finding, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dict of JSON types (losses that are not finite: None), for `from_dict`."""
+        return {
+            "rates": list(self.rates),
+            "losses": [loss if math.isfinite(loss) else None for loss in self.losses],
+            "suggestion": self.suggestion,
+            "suggestions": [s.to_dict() for s in self.suggestions],
+            "findings": [f.to_dict() for f in self.findings],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> RangeResult:
+        """The result that `to_dict` wrote."""
+        losses = (math.nan if loss is None else float(loss) for loss in data["losses"])
+        return cls(
+            tuple(data["rates"]),
+            tuple(losses),
+            data["suggestion"],
+            tuple(Suggestion(**s) for s in data["suggestions"]),
+            tuple(Finding.from_dict(f) for f in data["findings"]),
+        )
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw losses over rates with every suggestion marked; returns the figure."""
+        from kcnn.callbacks.plots import plot_range
+
+        return plot_range(self, ax=ax)
+
+
+class LRFinder(keras.callbacks.Callback):
+    """Range test in plain `model.fit`: `model.fit(x, y, callbacks=[LRFinder()])`.
+
+    The rate rises exponentially from `min_lr` to `max_lr`, one step a batch. The training
+    happens on a hidden copy: between batches, and whatever other callbacks do or raise,
+    the model holds the values it had. When the test is through it stops the fit; the fit's
+    own epochs, history and progress bar mean nothing then. Afterwards weights, optimizer,
+    learning rate or schedule, metrics, seeds and `stop_training` are bit-identical to before.
+
+    Losses are those of single batches (with `steps_per_execution` or gradient accumulation
+    of n: one rate for n batches). The test ends early when the loss is NaN, infinite or
+    has grown far above the lowest. Data shorter than the test are repeated from memory.
+
+    Args:
+        min_lr: First rate.
+        max_lr: Last rate.
+        iterations: Steps between them, 10 or more.
+        sink: Called with every finding.
+
+    Attributes:
+        result: `RangeResult`, or None before the test is through.
+        suggestion: Its suggestion, or None.
+
+    Smith, arXiv:1506.01186.
+    """
+
+    def __init__(
+        self,
+        min_lr: float = 1e-7,
+        max_lr: float = 10.0,
+        *,
+        iterations: int = 100,
+        sink: Callable[[Finding], Any] | None = print_sink,
+    ):
+        super().__init__()
+        if not 0 < min_lr < max_lr or not math.isfinite(max_lr):
+            raise ValueError(
+                f"LRFinder: 0 < min_lr < max_lr must hold; received min_lr={min_lr}, "
+                f"max_lr={max_lr}."
+            )
+        if iterations < 10:
+            raise ValueError(f"LRFinder: iterations must be 10 or more; received {iterations}.")
+        self.min_lr, self.max_lr, self.iterations, self.sink = min_lr, max_lr, iterations, sink
+        self.result: RangeResult | None = None
+        self._guard: AbortGuard | None = None
+        self._steps: HiddenSteps | None = None
+        self._start: Snapshot | None = None
+
+    @property
+    def suggestion(self) -> float | None:
+        return None if self.result is None else self.result.suggestion
+
+    def plot(self, ax: Any = None) -> Any:
+        """See `RangeResult.plot`."""
+        if self.result is None:
+            raise ValueError("LRFinder: nothing to plot yet; run model.fit with it first.")
+        return self.result.plot(ax)
+
+    def set_model(self, model):
+        super().set_model(model)
+        self._stop_training = getattr(model, "stop_training", False)  # `fit` clears it next
+
+    def on_train_begin(self, logs=None):
+        require_compiled(self.model, "LRFinder")
+        self.result = self._start = self._steps = None
+        self.rates: list[float] = []
+        self.losses: list[float] = []
+        self._kept: list[Any] = []
+        self._repeated = False
+        self._group = steps_per_update(self.model)
+        count = max(10, math.ceil(self.iterations / self._group))
+        self._grid = np.geomspace(self.min_lr, self.max_lr, count)
+        steps, epochs = self.params.get("steps"), self.params.get("epochs") or 1
+        self._calls_left = steps and math.ceil(steps / self._execution) * epochs
+        self._short = bool(steps) and steps * epochs < count * self._group
+        self._history = getattr(self.model, "history", None)
+        self._function = self.model.train_function
+        if self.model.built:
+            self._begin()
+        self.model.train_function = self._hidden_call
+        self._guard = AbortGuard(self.model, self._leave)
+
+    @property
+    def _execution(self) -> int:
+        return int(self.model.steps_per_execution)
+
+    def _begin(self) -> None:
+        wrapper, self.model.train_function = self.model.train_function, self._function
+        try:
+            self._start = Snapshot(self.model)
+            self._start.keep_stop_training(self._stop_training)
+            self._steps = HiddenSteps(self.model, self._start)
+        finally:
+            self.model.train_function = wrapper
+
+    def _hidden_call(self, *args: Any) -> Any:
+        """Stands in for the model's step function while the test runs."""
+        if getattr(self.model, "history", None) is not self._history or self._done:
+            return self._function(*args)  # a later fit, or one that goes on
+        if self._steps is None:
+            args = self._build(args)
+        assert self._steps is not None
+        if self._short:
+            batches = self._steps.batches_of(args)
+            self._kept += batches
+            args = self._steps.with_batches(args, batches)
+        returned = self._one(args)
+        if self._calls_left is not None:
+            self._calls_left -= 1
+        if self._short and self._calls_left == 0:
+            while not self._done:  # the data are over: show them again
+                self._repeated = True
+                size, at = len(self._kept), len(self.losses) * self._execution
+                again = [self._kept[(at + i) % size] for i in range(self._execution)]
+                self._one(self._steps.with_batches(args, again))
+        if self._done:
+            self.model.stop_training = True
+        return returned
+
+    def _build(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A model without weights before its first batch (TensorFlow only)."""
+        from kcnn.callbacks._feed import inputs_of
+
+        steps = HiddenSteps.__new__(HiddenSteps)
+        steps.model = self.model
+        batches = steps.batches_of(args)
+        self.model(inputs_of(batches[0]), training=False)
+        self._begin()
+        return steps.with_batches(args, batches)
+
+    def _one(self, args: tuple[Any, ...]) -> Any:
+        assert self._steps is not None
+        place = len(self.losses) * self._execution // self._group
+        rate = float(self._grid[min(place, len(self._grid) - 1)])
+        returned = self._steps.step(args, rate)
+        logs = self._steps.logs_of(returned)
+        self.rates.append(rate)
+        self.losses.append(float(logs["loss"]))
+        return returned
+
+    @property
+    def _done(self) -> bool:
+        if not self.losses:
+            return False
+        last, first = self.losses[-1], self.losses[0]
+        if not math.isfinite(last):
+            return True
+        recent = self.losses[-3:]
+        lowest = min(self.losses)
+        far = lowest + 4 * max(abs(first - lowest), 0.5 * abs(first))
+        if len(self.losses) > 10 and min(recent) > far:
+            return True
+        return len(self.losses) * self._execution >= len(self._grid) * self._group
+
+    def on_train_end(self, logs=None):
+        self._leave()
+        self.result = judge_range(self.rates, self.losses, repeated=self._repeated)
+        if self.sink is not None:
+            for finding in self.result.findings:
+                self.sink(finding)
+
+    def _leave(self) -> None:
+        """Everything as it was; called at the end, and when `fit` breaks off."""
+        if self._guard is not None:
+            self._guard.release()
+        self.model.train_function = self._function
+        if self._start is not None:
+            self._start.restore()
+        self._steps = self._start = None
+        self._kept = []
