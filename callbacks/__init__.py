@@ -11,7 +11,8 @@ from kcnn.callbacks._finding import Finding, print_sink
 from kcnn.callbacks._rates import RateCurve
 from kcnn.callbacks._snapshot import Snapshot
 from kcnn.callbacks.curves import CurveReading, read_curves
-from kcnn.callbacks.doctor import Diagnosis, examine
+from kcnn.callbacks.doctor import Diagnosis, Doctor, examine
+from kcnn.callbacks.find_lr import FoundRate, find_lr
 from kcnn.callbacks.initial_loss import InitialLossCheck, judge_initial_loss
 from kcnn.callbacks.lr_finder import LRFinder, RangeResult
 from kcnn.callbacks.lr_sweep import LRSweep, SweepResult
@@ -21,7 +22,9 @@ from kcnn.callbacks.small_sample import SmallSampleCheck, SmallSampleResult, jud
 __all__ = [
     "CurveReading",
     "Diagnosis",
+    "Doctor",
     "Finding",
+    "FoundRate",
     "InitialLossCheck",
     "LRFinder",
     "LRSweep",
@@ -34,6 +37,7 @@ __all__ = [
     "SweepResult",
     "examine",
     "expected_initial_loss",
+    "find_lr",
     "judge_initial_loss",
     "judge_small_sample",
     "print_sink",

@@ -2,5 +2,6 @@
 
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._examine import examine
+from kcnn.callbacks.doctor._live import Doctor
 
-__all__ = ["Diagnosis", "examine"]
+__all__ = ["Diagnosis", "Doctor", "examine"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from typing import Any
 
 import keras
@@ -54,7 +55,8 @@ def examine(
     error = _build(model, case)
     if error is not None:
         return _fail(error, Diagnosis())
-    with untouched(model) as snapshot:
+    with untouched(model) as snapshot, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         facts = read_facts(model, case)
         run: Run | None = None
         verdict = Verdict(model, facts)

@@ -68,8 +68,10 @@ def plan_changes(shop: Workshop, suspects: list[Suspect], batch_given: bool) -> 
     add("wrong_loss", Setting(loss=_better_loss(shop)) if _better_loss(shop) else Setting())
     rate, usual = learning_rate(model.optimizer), usual_rate(model.optimizer)
     if rate > 0:
-        add("lr_too_low", Setting(rate=10.0), _rate("lr_too_low", rate, usual, model))
-        add("lr_too_high", Setting(rate=0.1), _rate("lr_too_high", rate, usual, model))
+        up = max(10.0, usual / rate)
+        down = min(0.1, usual / rate)
+        add("lr_too_low", Setting(rate=up), _rate("lr_too_low", rate, usual, model))
+        add("lr_too_high", Setting(rate=down), _rate("lr_too_high", rate, usual, model))
     n, batch = case.train.n, case.batch_size
     if batch <= 4 and n >= 64:
         add("bad_batch_size", Setting(batch=32), _batch(batch, 0.6, n))

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._graph import kernel_of, known_graph, layer_activation
+from kcnn.callbacks.doctor._graph import flat_layers, kernel_of, known_graph, layer_activation
 
 __all__ = ["Probe", "probe_model"]
 
@@ -48,7 +48,10 @@ def probe_model(model: keras.Model, x: Any, y: Any, weight: Any = None) -> Probe
 
     from kcnn.callbacks.doctor._rig import tensors
 
-    dead, saturated, flat, size = {}, {}, [], {}
+    dead: dict[str, float] = {}
+    saturated: dict[str, float] = {}
+    flat: list[str] = []
+    size: dict[str, float] = {}
     x, y = tensors(x), tensors(y)
     if known_graph(model):
         layers = [
@@ -72,8 +75,8 @@ def probe_model(model: keras.Model, x: Any, y: Any, weight: Any = None) -> Probe
                     dead[layer.name] = float((rows.max(0) <= 0).mean())
                 if kind in ("sigmoid", "tanh") and layer is not model.layers[-1]:
                     low = -1.0 if kind == "tanh" else 0.0
-                    ends = (rows < low + 0.02) | (rows > 0.98)
-                    saturated[layer.name] = float(ends.mean())
+                    edge = (rows < low + 0.02) | (rows > 0.98)
+                    saturated[layer.name] = float(edge.mean())
                 spread = out.reshape(len(out), -1).std(0).mean()
                 if spread < 1e-3 * (size[layer.name] + 1e-12):
                     flat.append(layer.name)
@@ -85,8 +88,6 @@ def probe_model(model: keras.Model, x: Any, y: Any, weight: Any = None) -> Probe
     by_id = {id(v): g for v, g in zip(variables, grads, strict=True) if g is not None}
     for g in by_id.values():
         total += float(tf.reduce_sum(tf.square(tf.convert_to_tensor(g))))
-    from kcnn.callbacks.doctor._graph import flat_layers
-
     for layer in flat_layers(model):
         kernel = kernel_of(layer)
         if kernel is not None and id(kernel) in by_id:

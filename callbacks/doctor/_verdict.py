@@ -178,15 +178,16 @@ class Trial:
             return
         self.tried.append((change, out))
         if change.setting.rate != 1.0:
-            best = out
-            for power in (2, 3):
-                if not better(best, self.base) and not self.lost(out):
+            best, rate = out, change.setting.rate
+            for _ in range(2):
+                if not better(best, self.base) and not self.lost(best):
                     break
                 if time.perf_counter() > self.until:
                     break
-                setting = Setting(rate=change.setting.rate**power)
+                rate *= 10.0 if change.setting.rate > 1 else 0.1
+                setting = Setting(rate=rate)
                 more = self.shop.try_out(setting, steps=self.length, until=self.until)
-                if more is None or (more.score <= best.score + 0.01 and not self.lost(best)):
+                if more is None or (more.score <= best.score + 0.01 and not self.lost(more)):
                     break
                 best = more
                 self.tried.append((Change(change.suspect, setting), more))

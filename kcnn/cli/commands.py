@@ -8,6 +8,7 @@ import click
 
 from kcnn_cli._errors import Friendly, fail
 from kcnn_cli._start import start_tensorflow
+from kcnn_cli.doctor import doctor
 
 __all__ = ["main"]
 
@@ -19,6 +20,9 @@ _folder = click.Path(path_type=Path, file_okay=False)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:
     """Train convolutional networks and find out why one does not train."""
+
+
+main.add_command(doctor)
 
 
 @main.command()

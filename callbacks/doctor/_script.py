@@ -1,0 +1,215 @@
+"""Run a user's script unchanged and examine every `fit` in it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import runpy
+import sys
+import traceback
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kcnn.callbacks._finding import Finding
+from kcnn.callbacks.doctor._diagnosis import Diagnosis
+from kcnn.callbacks.doctor._examine import examine
+from kcnn.callbacks.doctor._graph import flat_layers
+
+__all__ = ["Visit", "examine_script"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Visit:
+    """One `fit` of the script: where it stands, what was found, and lines for the findings."""
+
+    file: str
+    line: int
+    diagnosis: Diagnosis
+    places: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        found = self.diagnosis.to_dict()
+        for finding, place in zip(found["findings"], self.places, strict=True):
+            finding["place"] = place
+        return {"file": self.file, "line": self.line, **found}
+
+
+def examine_script(
+    path: str | Path,
+    arguments: list[str] | None = None,
+    *,
+    fast: bool = False,
+    budget_s: float | None = None,
+    heard: Callable[[Visit], Any] | None = None,
+) -> tuple[list[Visit], int]:
+    """Run `path` as `__main__`; every `fit` is examined first, then done as written.
+
+    Args:
+        arguments: What the script finds in `sys.argv[1:]`.
+        fast: End each `fit` after its first batch when a failure was found.
+        budget_s: Seconds for each examination.
+        heard: Called with each visit as soon as it is over.
+
+    Returns:
+        The visits and the exit code of the script (1 after an exception, whose traceback
+        goes to standard error).
+
+    Raises:
+        FileNotFoundError: when there is no such script.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(2, "No such script", str(path))
+    visits: list[Visit] = []
+    watch = _Watch(str(path.resolve()), fast, budget_s, visits, heard)
+    before = sys.argv, list(sys.path)
+    sys.argv = [str(path), *(arguments or [])]
+    sys.path.insert(0, str(path.resolve().parent))
+    code = 0
+    try:
+        with watch.patched():
+            runpy.run_path(str(path.resolve()), run_name="__main__")
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except Exception:
+        traceback.print_exc()
+        code = 1
+    finally:
+        sys.argv, sys.path[:] = before[0], before[1]
+    return visits, code
+
+
+class _Watch:
+    def __init__(self, script, fast, budget_s, visits, heard):
+        self.script, self.fast, self.budget_s = script, fast, budget_s
+        self.visits, self.heard = visits, heard
+        self.folder = str(Path(script).parent)
+        self.lines: Any = weakref.WeakKeyDictionary()
+        self.busy = False
+
+    @contextlib.contextmanager
+    def patched(self) -> Iterator[None]:
+        """`fit` and `compile` of models, and the birth of layers, watched."""
+        fit, compile_, init = keras.Model.fit, keras.Model.compile, keras.layers.Layer.__init__
+        own = {name: name in keras.Model.__dict__ for name in ("fit", "compile")}
+        watch = self
+
+        def watched_fit(model, x=None, y=None, *args, **kwargs):
+            return watch.fit(fit, model, x, y, args, kwargs)
+
+        def watched_compile(model, *args, **kwargs):
+            if not watch.busy:
+                watch.lines[model] = watch.here()
+            return compile_(model, *args, **kwargs)
+
+        def watched_init(layer, *args, **kwargs):
+            init(layer, *args, **kwargs)
+            if not watch.busy and not isinstance(layer, keras.Model):
+                watch.lines[layer] = watch.here()
+
+        keras.Model.fit = watched_fit
+        keras.Model.compile = watched_compile
+        keras.layers.Layer.__init__ = watched_init
+        try:
+            yield
+        finally:
+            keras.layers.Layer.__init__ = init
+            for name, old in (("fit", fit), ("compile", compile_)):
+                if own[name]:
+                    setattr(keras.Model, name, old)
+                else:
+                    delattr(keras.Model, name)
+
+    def here(self) -> tuple[str, int] | None:
+        """File and line of the nearest frame in the script or beside it."""
+        frame = sys._getframe(2)
+        nearest = None
+        while frame is not None:
+            name = frame.f_code.co_filename
+            if name == self.script or (
+                name.startswith(self.folder) and "site-packages" not in name
+            ):
+                nearest = name, frame.f_lineno
+                break
+            frame = frame.f_back  # type: ignore[assignment]
+        return nearest
+
+    def fit(self, original, model, x, y, args, kwargs):
+        if self.busy:
+            return original(model, x, y, *args, **kwargs)
+        names = ("batch_size", "epochs", "verbose", "callbacks", "validation_split")
+        kwargs = {**dict(zip(names, args, strict=False)), **kwargs}
+        place = self.here() or (self.script, 0)
+        looked = x
+        if hasattr(x, "__next__"):  # what is drawn here is given back to the script's fit
+            drawn = list(itertools.islice(x, int(kwargs.get("steps_per_epoch") or 50)))
+            looked, x = iter(drawn), itertools.chain(drawn, x)
+        self.busy = True
+        quiet = {key: value for key, value in kwargs.items() if key not in ("verbose", "callbacks")}
+        safe = [c for c in _listed(kwargs.get("callbacks")) if _harmless(c)]
+        try:
+            diagnosis = examine(
+                model, looked, y, budget_s=self.budget_s, callbacks=safe, verbose=0, **quiet
+            )
+        except Exception as error:
+            diagnosis = getattr(error, "diagnosis", None) or _unread(error)
+        finally:
+            self.busy = False
+        places = tuple(self.place(model, finding, place) for finding in diagnosis.findings)
+        visit = Visit(place[0], place[1], diagnosis, places)
+        self.visits.append(visit)
+        if self.heard is not None:
+            self.heard(visit)
+        if self.fast and not diagnosis.healthy:
+            kwargs["callbacks"] = _listed(kwargs.get("callbacks")) + [_Stop()]
+        return original(model, x, y, **kwargs)
+
+    def place(self, model: Any, finding: Finding, fit: tuple[str, int]) -> str:
+        where, found = finding.where or "", None
+        if where.startswith("compile"):
+            found = self.lines.get(model)
+        else:
+            for layer in flat_layers(model):
+                if layer.name == where:
+                    found = self.lines.get(layer)
+        file, line = found or fit
+        return f"{file}:{line}"
+
+
+class _Stop(keras.callbacks.Callback):
+    """Ends a run that is known to fail."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.stop_training = True
+
+
+def _listed(callbacks: Any) -> list[Any]:
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return list(callbacks.callbacks)
+    return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+
+
+def _harmless(callback: Any) -> bool:
+    """Callbacks that shape the training but leave nothing outside of it."""
+    kinds = (
+        keras.callbacks.EarlyStopping,
+        keras.callbacks.LearningRateScheduler,
+        keras.callbacks.ReduceLROnPlateau,
+        keras.callbacks.TerminateOnNaN,
+    )
+    return type(callback) in kinds
+
+
+def _unread(error: Exception) -> Diagnosis:
+    finding = Finding(
+        "examine", "warning", f"{type(error).__name__}: {error}", "a fit that can be examined",
+        "Run the script without the doctor to see the error by itself.",
+    )  # fmt: skip
+    return Diagnosis((finding,))
