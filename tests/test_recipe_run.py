@@ -1,5 +1,6 @@
 """The main job as a user runs it: the command, its folder, its errors, its resume."""
 
+import errno
 import json
 import math
 import subprocess
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import kcnn.recipe.checkpoint
 import kcnn.recipe.coarse_search
 from kcnn.data import load
 from kcnn.recipe import BUDGETS, RecipeConfig
@@ -146,37 +148,56 @@ def test_a_filled_folder_is_refused_and_a_finished_run_is_left_as_it_is(digits_r
     assert (out / "result.json").read_bytes() == before
 
 
-def test_a_resumed_run_repeats_nothing_and_ends_the_same(tmp_path, monkeypatch):
-    """Ctrl-C in the middle of the search, then --resume."""
+def test_an_interrupted_run_keeps_what_it_had_and_goes_on(tmp_path, monkeypatch):
+    """Ctrl-C in the middle of the search, then a full disk in the refinement, then the end."""
     npz = tmp_path / "few.npz"
     digits = load("digits", seed=0)
     np.savez(npz, x=digits.train.x[:300], y=digits.train.y[:300])
     args = ("recipe", "--data", npz, "--budget", "quick", "--out", tmp_path / "run")
-    train = kcnn.recipe.coarse_search._train
-    calls = []
+    train, write = kcnn.recipe.coarse_search._train, kcnn.recipe.checkpoint._write
+    trials, writes = [], []
 
     def interrupted(*a):
-        calls.append("train")
-        if len(calls) == 3:
+        trials.append("trial")
+        if len(trials) == 3:
             raise KeyboardInterrupt
         return train(*a)
 
+    def full_disk(path, arrays):
+        writes.append(path)
+        if len(writes) == 9:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write(path, arrays)
+
+    def record():
+        return json.loads((tmp_path / "run" / "result.json").read_text())
+
     monkeypatch.setattr(kcnn.recipe.coarse_search, "_train", interrupted)
+    monkeypatch.setattr(kcnn.recipe.checkpoint, "_write", full_disk)
     first = kcnn_command(*args)
     assert first.exit_code == 2
     assert "steps 1 to 3 are finished and kept" in first.stderr
-    assert json.loads((tmp_path / "run" / "result.json").read_text())["status"] == "interrupted"
+    assert record()["status"] == "interrupted"
 
     second = kcnn_command(*args, "--resume")
-    assert second.exit_code in {0, 1}, second.stderr
-    record = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert len(calls) == 3 + BUDGETS["quick"].trials - 2  # two trials were kept
-    assert [s["name"] for s in record["steps"]] == STEPS
+    assert second.exit_code == 2
+    assert "No space left on device" in second.stderr
     assert second.stdout.count("kept from before") == 3
+    assert len(trials) == 3 + BUDGETS["quick"].trials - 2  # two trials were kept
+    assert [s["name"] for s in record()["steps"]] == STEPS[:4]
+
+    third = kcnn_command(*args, "--resume")
+    assert third.exit_code == 0, third.stderr
+    assert third.stdout.count("kept from before") == 4
+    assert record()["status"] == "finished"
+    assert [s["name"] for s in record()["steps"]] == STEPS
+    run = record()["steps"][4]["result"]["runs"][0]
+    assert len(run["history"]["val_loss"]) == run["epochs"]  # no epoch lost or told twice
 
 
 BAD_SETTINGS = [
     (["--model", "resnet21"], "resnet20"),
+    (["--model", "vgg16"], "8"),
     (["--data", "digitz"], "digits"),
     (["--data", "no/such/folder"], "no/such/folder"),
     (["--batch-size", "5000"], "5000"),

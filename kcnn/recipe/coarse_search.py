@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from kcnn.callbacks import Finding
@@ -46,9 +48,9 @@ def run(work: Work) -> StepOutcome:
 
 
 def _open_study(work: Work, suggestion: float) -> optuna.Study:
-    backend = optuna.storages.journal.JournalFileBackend(str(work.state / "search.log"))
+    backend = JournalFileBackend(str(work.state / "search.log"))
     study = optuna.create_study(
-        storage=optuna.storages.JournalStorage(backend),
+        storage=JournalStorage(backend),
         study_name="coarse",
         direction="minimize",
         load_if_exists=True,

@@ -32,8 +32,9 @@ class Bar:
 
     def show(self, done: float, note: str | None = None) -> None:
         """Set how much is done and what is said beside it."""
-        fields = {} if note is None else {"note": note}
-        self._progress.update(self._task, completed=done, **fields)
+        self._progress.update(self._task, completed=done)
+        if note is not None:
+            self._progress.update(self._task, note=note)
 
     def per_batch(self) -> keras.callbacks.Callback:
         """Moves one step a batch."""
@@ -132,6 +133,7 @@ class Display:
             TextColumn("{task.fields[note]}", style="dim"),
             console=self.console,
             transient=True,
+            disable=not self.console.is_terminal,
         ) as progress:
             yield Bar(progress, progress.add_task(title, total=total, note=""))
 

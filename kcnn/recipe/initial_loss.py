@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kcnn.callbacks import InitialLossCheck
+from kcnn.callbacks import Finding, InitialLossCheck
 from kcnn.recipe.work import StepOutcome, Work
 
 __all__ = ["run"]
@@ -19,7 +19,7 @@ def run(work: Work) -> StepOutcome:
     model = work.bench.fresh(lr=0.0)
     data = work.train_data()
     count = min(BATCHES, work.updates_per_epoch(work.batch_size))
-    heard: list = []
+    heard: list[Finding] = []
     check = InitialLossCheck(work.dataset.classes, batches=count, sink=heard.append)
     with work.display.progress("tracing the training step", count) as bar:
         model.fit(
@@ -28,7 +28,7 @@ def run(work: Work) -> StepOutcome:
             verbose=0,
             callbacks=[check, bar.per_batch()],
         )
-    finding = check.finding
+    (finding,) = heard
     return StepOutcome(
         (finding,),
         {

@@ -16,7 +16,7 @@ from kcnn.recipe.workbench import classification_loss
 from kcnn.report import write_report
 from kcnn.serving import export_saved_model
 
-__all__ = ["conclude", "draw"]
+__all__ = ["conclude", "draw", "say_outcome"]
 
 SAMPLES = 12
 
@@ -51,7 +51,6 @@ def conclude(work: Work, folder: RunFolder, record: dict[str, Any]) -> None:
     record["status"] = "finished"
     folder.write(record)
     folder.clear_state()
-    say_outcome(work, folder.path, record)
 
 
 def score(model: keras.Model, work: Work) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -92,10 +93,14 @@ def run_recipe(
             outcome.conclude(work, folder, record)
     except BaseException:
         record["status"] = "interrupted"
+        with suppress(Exception):  # what stopped the run is what has to be heard
+            folder.write(record)
+            outcome.draw(folder.path)
         raise
-    finally:
-        folder.write(record)
-        outcome.draw(folder.path)
+    folder.write(record)
+    outcome.draw(folder.path)
+    if record["status"] == "finished":
+        outcome.say_outcome(work, folder.path, record)
     return record
 
 

@@ -46,8 +46,8 @@ def last_scores(history: dict[str, list[float]]) -> dict[str, float | None]:
     """The last epoch's losses and validation accuracy; None where there was no whole epoch."""
 
     def last(key: str) -> float | None:
-        values = history.get(key) or [None]
-        return values[-1]
+        values = history.get(key)
+        return values[-1] if values else None
 
     return {
         "train_loss": last("loss"),
