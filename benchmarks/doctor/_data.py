@@ -74,7 +74,7 @@ def _fashion_files():
 
 def has_fashion():
     """Whether the Fashion-MNIST files are where KCNN_MANUAL_DIR says."""
-    folder = os.environ.get("KCNN_MANUAL_DIR")
+    folder = os.environ.get("KCNN_MANUAL_DIR", "")
     return bool(folder) and (Path(folder) / "t10k-images-idx3-ubyte.gz").exists()
 
 

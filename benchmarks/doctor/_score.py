@@ -4,7 +4,7 @@ import numpy as np
 
 
 def _predict(model, x):
-    return np.asarray(model.predict(x, verbose=0, batch_size=256), "float32")
+    return np.asarray(model(x, training=False), "float32")
 
 
 def _classes(y):

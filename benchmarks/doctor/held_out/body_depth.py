@@ -23,8 +23,8 @@ def friedman_stack_of_linear_layers(faulty):
     if not faulty:
         model.add(layers.Activation("relu"))
     model.add(Dense(1))
-    model.compile(loss="mse", optimizer="adam", metrics=["mae"])
-    return Case(model, x, y, {"epochs": 25, "batch_size": 32, "validation_split": 0.2}, test)
+    model.compile(loss="mse", optimizer=keras.optimizers.Adam(0.005), metrics=["mae"])
+    return Case(model, x, y, {"epochs": 12, "batch_size": 32, "validation_split": 0.2}, test)
 
 
 @program("missing_hidden_activation", also=("insufficient_capacity",), kind="cnn multiclass",
@@ -70,7 +70,7 @@ def friedman_units_dead_after_one_epoch(faulty):
     model.add(Dense(1))
     rate = 0.3 if faulty else 0.01
     model.compile(loss="mse", optimizer=keras.optimizers.SGD(rate, momentum=0.9))
-    return Case(model, x, y, {"epochs": 20, "batch_size": 32, "validation_data": test}, test)
+    return Case(model, x, y, {"epochs": 10, "batch_size": 32, "validation_data": test}, test)
 
 
 @program("vanishing_gradient", also=("bad_initialization", "lr_too_low"), kind="mlp binary",
@@ -119,9 +119,9 @@ def fashion_rows_relu_rnn(faulty):
     else:
         model.add(layers.SimpleRNN(48, activation="tanh"))
     model.add(Dense(10, activation="softmax"))
-    model.compile(keras.optimizers.SGD(0.05, momentum=0.9), "sparse_categorical_crossentropy",
-                  metrics=["accuracy"])  # fmt: skip
-    return Case(model, x, y, {"epochs": 6, "batch_size": 32, "validation_data": (xt, yt)}, (xt, yt))
+    sgd = keras.optimizers.SGD(0.01, momentum=0.9)
+    model.compile(sgd, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return Case(model, x, y, {"epochs": 8, "batch_size": 32, "validation_data": (xt, yt)}, (xt, yt))
 
 
 @program("exploding_gradient", also=("lr_too_high", "missing_hidden_activation"),
@@ -138,8 +138,8 @@ def friedman_squares_upon_squares(faulty):
     for _ in range(4):
         model.add(Dense(32, activation=polynomial))
     model.add(Dense(1))
-    model.compile("adam", "mse", metrics=["mae"])
-    return Case(model, x, y, {"epochs": 25, "batch_size": 32, "validation_split": 0.2}, test)
+    model.compile(keras.optimizers.Adam(0.005), "mse", metrics=["mae"])
+    return Case(model, x, y, {"epochs": 15, "batch_size": 32, "validation_split": 0.2}, test)
 
 
 @program("bad_initialization", also=("vanishing_gradient",), kind="cnn multiclass",
@@ -171,8 +171,8 @@ def friedman_all_weights_equal(faulty):
     model.add(Dense(64, activation="tanh", kernel_initializer=init, input_dim=10))
     model.add(Dense(32, activation="tanh", kernel_initializer=init))
     model.add(Dense(1, kernel_initializer=init))
-    model.compile(keras.optimizers.Adam(0.003), "mse")
-    return Case(model, x, y, {"epochs": 30, "batch_size": 32, "validation_data": test}, test)
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    return Case(model, x, y, {"epochs": 20, "batch_size": 64, "validation_data": test}, test)
 
 
 @program("bad_initialization", also=("exploding_gradient", "lr_too_low"), kind="mlp multiclass",

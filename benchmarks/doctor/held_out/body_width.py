@@ -19,8 +19,8 @@ def spirals_three_units(faulty):
     if not faulty:
         model.add(Dense(32, activation="tanh"))
     model.add(Dense(1, activation="sigmoid"))
-    model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy"])
-    return Case(model, x, y, {"epochs": 40, "batch_size": 32, "validation_data": test}, test)
+    model.compile(keras.optimizers.Adam(0.02), "binary_crossentropy", metrics=["accuracy"])
+    return Case(model, x, y, {"epochs": 25, "batch_size": 32, "validation_data": test}, test)
 
 
 @program("insufficient_capacity", kind="cnn multiclass", score=accuracy, good=0.9)
@@ -46,7 +46,7 @@ def friedman_one_hidden_unit(faulty):
     h = Dense(1 if faulty else 48, activation="relu")(inputs)
     model = keras.Model(inputs, Dense(1)(h))
     model.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mae"])
-    return Case(model, x, y, {"epochs": 25, "batch_size": 32, "validation_split": 0.15}, test)
+    return Case(model, x, y, {"epochs": 12, "batch_size": 32, "validation_split": 0.15}, test)
 
 
 @program("frozen_layers", kind="mlp binary", score=accuracy, good=0.92, bad=0.9)
@@ -91,9 +91,9 @@ def digits_all_but_the_head_frozen(faulty):
     if faulty:
         for layer in model.layers[:-1]:
             layer.trainable = False
-    model.compile(keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy",
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy",
                   metrics=["accuracy"])  # fmt: skip
-    fit = {"epochs": 15, "batch_size": 32, "validation_split": 0.1}
+    fit = {"epochs": 10, "batch_size": 32, "validation_split": 0.1}
     return Case(model, x / 16, y, fit, (xt / 16, yt))
 
 
@@ -110,8 +110,8 @@ def friedman_layernorm_on_the_output(faulty):
     model.add(Dense(1))
     if faulty:
         model.add(layers.LayerNormalization())
-    model.compile("adam", "mse", metrics=["mae"])
-    return Case(model, x, y, {"epochs": 30, "batch_size": 32, "validation_data": test}, test)
+    model.compile(keras.optimizers.Adam(0.005), "mse", metrics=["mae"])
+    return Case(model, x, y, {"epochs": 20, "batch_size": 64, "validation_data": test}, test)
 
 
 @program("bad_normalization", "bad_batch_size", kind="cnn multiclass", score=accuracy, good=0.85,
@@ -119,7 +119,7 @@ def friedman_layernorm_on_the_output(faulty):
 def digits_dense_batchnorm_single_sample(faulty):
     """batch_size=1 and BatchNormalization after the dense layer; accuracy 0.1."""
     (x, y), (xt, yt) = data.digits(image=True)
-    x, y = x[:600], y[:600]
+    x, y = x[:400], y[:400]
     model = Sequential()
     model.add(Conv2D(16, 3, activation="relu", input_shape=(8, 8, 1)))
     model.add(Flatten())
@@ -128,7 +128,7 @@ def digits_dense_batchnorm_single_sample(faulty):
     model.add(layers.Activation("relu"))
     model.add(Dense(10, activation="softmax"))
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    fit = {"epochs": 4, "batch_size": 1, "validation_data": (xt / 16, yt)}
+    fit = {"epochs": 3, "batch_size": 1, "validation_data": (xt / 16, yt)}
     return Case(model, x / 16, y, fit, (xt / 16, yt))
 
 

@@ -1,5 +1,7 @@
 """What the samples show: augmentation, class balance, labels."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -76,7 +78,7 @@ def fashion_mostly_shirts(faulty):
     model.add(Dense(32, activation="relu"))
     model.add(Dense(4, activation="softmax"))
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    fit = {"epochs": 10, "batch_size": 32, "validation_split": 0.2}
+    fit: dict[str, Any] = {"epochs": 10, "batch_size": 32, "validation_split": 0.2}
     if not faulty:
         fit["class_weight"] = {k: len(y) / (4 * max(1, n)) for k, n in enumerate(counts)}
     return Case(model, x, y, fit, test)
@@ -94,8 +96,8 @@ def rare_failures_of_a_machine(faulty):
     h = Dense(24, activation="relu")(inputs)
     model = keras.Model(inputs, Dense(1, activation="sigmoid")(h))
     metrics = [keras.metrics.BinaryAccuracy(name="acc"), keras.metrics.Recall(name="recall")]
-    model.compile("adam", "binary_crossentropy", metrics=metrics)
-    fit = {"epochs": 10, "batch_size": 32, "validation_data": test}
+    model.compile(keras.optimizers.Adam(0.003), "binary_crossentropy", metrics=metrics)
+    fit = {"epochs": 10, "batch_size": 64, "validation_data": test}
     if not faulty:
         fit["sample_weight"] = np.where(y > 0, 25.0, 1.0).astype("float32")
     return Case(model, x, y, fit, test)

@@ -68,8 +68,8 @@ def digits_class_number_as_a_value(faulty):
     model.add(Dense(32, activation="relu"))
     model.add(Dense(1) if faulty else Dense(10, activation="softmax"))
     loss = "mean_squared_error" if faulty else "sparse_categorical_crossentropy"
-    model.compile(optimizer="adam", loss=loss, metrics=["accuracy"])
-    fit = {"epochs": 20, "batch_size": 32, "validation_split": 0.2}
+    model.compile(optimizer=keras.optimizers.Adam(0.003), loss=loss, metrics=["accuracy"])
+    fit = {"epochs": 12, "batch_size": 32, "validation_split": 0.2}
     return Case(model, x / 16, y, fit, (xt / 16, yt))
 
 
@@ -81,8 +81,8 @@ def wine_one_hot_against_one_unit(faulty):
     model = Sequential()
     model.add(Dense(24, activation="relu", input_shape=(13,)))
     model.add(Dense(1, activation="sigmoid") if faulty else Dense(3, activation="softmax"))
-    model.compile("adam", "mse", metrics=["mae"])
-    fit = {"epochs": 40, "batch_size": 8, "validation_data": (xt, to_categorical(yt))}
+    model.compile(keras.optimizers.Adam(0.003), "mse", metrics=["mae"])
+    fit = {"epochs": 20, "batch_size": 8, "validation_data": (xt, to_categorical(yt))}
     return Case(model, x, to_categorical(y), fit, (xt, yt))
 
 
@@ -115,8 +115,8 @@ def digits_segments_categorical(faulty):
     model.add(Dense(96, activation="relu", input_shape=(64,)))
     model.add(Dense(7, activation="sigmoid"))
     loss = "categorical_crossentropy" if faulty else "binary_crossentropy"
-    model.compile(keras.optimizers.Adam(0.003), loss, metrics=["binary_accuracy"])
-    fit = {"epochs": 20, "batch_size": 32, "validation_data": (xt / 16, code[yt])}
+    model.compile(keras.optimizers.Adam(0.005), loss, metrics=["binary_accuracy"])
+    fit = {"epochs": 10, "batch_size": 32, "validation_data": (xt / 16, code[yt])}
     return Case(model, x / 16, code[y], fit, (xt / 16, code[yt]))
 
 

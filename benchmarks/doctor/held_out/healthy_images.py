@@ -140,10 +140,12 @@ def digits_upper_and_lower_half():
     a, b = Input((32,)), Input((32,))
     h = layers.Concatenate()([Dense(32, activation="relu")(a), Dense(32, activation="swish")(b)])
     model = keras.Model([a, b], Dense(10, activation="softmax")(h))
-    model.compile("nadam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        keras.optimizers.Nadam(0.003), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     test = ([xt[:, :32], xt[:, 32:]], yt)
     plateau = keras.callbacks.ReduceLROnPlateau(patience=3)
-    fit = {"epochs": 15, "batch_size": 32, "validation_data": test, "callbacks": [plateau]}
+    fit = {"epochs": 10, "batch_size": 32, "validation_data": test, "callbacks": [plateau]}
     return Case(model, [x[:, :32], x[:, 32:]], y, fit, test)
 
 

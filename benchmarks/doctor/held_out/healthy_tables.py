@@ -55,7 +55,7 @@ def digits_cosine_to_codes():
     model = Sequential([Input((64,)), Dense(64, activation="relu"), Dense(10)])
     model.compile(keras.optimizers.Adam(0.003), keras.losses.CosineSimilarity())
     val = (xt / 16, to_categorical(yt))
-    fit = {"epochs": 15, "batch_size": 32, "validation_data": val}
+    fit = {"epochs": 10, "batch_size": 32, "validation_data": val}
     return Case(model, x / 16, to_categorical(y), fit, (xt / 16, yt))
 
 
@@ -65,12 +65,12 @@ def counts_with_poisson_loss():
     rng = np.random.default_rng(13)
     x = rng.normal(size=(1200, 6)).astype("float32")
     y = rng.poisson(np.exp(1.2 + 0.6 * x[:, 0] - 0.3 * x[:, 1])).astype("float32")
-    train, test = data.split(x, y.reshape(-1, 1), stratify=False)
+    (x, y), test = data.split(x, y.reshape(-1, 1), stratify=False)
     model = Sequential(
         [Input((6,)), Dense(24, activation="relu"), Dense(1, activation="exponential")]
     )
     model.compile(keras.optimizers.Adam(0.005), "poisson")
-    return Case(model, *train, {"epochs": 20, "batch_size": 32, "validation_data": test}, test)
+    return Case(model, x, y, {"epochs": 20, "batch_size": 32, "validation_data": test}, test)
 
 
 @healthy(kind="mlp binary, class weights", score=balanced_accuracy, good=0.8)
@@ -80,12 +80,14 @@ def weighted_rare_class():
     x = rng.normal(size=(2500, 10)).astype("float32")
     score = x[:, 0] + x[:, 1] + 0.6 * rng.normal(size=2500)
     y = (score > np.quantile(score, 0.94)).astype(int)
-    train, test = data.split(x, y)
+    (x, y), test = data.split(x, y)
     model = Sequential([Input((10,)), Dense(16, activation="relu"), Dense(1, activation="sigmoid")])
-    model.compile("adam", "binary_crossentropy", metrics=[keras.metrics.AUC(name="auc")])
-    fit = {"epochs": 12, "batch_size": 32, "class_weight": {0: 0.53, 1: 8.3},
+    model.compile(
+        keras.optimizers.Adam(0.003), "binary_crossentropy", metrics=[keras.metrics.AUC(name="auc")]
+    )
+    fit = {"epochs": 12, "batch_size": 64, "class_weight": {0: 0.53, 1: 8.3},
            "validation_data": test}  # fmt: skip
-    return Case(model, *train, fit, test)
+    return Case(model, x, y, fit, test)
 
 
 @healthy(kind="mlp multilabel", score=multilabel_f1, good=0.85)
@@ -99,8 +101,8 @@ def digits_larger_than():
     model = Sequential([Input((64,)), Dense(64, activation="relu"), Dense(9)])
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
     metric = keras.metrics.BinaryAccuracy(threshold=0.0)
-    model.compile("adam", loss, metrics=[metric])
-    fit = {"epochs": 15, "batch_size": 32, "validation_data": (xt / 16, larger(yt))}
+    model.compile(keras.optimizers.Adam(0.003), loss, metrics=[metric])
+    fit = {"epochs": 10, "batch_size": 32, "validation_data": (xt / 16, larger(yt))}
     return Case(model, x / 16, larger(y), fit, (xt / 16, larger(yt)))
 
 
@@ -132,6 +134,6 @@ def friedman_weighted_rows():
     h = Dense(96, activation="swish")(inputs)
     h = Dense(96, activation="swish")(h)
     model = keras.Model(inputs, Dense(3)(h))
-    model.compile(keras.optimizers.Adam(0.005), "mse", metrics=["mae"])
-    fit = {"epochs": 60, "batch_size": 64, "validation_split": 0.1, "sample_weight": weight}
+    model.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mae"])
+    fit = {"epochs": 30, "batch_size": 64, "validation_split": 0.1, "sample_weight": weight}
     return Case(model, x, three(x, y), fit, (xt, three(xt, yt)))

@@ -94,8 +94,8 @@ def friedman_adam_hundred_thousandth(faulty):
     inputs = Input((10,))
     h = Dense(48, activation="relu")(Dense(48, activation="relu")(inputs))
     model = keras.Model(inputs, Dense(1)(h))
-    model.compile(keras.optimizers.Adam(1e-5 if faulty else 2e-3), "mse", metrics=["mae"])
-    return Case(model, x, y, {"epochs": 25, "batch_size": 32, "validation_split": 0.2}, test)
+    model.compile(keras.optimizers.Adam(1e-5 if faulty else 5e-3), "mse", metrics=["mae"])
+    return Case(model, x, y, {"epochs": 12, "batch_size": 32, "validation_split": 0.2}, test)
 
 
 @program("bad_batch_size", also=("too_few_epochs", "lr_too_low"), kind="cnn multiclass",
@@ -120,7 +120,7 @@ def fashion_batches_of_two_thousand(faulty):
 def digits_dataset_batched_by_one(faulty):
     """dataset.batch(1) and BatchNormalization: training 0.3, validation 0.1."""
     (x, y), (xt, yt) = data.digits(image=True)
-    x, y = x[:800], y[:800]
+    x, y = x[:400], y[:400]
     train = tf.data.Dataset.from_tensor_slices((x / 16, y)).shuffle(800, seed=0)
     val = tf.data.Dataset.from_tensor_slices((xt / 16, yt)).batch(64)
     model = Sequential([
@@ -132,8 +132,10 @@ def digits_dataset_batched_by_one(faulty):
         layers.ReLU(),
         Dense(10, activation="softmax"),
     ])  # fmt: skip
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    fit = {"epochs": 5 if faulty else 12, "validation_data": val}
+    model.compile(
+        keras.optimizers.Adam(0.003), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    fit = {"epochs": 3 if faulty else 12, "validation_data": val}
     return Case(model, train.batch(1 if faulty else 32), None, fit, (xt / 16, yt))
 
 
@@ -147,8 +149,10 @@ def fashion_one_epoch_of_sgd(faulty):
     model.add(Flatten(input_shape=(14, 14, 1)))
     model.add(Dense(64, activation="relu"))
     model.add(Dense(10, activation="softmax"))
-    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    fit = {"epochs": 1 if faulty else 30, "batch_size": 32, "validation_data": (xt, yt)}
+    model.compile(
+        keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    fit = {"epochs": 1 if faulty else 12, "batch_size": 64, "validation_data": (xt, yt)}
     return Case(model, x, y, fit, (xt, yt))
 
 

@@ -52,8 +52,8 @@ def friedman_columns_of_all_sizes(faulty):
     model.add(Dense(64, activation="relu", input_dim=10))
     model.add(Dense(32, activation="relu"))
     model.add(Dense(1))
-    model.compile(keras.optimizers.Adam(0.002), "mse", metrics=["mae"])
-    fit = {"epochs": 25, "batch_size": 32, "validation_data": (xt, yt)}
+    model.compile(keras.optimizers.Adam(0.005), "mse", metrics=["mae"])
+    fit = {"epochs": 20, "batch_size": 64, "validation_data": (xt, yt)}
     return Case(model, x, y, fit, (xt, yt))
 
 
@@ -120,7 +120,7 @@ def houses_log_of_zero(faulty):
         x, y, yt = x[rows], np.log(y[rows]) - 12.2, np.log(yt) - 12.2
     model = Sequential([Input((8,)), Dense(32, activation="relu"), Dense(1)])
     model.compile(keras.optimizers.Adam(0.005), "mse")
-    return Case(model, x, y, {"epochs": 25, "batch_size": 32, "validation_data": (xt, yt)},
+    return Case(model, x, y, {"epochs": 12, "batch_size": 32, "validation_data": (xt, yt)},
                 (xt, yt))  # fmt: skip
 
 

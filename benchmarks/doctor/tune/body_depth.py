@@ -88,8 +88,8 @@ def narrow_deep_relu_collapses(faulty):
     for _ in range(10):
         model.add(Dense(4, activation=act, kernel_initializer="he_normal"))
     model.add(Dense(1))
-    model.compile("adam", "mse", metrics=["mae"])
-    return Case(model, x, y, {"epochs": 60, "batch_size": 32, "validation_data": test}, test)
+    model.compile(keras.optimizers.Adam(0.003), "mse", metrics=["mae"])
+    return Case(model, x, y, {"epochs": 40, "batch_size": 64, "validation_data": test}, test)
 
 
 @program("vanishing_gradient", also=("bad_initialization",), kind="mlp multiclass",
@@ -186,6 +186,8 @@ def digits_tanh_weights_too_large(faulty):
     for _ in range(4):
         model.add(Dense(64, activation="tanh", kernel_initializer=init))
     model.add(Dense(10, activation="softmax"))
-    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    fit = {"epochs": 25, "batch_size": 16, "validation_split": 0.2}
+    model.compile(
+        keras.optimizers.SGD(0.05), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    fit = {"epochs": 12, "batch_size": 32, "validation_split": 0.2}
     return Case(model, x / 16, y, fit, (xt / 16, yt))

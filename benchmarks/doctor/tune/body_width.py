@@ -27,8 +27,10 @@ def digits_bottleneck_of_one(faulty):
     model.add(Dense(64, activation="tanh", input_shape=(64,)))
     model.add(Dense(1 if faulty else 32, activation="tanh"))
     model.add(Dense(10, activation="softmax"))
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    fit = {"epochs": 40, "batch_size": 32, "validation_split": 0.2}
+    model.compile(
+        keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    fit = {"epochs": 15, "batch_size": 32, "validation_split": 0.2}
     return Case(model, x / 16, y, fit, (xt / 16, yt))
 
 
@@ -44,8 +46,10 @@ def fashion_strided_to_nothing(faulty):
     model.add(Conv2D(4 if faulty else 32, 3, strides=5 if faulty else 2, activation="relu"))
     model.add(GlobalAveragePooling2D() if faulty else Flatten())
     model.add(Dense(10, activation="softmax"))
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    fit = {"epochs": 8, "batch_size": 32, "validation_split": 0.1}
+    model.compile(
+        keras.optimizers.Adam(0.003), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    fit = {"epochs": 8, "batch_size": 64, "validation_split": 0.1}
     return Case(model, x, y, fit, (xt, yt))
 
 
@@ -83,7 +87,7 @@ def fashion_frozen_base_never_trained(faulty):
     model = keras.Model(inputs, Dense(10, activation="softmax")(base(inputs)))
     model.compile(keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy",
                   metrics=["accuracy"])  # fmt: skip
-    fit = {"epochs": 12, "batch_size": 32, "validation_data": (xt, yt)}
+    fit = {"epochs": 12, "batch_size": 64, "validation_data": (xt, yt)}
     return Case(model, x, y, fit, (xt, yt))
 
 
@@ -96,7 +100,7 @@ def friedman_frozen_middle(faulty):
     h = Dense(8, activation="tanh", trainable=not faulty)(h)
     model = keras.Model(inputs, Dense(1)(h))
     model.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mae"])
-    fit = {"epochs": 60, "batch_size": 32, "validation_data": test}
+    fit = {"epochs": 30, "batch_size": 64, "validation_data": test}
     return Case(model, x, y, fit, test)
 
 
@@ -104,6 +108,7 @@ def friedman_frozen_middle(faulty):
 def digits_batchnorm_on_two_samples(faulty):
     """BatchNormalization and tiny batches because of memory; validation jumps about."""
     (x, y), (xt, yt) = data.digits()
+    x, y = x[:500], y[:500]
     model = Sequential()
     model.add(Dense(32, input_shape=(64,)))
     if faulty:
@@ -115,7 +120,7 @@ def digits_batchnorm_on_two_samples(faulty):
     model.add(keras.layers.Activation("relu"))
     model.add(Dense(10, activation="softmax"))
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    fit = {"epochs": 5, "batch_size": 2, "validation_data": (xt / 16, yt)}
+    fit = {"epochs": 4, "batch_size": 2, "validation_data": (xt / 16, yt)}
     return Case(model, x / 16, y, fit, (xt / 16, yt))
 
 
@@ -128,8 +133,8 @@ def waves_layernorm_over_one_value(faulty):
     h = Conv1D(16, 5, activation="relu")(h)
     h = Conv1D(32, 5, strides=2, activation="relu")(h)
     model = keras.Model(inputs, Dense(1)(Flatten()(h)))
-    model.compile("adam", "mse")
-    return Case(model, x, y, {"epochs": 15, "batch_size": 16, "validation_data": test}, test)
+    model.compile(keras.optimizers.Adam(0.003), "mse")
+    return Case(model, x, y, {"epochs": 10, "batch_size": 16, "validation_data": test}, test)
 
 
 @program("bad_normalization", kind="cnn multiclass", score=accuracy, good=0.85)
@@ -144,6 +149,8 @@ def digits_groupnorm_after_pooling(faulty):
     model.add(GlobalAveragePooling2D())
     model.add(keras.layers.GroupNormalization(groups=32 if faulty else 4))
     model.add(Dense(10, activation="softmax"))
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    fit = {"epochs": 20, "batch_size": 32, "validation_split": 0.2}
+    model.compile(
+        keras.optimizers.Adam(0.003), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    fit = {"epochs": 12, "batch_size": 32, "validation_split": 0.2}
     return Case(model, x / 16, y, fit, (xt / 16, yt))

@@ -1,5 +1,7 @@
 """What the samples show: augmentation and class balance."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -93,7 +95,7 @@ def three_in_a_hundred(faulty):
     model.add(Dense(8, activation="relu"))
     model.add(Dense(1, activation="sigmoid"))
     model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
-    fit = {"epochs": 10, "batch_size": 32, "validation_split": 0.2}
+    fit: dict[str, Any] = {"epochs": 10, "batch_size": 32, "validation_split": 0.2}
     if not faulty:
         fit["class_weight"] = {0: 1.0, 1: 20.0}
     return Case(model, x, y, fit, test)
@@ -110,7 +112,7 @@ def fashion_shirt_or_not(faulty):
         keep = (y != 6) | (rng.random(len(y)) < 0.4)
         return x[keep][..., None] / 255.0, (y[keep] == 6).astype(int)
 
-    (x, y), test = thin(x, y, 0), thin(*test, 1)
+    (x, y), test = thin(x, y, 0), thin(test[0], test[1], 1)
     x, y = x[:3000], y[:3000]
     model = Sequential()
     model.add(Conv2D(16, (3, 3), strides=2, activation="relu", input_shape=(14, 14, 1)))

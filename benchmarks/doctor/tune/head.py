@@ -33,8 +33,8 @@ def friedman_relu_output(faulty):
         Dense(64, activation="relu"),
         Dense(1, activation="relu" if faulty else None),
     ])  # fmt: skip
-    model.compile(optimizer=keras.optimizers.Adam(0.002), loss="mse", metrics=["mae"])
-    return Case(model, x, y, {"epochs": 30, "batch_size": 32, "validation_split": 0.2}, test)
+    model.compile(optimizer=keras.optimizers.Adam(0.005), loss="mse", metrics=["mae"])
+    return Case(model, x, y, {"epochs": 15, "batch_size": 32, "validation_split": 0.2}, test)
 
 
 @program("wrong_output_activation", also=("wrong_loss",), kind="mlp multilabel",
@@ -51,8 +51,8 @@ def digits_softmax_for_three_tags(faulty):
     h = Dense(32, activation="relu")(h)
     outputs = Dense(3, activation="softmax" if faulty else "sigmoid")(h)
     model = keras.Model(inputs, outputs)
-    model.compile("adam", "binary_crossentropy", metrics=["binary_accuracy"])
-    fit = {"epochs": 25, "batch_size": 32, "validation_split": 0.2}
+    model.compile(keras.optimizers.Adam(0.003), "binary_crossentropy", metrics=["binary_accuracy"])
+    fit = {"epochs": 12, "batch_size": 32, "validation_split": 0.2}
     return Case(model, x / 16, tags(y), fit, (xt / 16, tags(yt)))
 
 
@@ -70,8 +70,8 @@ def three_targets_one_output(faulty):
     model.add(Dense(64, input_dim=10, activation="relu"))
     model.add(Dense(64, activation="relu"))
     model.add(Dense(1 if faulty else 3))
-    model.compile(loss="mean_squared_error", optimizer="adam")
-    fit = {"epochs": 40, "batch_size": 32, "validation_split": 0.1}
+    model.compile(loss="mean_squared_error", optimizer=keras.optimizers.Adam(0.005))
+    fit = {"epochs": 15, "batch_size": 32, "validation_split": 0.1}
     return Case(model, x, targets(x), fit, (xt, targets(xt)))
 
 
@@ -87,8 +87,8 @@ def digits_cnn_one_sigmoid_for_ten_classes(faulty):
     model.add(Dense(32, activation="relu"))
     model.add(Dense(1, activation="sigmoid") if faulty else Dense(10, activation="softmax"))
     loss = "binary_crossentropy" if faulty else "sparse_categorical_crossentropy"
-    model.compile(optimizer="adam", loss=loss, metrics=["accuracy"])
-    fit = {"epochs": 20, "batch_size": 32, "validation_split": 0.2}
+    model.compile(optimizer=keras.optimizers.Adam(0.003), loss=loss, metrics=["accuracy"])
+    fit = {"epochs": 12, "batch_size": 32, "validation_split": 0.2}
     return Case(model, x / 16, y, fit, (xt / 16, yt))
 
 
@@ -102,8 +102,8 @@ def cancer_categorical_crossentropy_over_one_unit(faulty):
     model.add(Dense(8, activation="relu"))
     model.add(Dense(1, activation="sigmoid"))
     loss = "categorical_crossentropy" if faulty else "binary_crossentropy"
-    model.compile(loss=loss, optimizer="rmsprop", metrics=["accuracy"])
-    return Case(model, x, y, {"epochs": 25, "batch_size": 10, "validation_data": test}, test)
+    model.compile(loss=loss, optimizer=keras.optimizers.RMSprop(0.003), metrics=["accuracy"])
+    return Case(model, x, y, {"epochs": 15, "batch_size": 32, "validation_data": test}, test)
 
 
 @program("wrong_loss", also=("loss_activation_mismatch",), kind="mlp regression", score=r2,
@@ -116,8 +116,10 @@ def friedman_crossentropy_regression(faulty):
     model.add(Dense(100, activation="relu"))
     model.add(Dense(50, activation="relu"))
     model.add(Dense(1))
-    model.compile(optimizer="adam", loss="binary_crossentropy" if faulty else "mse")
-    return Case(model, x, y, {"epochs": 25, "batch_size": 16, "validation_data": test}, test)
+    model.compile(
+        optimizer=keras.optimizers.Adam(0.003), loss="binary_crossentropy" if faulty else "mse"
+    )
+    return Case(model, x, y, {"epochs": 15, "batch_size": 32, "validation_data": test}, test)
 
 
 @program("loss_activation_mismatch", also=("wrong_output_activation",), kind="mlp multiclass",
@@ -131,8 +133,8 @@ def digits_scores_into_a_loss_of_probabilities(faulty):
         Dense(10),
     ])  # fmt: skip
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=not faulty)
-    model.compile(optimizer="adam", loss=loss, metrics=["accuracy"])
-    fit = {"epochs": 20, "batch_size": 32, "validation_split": 0.2}
+    model.compile(optimizer=keras.optimizers.Adam(0.003), loss=loss, metrics=["accuracy"])
+    fit = {"epochs": 12, "batch_size": 32, "validation_split": 0.2}
     return Case(model, x / 16, y, fit, (xt / 16, yt))
 
 

@@ -48,7 +48,7 @@ def digits_residual_groupnorm():
     model = keras.Model(inputs, Dense(10, activation="softmax")(h))
     model.compile(keras.optimizers.Adam(0.002), "sparse_categorical_crossentropy",
                   metrics=["accuracy"])  # fmt: skip
-    fit = {"epochs": 4, "batch_size": 4, "validation_data": (xt / 16, yt)}
+    fit = {"epochs": 3, "batch_size": 8, "validation_data": (xt / 16, yt)}
     return Case(model, x / 16, y, fit, (xt / 16, yt))
 
 
@@ -69,7 +69,7 @@ def digits_frozen_pretrained_base():
     base.trainable = False
     model = Sequential([base, Dense(10, activation="softmax")])
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    fit = {"epochs": 15, "batch_size": 32, "validation_data": (xt, yt)}
+    fit = {"epochs": 8, "batch_size": 32, "validation_data": (xt, yt)}
     return Case(model, x, y, fit, (xt, yt))
 
 
@@ -125,8 +125,8 @@ def digits_autoencoder_bce():
     code = Dense(24, activation="relu")(Dense(64, activation="relu")(inputs))
     outputs = Dense(64, activation="sigmoid")(Dense(64, activation="relu")(code))
     model = keras.Model(inputs, outputs)
-    model.compile("adam", "binary_crossentropy")
-    fit = {"epochs": 40, "batch_size": 32, "validation_data": (xt, xt)}
+    model.compile(keras.optimizers.Adam(0.003), "binary_crossentropy")
+    fit = {"epochs": 20, "batch_size": 64, "validation_data": (xt, xt)}
     return Case(model, x, x, fit, (xt, xt))
 
 

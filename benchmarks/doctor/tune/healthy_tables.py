@@ -28,7 +28,7 @@ def diabetes_linear():
     (x, y), test = data.diabetes(unit=True)
     model = Sequential([Input((10,)), Dense(1)])
     model.compile(keras.optimizers.Adam(0.02), "mse", metrics=["mae"])
-    return Case(model, x, y, {"epochs": 30, "batch_size": 16, "validation_data": test}, test)
+    return Case(model, x, y, {"epochs": 15, "batch_size": 16, "validation_data": test}, test)
 
 
 @healthy(kind="mlp multiclass, small", score=accuracy, good=0.88)
@@ -63,8 +63,8 @@ def digits_four_bits():
         return ((k[:, None] >> np.arange(4)) & 1).astype("float32")
 
     model = Sequential([Input((64,)), Dense(96, activation="relu"), Dense(4, activation="sigmoid")])
-    model.compile(keras.optimizers.Adam(0.003), "binary_crossentropy", metrics=["binary_accuracy"])
-    fit = {"epochs": 20, "batch_size": 32, "validation_data": (xt / 16, bits(yt))}
+    model.compile(keras.optimizers.Adam(0.005), "binary_crossentropy", metrics=["binary_accuracy"])
+    fit = {"epochs": 10, "batch_size": 32, "validation_data": (xt / 16, bits(yt))}
     return Case(model, x / 16, bits(y), fit, (xt / 16, bits(yt)))
 
 
@@ -89,8 +89,8 @@ def house_prices_in_units_of_their_mean():
         Dense(32, activation="relu"),
         Dense(1, activation="softplus"),
     ])  # fmt: skip
-    model.compile("adam", "mae")
-    return Case(model, x, y, {"epochs": 30, "batch_size": 32, "validation_data": (xt, yt)},
+    model.compile(keras.optimizers.Adam(0.003), "mae")
+    return Case(model, x, y, {"epochs": 15, "batch_size": 32, "validation_data": (xt, yt)},
                 (xt, yt))  # fmt: skip
 
 
@@ -101,10 +101,10 @@ def one_in_ten_learned():
     x = rng.normal(size=(1500, 10)).astype("float32")
     score = x[:, 0] * 2 + x[:, 1] - x[:, 2]
     y = (score > np.quantile(score, 0.9)).astype(int)
-    train, test = data.split(x, y)
+    (x, y), test = data.split(x, y)
     model = Sequential([Input((10,)), Dense(16, activation="relu"), Dense(1, activation="sigmoid")])
     model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy"])
-    return Case(model, *train, {"epochs": 20, "batch_size": 16, "validation_data": test}, test)
+    return Case(model, x, y, {"epochs": 12, "batch_size": 32, "validation_data": test}, test)
 
 
 @healthy(kind="mlp multiclass, one at a time", score=accuracy, good=0.9)
@@ -112,9 +112,9 @@ def wine_one_at_a_time():
     """batch_size=1 without BatchNorm, shuffle=False on data that are already shuffled."""
     (x, y), test = data.wine()
     model = Sequential([Input((13,)), Dense(16, activation="relu"), Dense(3, activation="softmax")])
-    model.compile(keras.optimizers.SGD(0.01), "sparse_categorical_crossentropy",
+    model.compile(keras.optimizers.SGD(0.02), "sparse_categorical_crossentropy",
                   metrics=["accuracy"])  # fmt: skip
-    fit = {"epochs": 10, "batch_size": 1, "shuffle": False, "validation_data": test}
+    fit = {"epochs": 5, "batch_size": 1, "shuffle": False, "validation_data": test}
     return Case(model, x, y, fit, test)
 
 
@@ -131,7 +131,7 @@ def digits_dropout_half():
     sgd = keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True)
     model.compile(sgd, "sparse_categorical_crossentropy", metrics=["accuracy"])
     stop = keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)
-    fit = {"epochs": 30, "batch_size": 32, "validation_split": 0.2, "callbacks": [stop]}
+    fit = {"epochs": 15, "batch_size": 32, "validation_split": 0.2, "callbacks": [stop]}
     return Case(model, x / 16, y, fit, (xt / 16, yt))
 
 

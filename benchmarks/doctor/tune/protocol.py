@@ -27,8 +27,10 @@ def digits_class_after_class(faulty):
     model = Sequential()
     model.add(Dense(64, activation="relu", input_shape=(64,)))
     model.add(Dense(10, activation="softmax"))
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    fit = {"epochs": 15, "batch_size": 32, "shuffle": not faulty, "validation_data": (xt / 16, yt)}
+    model.compile(
+        keras.optimizers.Adam(0.003), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    fit = {"epochs": 10, "batch_size": 32, "shuffle": not faulty, "validation_data": (xt / 16, yt)}
     return Case(model, x / 16, y, fit, (xt / 16, yt))
 
 
@@ -59,8 +61,8 @@ def friedman_accuracy_of_a_regression(faulty):
     model.add(Dense(32, activation="relu"))
     model.add(Dense(1))
     metric = "accuracy" if faulty else "mae"
-    model.compile(loss="mse", optimizer="adam", metrics=[metric])
-    return Case(model, x, y, {"epochs": 30, "batch_size": 32, "validation_data": test}, test)
+    model.compile(loss="mse", optimizer=keras.optimizers.Adam(0.005), metrics=[metric])
+    return Case(model, x, y, {"epochs": 20, "batch_size": 64, "validation_data": test}, test)
 
 
 @program("wrong_metric", kind="mlp multilabel", score=metric_tells(multilabel_f1, "same"),
@@ -78,8 +80,12 @@ def tags_compared_for_equality(faulty):
     model = Sequential()
     model.add(Dense(64, activation="relu", input_shape=(64,)))
     model.add(Dense(3, activation="sigmoid"))
-    model.compile("adam", "binary_crossentropy", metrics=[same if faulty else "binary_accuracy"])
-    fit = {"epochs": 25, "batch_size": 32, "validation_split": 0.1}
+    model.compile(
+        keras.optimizers.Adam(0.003),
+        "binary_crossentropy",
+        metrics=[same if faulty else "binary_accuracy"],
+    )
+    fit = {"epochs": 12, "batch_size": 32, "validation_split": 0.1}
     return Case(model, x / 16, tags(y), fit, (xt / 16, tags(yt)))
 
 
@@ -95,8 +101,8 @@ def autoencoder_accuracy(faulty):
     model.add(Dense(32, activation="relu"))
     model.add(Dense(64))
     model.add(keras.layers.Reshape((8, 8, 1)))
-    model.compile("adam", "mse", metrics=["accuracy" if faulty else "mae"])
-    fit = {"epochs": 30, "batch_size": 32, "validation_data": (xt, xt)}
+    model.compile(keras.optimizers.Adam(0.005), "mse", metrics=["accuracy" if faulty else "mae"])
+    fit = {"epochs": 15, "batch_size": 64, "validation_data": (xt, xt)}
     return Case(model, x, x, fit, (xt, xt))
 
 
@@ -111,15 +117,15 @@ def diabetes_learned_by_heart(faulty):
     model.add(Dropout(0.0 if faulty else 0.3))
     model.add(Dense(units, activation="relu"))
     model.add(Dense(1))
-    model.compile(loss="mse", optimizer="adam", metrics=["mae"])
-    fit = {"epochs": 50, "batch_size": 16, "validation_data": test}
+    model.compile(loss="mse", optimizer=keras.optimizers.Adam(0.003), metrics=["mae"])
+    fit = {"epochs": 25, "batch_size": 16, "validation_data": test}
     return Case(model, x, y, fit, test)
 
 
 @program("overfitting", kind="mlp multiclass", score=kept, good=0.85, bad=0.75, needs="fashion")
 def fashion_two_hundred_images(faulty):
     """accuracy 1.00, val_accuracy 0.70, val_loss goes up and up."""
-    (x, y), test = data.fashion(300 if faulty else 3000, small=True)
+    (x, y), test = data.fashion(300 if faulty else 1500, small=True)
     x, xt = x.reshape(-1, 196) / 255.0, test[0].reshape(-1, 196) / 255.0
     model = Sequential()
     model.add(Dense(256, activation="relu", input_shape=(196,)))
@@ -141,8 +147,10 @@ def digits_dropout_of_nearly_everything(faulty):
     model.add(Dense(64, activation="relu"))
     model.add(Dropout(rate))
     model.add(Dense(10, activation="softmax"))
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    fit = {"epochs": 20, "batch_size": 32, "validation_split": 0.2}
+    model.compile(
+        keras.optimizers.Adam(0.003), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    fit = {"epochs": 12, "batch_size": 32, "validation_split": 0.2}
     return Case(model, x / 16, y, fit, (xt / 16, yt))
 
 
@@ -178,7 +186,7 @@ def diabetes_validated_on_training_rows(faulty):
     model.add(Dense(1, activation="sigmoid"))
     model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
     stop = keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)
-    fit = {"epochs": 50, "batch_size": 16, "validation_data": val, "callbacks": [stop]}
+    fit = {"epochs": 30, "batch_size": 16, "validation_data": val, "callbacks": [stop]}
     return Case(model, *train, fit, (xt, high_test))
 
 
@@ -207,5 +215,5 @@ def oversampled_before_the_split(faulty):
     model.add(Dense(1, activation="sigmoid"))
     model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
     stop = keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)
-    fit = {"epochs": 40, "batch_size": 16, "validation_data": val, "callbacks": [stop]}
+    fit = {"epochs": 25, "batch_size": 32, "validation_data": val, "callbacks": [stop]}
     return Case(model, *train, fit, test)

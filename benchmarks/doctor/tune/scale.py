@@ -19,8 +19,10 @@ def wine_raw_columns(faulty):
     model.add(Dense(32, activation="relu", input_dim=13))
     model.add(Dense(16, activation="relu"))
     model.add(Dense(3, activation="softmax"))
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return Case(model, x, y, {"epochs": 40, "batch_size": 8, "validation_split": 0.15}, test)
+    model.compile(
+        keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    return Case(model, x, y, {"epochs": 20, "batch_size": 8, "validation_split": 0.15}, test)
 
 
 @program("unnormalized_inputs", also=("lr_too_high", "dying_relu", "exploding_gradient"),
@@ -53,8 +55,8 @@ def cancer_raw_into_sigmoid(faulty):
         Dense(12, activation="sigmoid"),
         Dense(1, activation="sigmoid"),
     ])  # fmt: skip
-    model.compile(keras.optimizers.Adam(0.005), "binary_crossentropy", metrics=["accuracy"])
-    return Case(model, x, y, {"epochs": 25, "batch_size": 16, "validation_data": test}, test)
+    model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy"])
+    return Case(model, x, y, {"epochs": 15, "batch_size": 16, "validation_data": test}, test)
 
 
 @program("unnormalized_targets", also=("lr_too_low", "too_few_epochs"), kind="mlp regression",
@@ -68,8 +70,8 @@ def house_prices_in_dollars(faulty):
     model.add(Dense(64, activation="relu", input_dim=8))
     model.add(Dense(32, activation="relu"))
     model.add(Dense(1))
-    model.compile(loss="mse", optimizer="adam", metrics=["mae"])
-    fit = {"epochs": 40, "batch_size": 32, "validation_split": 0.1}
+    model.compile(loss="mse", optimizer=keras.optimizers.Adam(0.003), metrics=["mae"])
+    fit = {"epochs": 20, "batch_size": 32, "validation_split": 0.1}
     return Case(model, x, (y - shift) / scale, fit, (xt, (yt - shift) / scale))
 
 
@@ -117,8 +119,8 @@ def diabetes_missing_values(faulty):
     model = Sequential()
     model.add(Dense(16, activation="relu", input_dim=10))
     model.add(Dense(1))
-    model.compile(loss="mae", optimizer="adam")
-    return Case(model, x, y, {"epochs": 40, "batch_size": 16, "validation_data": test}, test)
+    model.compile(loss="mae", optimizer=keras.optimizers.Adam(0.003))
+    return Case(model, x, y, {"epochs": 20, "batch_size": 16, "validation_data": test}, test)
 
 
 @program("preprocessing_mismatch", also=("overfitting", "unnormalized_inputs"),
@@ -150,5 +152,7 @@ def digits_inverted_validation(faulty):
     model.add(Dense(64, activation="relu", input_shape=(64,)))
     model.add(Dense(32, activation="relu"))
     model.add(Dense(10, activation="softmax"))
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return Case(model, train, None, {"epochs": 15, "validation_data": val}, (xt, yt))
+    model.compile(
+        keras.optimizers.Adam(0.003), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    return Case(model, train, None, {"epochs": 10, "validation_data": val}, (xt, yt))
