@@ -42,6 +42,7 @@ class Shape:
     """A loss curve in a few numbers, all in the loss's unit."""
 
     start: float
+    spread: float  # batches behind `start`, inverted: 1 for a single one
     end: float
     best: float
     noise: float  # standard deviation of one batch's loss around the trend
@@ -59,8 +60,8 @@ def judge_rates(rates: Sequence[float], losses: Sequence[Sequence[float]]) -> tu
         rates: Learning rates.
         losses: For each rate its batch losses, all from the same start.
     """
-    start = _common_start(losses)
-    shapes = [_shape(curve, start) for curve in losses]
+    start, spread = _common_start(rates, losses)
+    shapes = [_shape(curve, start, spread) for curve in losses]
     drops = [s.drop for s in shapes if s is not None and math.isfinite(s.drop)]
     best_drop = max(drops, default=0.0)
     return tuple(
@@ -123,10 +124,22 @@ def noise_of(losses: ArrayLike) -> float:
     return float(np.median(steps) / (0.6745 * math.sqrt(2))) if steps.size else 0.0
 
 
-def _common_start(losses: Sequence[Sequence[float]]) -> float:
-    """Loss of the first batch, before any update: equal for all rates but for randomness."""
+def _common_start(rates: Sequence[float], losses: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Loss before any update, and the inverse of the number of batches it was measured on.
+
+    The first batch is the same for all rates but for randomness; the smallest rate gives
+    more of them where its curve stays level.
+    """
     first = [curve[0] for curve in losses if len(curve) and math.isfinite(curve[0])]
-    return float(np.median(first)) if first else math.nan
+    start = float(np.median(first)) if first else math.nan
+    if not len(losses):
+        return start, 1.0
+    slowest = losses[int(np.argmin(rates))]
+    window = _window(slowest)
+    head = float(np.mean(slowest[:window])) if len(slowest) else math.nan
+    error = noise_of(slowest) * math.sqrt(2 / window)
+    level = len(slowest) >= 2 * window and abs(head - _tail(slowest)) <= 3 * error
+    return (head, 1 / window) if level and math.isfinite(head) else (start, 1.0)
 
 
 def _window(losses: Sequence[float]) -> int:
@@ -137,14 +150,15 @@ def _tail(losses: Sequence[float]) -> float:
     return float(np.mean(losses[-_window(losses) :]))
 
 
-def _shape(losses: Sequence[float], start: float) -> Shape | None:
+def _shape(losses: Sequence[float], start: float, spread: float) -> Shape | None:
     values = np.asarray(losses, "float64")
     if values.size < 3 or not np.all(np.isfinite(values)):
         return None
     window = _window(losses)
     means = np.convolve(values, np.ones(window) / window, "valid")
     late = values[len(values) // 3 :]
-    return Shape(start, float(means[-1]), float(means.min()), noise_of(values), float(np.max(late)))
+    end, best, worst_late = float(means[-1]), float(means.min()), float(np.max(late))
+    return Shape(start, spread, end, best, noise_of(values), worst_late)
 
 
 def _verdict(losses: Sequence[float], shape: Shape | None, best_drop: float) -> tuple[str, str]:
@@ -155,7 +169,7 @@ def _verdict(losses: Sequence[float], shape: Shape | None, best_drop: float) -> 
         return "diverged", f"the loss is {losses[step]} at iteration {step + 1}"
     told = f"loss {shape.start:.3g} to {shape.end:.3g}"
     window = _window(losses)
-    error = shape.noise * math.sqrt(1 + 1 / window)  # of `drop`: one batch against a mean
+    error = shape.noise * math.sqrt(shape.spread + 1 / window)  # of `drop`
     if shape.drop < -max(3 * error, 0.1 * abs(shape.start)):
         return "diverged", f"{told}: rising"
     if shape.drop < max(1.5 * error, 0.02 * abs(shape.start)):

@@ -166,8 +166,9 @@ def _load(config: RecipeConfig) -> kcnn_data.Dataset:
 
 def _batch_size(config: RecipeConfig, images: int) -> int:
     if config.batch_size is None:
-        # About 20 updates an epoch on small sets, 128 (He et al., section 4.2) on large ones.
-        return max(2, min(128, 2 ** max(1, (images // 20).bit_length() - 1)))
+        # A dozen updates an epoch or more on small sets, 128 (He et al., section 4.2) on large
+        # ones; below 16 images the noise of a batch hides what a rate does.
+        return min(images, max(16, min(128, 2 ** max(1, (images // 12).bit_length() - 1))))
     if config.batch_size > images:
         raise RecipeError(
             f"batch_size={config.batch_size} is more than the {images} training images; "
