@@ -276,7 +276,7 @@ def test_the_most_confused_pair_comes_first(tmp_path):
     html, _ = report(tmp_path, data)
     table = html[html.index("Most confused") :]
     first = re.findall(r"<td[^>]*>(.*?)</td>", table)[:8]
-    assert first == [NAMES[3], NAMES[8], "7", "25.9 %", NAMES[8], NAMES[3], "5", "20.0 %"]
+    assert first == [NAMES[3], NAMES[8], "7", "25.9%", NAMES[8], NAMES[3], "5", "20.0%"]
 
 
 def test_no_mistake_at_all_is_said(tmp_path):
@@ -370,9 +370,9 @@ def test_the_headline_tells_the_verdict_and_the_first_cause(tmp_path, data, tone
         (rate, 0.00032, "3.2e-4"),
         (rate, 0.1, "0.1"),
         (rate, None, "–"),
-        (percent, 0.98056, "98.1 %"),
-        (percent, 0.99999, "99.9 %"),  # not all of them
-        (percent, 1.0, "100 %"),
+        (percent, 0.98056, "98.1%"),
+        (percent, 0.99999, "99.9%"),  # not all of them
+        (percent, 1.0, "100%"),
         (num, 2.302585, "2.303"),
         (num, float("inf"), "∞"),
         (num, {"float": "nan"}, "–"),

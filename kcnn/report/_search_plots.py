@@ -46,13 +46,15 @@ def rates(run: Run) -> Plot | None:
         guessing_line(ax, colors, expected)
         legend(ax, colors, columns=min(5, len(curves)))
 
+    high = _window(curves, expected)[1]
+    gone = any(_last_inside(_smooth(c["losses"]), high) is not None for c in curves)
     said = [f"{rate(c['lr'])} {c['verdict']}, {from_to(c['losses'])}" for c in curves]
     return Plot(
         "learning-rates",
         "Loss at each learning rate, from the same start",
         f"Loss per iteration at {len(curves)} learning rates: {'; '.join(said)}.",
-        f"Thin: each batch. Thick: mean of the last {SMOOTHED_OVER}. "
-        "A cross is where a rate left the picture for good.",
+        f"Thin: each batch. Thick: mean of the last {SMOOTHED_OVER}."
+        + (" A cross is where a rate left the picture for good." if gone else ""),
         draw,
         (5.6, 3.8),
     )
@@ -157,19 +159,24 @@ def _smooth(values: np.ndarray) -> np.ndarray:
     return smooth
 
 
+def _last_inside(losses: np.ndarray, high: float) -> int | None:
+    """The last index before a curve leaves the picture, None if it stays (or never was in it)."""
+    inside = np.flatnonzero(np.nan_to_num(losses, nan=np.inf) <= high)
+    return int(inside[-1]) if inside.size and inside[-1] < len(losses) - 1 else None
+
+
 def _mark_end(ax: Any, losses: np.ndarray, high: float, color: str) -> None:
     """A cross where a curve leaves the picture, upwards or into NaN, not to come back."""
-    inside = np.flatnonzero(np.nan_to_num(losses, nan=np.inf) <= high)
-    if inside.size and inside[-1] < len(losses) - 1:
-        after = losses[inside[-1] + 1]
-        height = high if np.nan_to_num(after, nan=0.0) > high else losses[inside[-1]]
+    last = _last_inside(losses, high)
+    if last is not None:
+        height = high if np.nan_to_num(losses[last + 1], nan=0.0) > high else losses[last]
         cross: dict[str, Any] = {
             "markersize": 8,
             "markeredgewidth": 2.2,
             "clip_on": False,
             "in_layout": False,
         }
-        ax.plot(inside[-1] + 1 + (height == high), height, "x", color=color, **cross)
+        ax.plot(last + 1 + (height == high), height, "x", color=color, **cross)
 
 
 def _window(curves: list[dict[str, Any]], expected: float) -> tuple[float, float]:

@@ -21,6 +21,12 @@ def num(value: Any, digits: int = 4) -> str:
     return f"{x:.0f}" if x == round(x) and abs(x) < 1e6 else f"{x:.{digits}g}"
 
 
+def loss(value: Any) -> str:
+    """Three significant digits, zeros too, for columns: 0.100, 1.18, 0.0893."""
+    x = number(value)
+    return f"{x:#.3g}".rstrip(".") if math.isfinite(x) else num(x)
+
+
 def count(value: Any) -> str:
     """60,000."""
     x = number(value)
@@ -39,13 +45,13 @@ def rate(value: Any) -> str:
 
 
 def percent(value: Any) -> str:
-    """98.1 %; 100 % only for all of them."""
+    """98.1%; 100% only for all of them."""
     x = number(value)
     if not math.isfinite(x):
         return NOTHING
     if x in (0.0, 1.0):
-        return f"{x:.0%}".replace("%", " %")
-    return f"{min(max(100 * x, 0.1), 99.9) if 0 < x < 1 else 100 * x:.1f} %"
+        return f"{x:.0%}"
+    return f"{min(max(100 * x, 0.1), 99.9) if 0 < x < 1 else 100 * x:.1f}%"
 
 
 def duration(value: Any) -> str:

@@ -21,18 +21,16 @@ _PLOTS = (
     _training_plots.accuracy,
 )
 _FILTERS = {
-    name: getattr(_words, name)
-    for name in (
-        "num",
-        "count",
-        "rate",
-        "percent",
-        "duration",
-        "moment",
-        "shape",
-        "share",
-        "listed",
-    )
+    "num": _words.num,
+    "loss": _words.loss,
+    "count": _words.count,
+    "rate": _words.rate,
+    "percent": _words.percent,
+    "duration": _words.duration,
+    "moment": _words.moment,
+    "shape": _words.shape,
+    "share": _words.share,
+    "listed": _words.listed,
 }
 
 
