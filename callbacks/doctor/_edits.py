@@ -10,7 +10,17 @@ import numpy as np
 
 from kcnn.callbacks.doctor._graph import flat_layers, is_random, kernel_of, layer_activation
 
-__all__ = ["fresh_kernels", "leaky", "rectified", "relaxed", "still", "thawed", "unnormed"]
+__all__ = [
+    "fresh_kernels",
+    "leaky",
+    "rectified",
+    "relaxed",
+    "still",
+    "thawed",
+    "unnormed",
+    "unstrided",
+    "wider",
+]
 
 
 def _with(layer: Any, **changes: Any) -> Any:
@@ -70,6 +80,44 @@ def still(layer: Any) -> Any:
     if is_random(layer):
         return keras.layers.Identity(name=layer.name)
     return None
+
+
+def wider(model: keras.Model) -> Callable[[Any], Any]:
+    """Hidden layers of at least 64 units, convolutions of at least 16 filters."""
+    kernels = [layer for layer in flat_layers(model) if kernel_of(layer) is not None]
+    last = kernels[-1].name if kernels else None
+
+    def edit(layer):
+        if layer.name == last or kernel_of(layer) is None:
+            return None
+        if getattr(layer, "units", 64) < 64 and "Dense" in type(layer).__name__:
+            return _with(layer, units=64)
+        if getattr(layer, "filters", 16) < 16:
+            return _with(layer, filters=16)
+        return None
+
+    return edit
+
+
+def unstrided(model: keras.Model) -> Callable[[Any], Any]:
+    """Maps stay larger: two halvings of the size at most, convolutions padded."""
+    kept: list[str] = []
+    for layer in flat_layers(model):
+        strides = getattr(layer, "strides", 1)
+        if max(strides if isinstance(strides, (list, tuple)) else [strides]) > 1 and len(kept) < 2:
+            kept.append(layer.name)
+
+    def edit(layer):
+        name = type(layer).__name__
+        strides = getattr(layer, "strides", None)
+        if name.startswith(("MaxPooling", "AveragePooling")) and layer.name not in kept:
+            return keras.layers.Identity(name=layer.name)
+        if strides is None or kernel_of(layer) is None or "Transpose" in name:
+            return None
+        one = [min(s, 2) if layer.name in kept else 1 for s in strides]
+        return _with(layer, strides=one, padding="same")
+
+    return edit
 
 
 def thawed(layer: Any) -> Any:

@@ -39,7 +39,7 @@ class Facts:
     task: TaskFacts
     head: HeadFacts
     loss: LossFacts
-    metrics: list[str]
+    metrics: list[tuple[str, Any]]
     suspects: list[Suspect]
 
 
@@ -54,10 +54,10 @@ def read_facts(model: keras.Model, case: Case) -> Facts:
     if single:
         head = read_head(model, outputs)
         y = _all_targets(case)
-        scores = any("acc" in name or name in ("auc", "precision", "recall") for name in metrics)
+        scores = any("acc" in name or name in ("auc", "precision", "recall") for name, _ in metrics)
         task = read_task(y, loss=loss, units=head.units, scores=scores)
         suspects += judge_head(head, loss, task, case.train.y)
-        suspects += judge_metrics(metrics, head, loss, task)
+        suspects += judge_metrics(metrics, head, loss, task, case.train.y)
         suspects += judge_order(case, task)
         suspects += judge_balance(case, task)
         suspects += judge_leak(case)

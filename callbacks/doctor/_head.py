@@ -27,6 +27,7 @@ class HeadFacts:
         layer: Name of the layer that squashes (or of the last layer with a kernel).
         norm: Name of a normalization layer between the last kernel and the output.
         dropout: Name of a dropout layer in the same place.
+        low, high: Smallest and largest output before training.
         seen: True when read from the graph, False when guessed from outputs.
     """
 
@@ -37,6 +38,8 @@ class HeadFacts:
     norm: str | None = None
     dropout: str | None = None
     seen: bool = True
+    low: float = 0.0
+    high: float = 0.0
 
     @property
     def activation(self) -> str:
@@ -45,12 +48,17 @@ class HeadFacts:
 
 def read_head(model: keras.Model, outputs: np.ndarray) -> HeadFacts:
     """Facts about a single-output model; `outputs` (n, ..., units) are its predictions."""
+    finite = outputs[np.isfinite(outputs)]
+    ends: dict[str, Any] = {
+        "low": float(finite.min()) if finite.size else 0.0,
+        "high": float(finite.max()) if finite.size else 0.0,
+    }
     units, rank = int(outputs.shape[-1]) if outputs.ndim > 1 else 1, outputs.ndim
     if known_graph(model) and len(model.outputs) == 1:
         found = _walk(model.outputs[0])
         if found is not None:
-            return HeadFacts(units=units, rank=rank, **found)
-    return HeadFacts(_guess(outputs), units, rank, seen=False)
+            return HeadFacts(units=units, rank=rank, **found, **ends)
+    return HeadFacts(_guess(outputs), units, rank, seen=False, **ends)
 
 
 def _walk(tensor: Any) -> dict[str, Any] | None:

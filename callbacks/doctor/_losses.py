@@ -80,8 +80,8 @@ def read_loss(loss: Any) -> LossFacts:
     return LossFacts(kind, name, logits, float(config.get("label_smoothing", 0.0) or 0.0))
 
 
-def metric_names(model: keras.Model) -> list[str]:
-    """Names of the compiled metrics, lower case, as given (`"accuracy"`, `"mae"`, ...)."""
+def metric_names(model: keras.Model) -> list[tuple[str, Any]]:
+    """Compiled metrics: names in lower case (`"accuracy"`, `"mae"`, ...) and what was given."""
     given = getattr(getattr(model, "_compile_metrics", None), "_user_metrics", None)
     weighted = getattr(getattr(model, "_compile_metrics", None), "_user_weighted_metrics", None)
     found = []
@@ -91,8 +91,9 @@ def metric_names(model: keras.Model) -> list[str]:
         text = item if isinstance(item, str) else _name(item)
         if isinstance(item, keras.metrics.Accuracy):
             text = "exact_accuracy"
-        found.append(text.lower())
-    return ["accuracy" if name == "acc" else name for name in found]
+        name = text.lower()
+        found.append(("accuracy" if name == "acc" else name, item))
+    return found
 
 
 def _name(item: Any) -> str:

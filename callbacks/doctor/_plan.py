@@ -52,6 +52,8 @@ def plan_changes(shop: Workshop, suspects: list[Suspect], batch_given: bool) -> 
         still=_edits.still,
         thawed=_edits.thawed,
         unnormed=_edits.unnormed,
+        wider=_edits.wider(model),
+        unstrided=_edits.unstrided(model),
     )
     add("missing_hidden_activation", Setting(edit="rectified"))
     add("vanishing_gradient", Setting(edit="rectified"))
@@ -62,6 +64,11 @@ def plan_changes(shop: Workshop, suspects: list[Suspect], batch_given: bool) -> 
         add("augmentation_breaks_label", Setting(edit="still"), _augmented(names))
     if "missing_shuffle" in known or not case.shuffled:
         add("missing_shuffle", Setting(shuffle=True), _ordered(case.source))
+    if "insufficient_capacity" in known:
+        small = "1x1" in known["insufficient_capacity"].seen
+        add("insufficient_capacity", Setting(edit="unstrided" if small else "wider"))
+    add("exploding_gradient", Setting(clip=True))
+    add("bad_normalization", Setting(edit="unnormed"))
     add("class_imbalance", Setting(balance=True))
     if "relu" in kinds:
         add("dying_relu", Setting(edit="leaky"))

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras.src.models.functional import Functional
 
 from kcnn.callbacks._optimizer import innermost
 from kcnn.callbacks.doctor._rows import Rows
@@ -27,9 +28,7 @@ def copy_model(model: keras.Model, sample: Any, edit: Any = None) -> keras.Model
         return layer.__class__.from_config(layer.get_config()) if new is None else new
 
     try:
-        if isinstance(model, keras.Sequential) or (
-            type(model).__name__ == "Functional" and hasattr(model, "_operations")
-        ):
+        if isinstance(model, (keras.Sequential, Functional)):
             nested = any(isinstance(layer, keras.Model) for layer in model.layers)
             twin = keras.models.clone_model(model, clone_function=make, recursive=nested)
         elif edit is None:
@@ -37,25 +36,24 @@ def copy_model(model: keras.Model, sample: Any, edit: Any = None) -> keras.Model
         else:
             return None
         twin(sample)
-        match_weights(twin, [keras.ops.convert_to_numpy(v) for v in model.variables])
+        match_weights(twin, model)
     except Exception:  # custom layers without a config, lambdas, ...: no twin
         return None
     return twin
 
 
-def match_weights(model: keras.Model, values: list[np.ndarray]) -> None:
-    """Assign values in order where shapes agree.
+def match_weights(twin: keras.Model, model: keras.Model) -> None:
+    """Give `twin` the weights of `model`, in order, where shapes agree.
 
     Raises:
-        ValueError: when the trainable part has another number of variables.
+        ValueError: when the number of weights differs.
     """
-    own = [v for v in model.variables if "seed" not in v.path]
-    values = [v for v in values if v.dtype != np.uint32]
-    if len(own) != len(values):
-        raise ValueError("the copy has another number of variables")
-    for variable, value in zip(own, values, strict=True):
-        if tuple(variable.shape) == value.shape:
-            variable.assign(value)
+    own, given = twin.weights, model.weights
+    if len(own) != len(given):
+        raise ValueError("the copy has another number of weights")
+    for mine, other in zip(own, given, strict=True):
+        if tuple(mine.shape) == tuple(other.shape):
+            mine.assign(other)
 
 
 def batch_order(n: int, batch: int, steps: int, *, shuffle: bool, seed: int) -> np.ndarray:
@@ -176,6 +174,12 @@ class Rig:
 
         return run
 
+    def loss_of(self, rows: Rows) -> float:
+        """Loss of the present weights in inference mode."""
+        x, y = tensors(rows.x), tensors(rows.y)
+        loss = self.model.compute_loss(x, y, self.model(x, training=False), None)
+        return float(keras.ops.convert_to_numpy(loss))
+
     def predict(self, x: Any, batch: int = 512) -> Any:
         """Predictions in inference mode, as arrays."""
         import tensorflow as tf
@@ -207,10 +211,11 @@ def tensors(nest: Any) -> Any:
     return keras.tree.map_structure(one, nest)
 
 
-def copy_optimizer(optimizer: Any) -> Any:
+def copy_optimizer(optimizer: Any, **changes: Any) -> Any:
     """A fresh optimizer of the same kind whose learning rate is a plain variable."""
     inner = innermost(optimizer)[-1]
     config = inner.get_config()
     if not isinstance(config.get("learning_rate"), (int, float)):
         config["learning_rate"] = 0.001
+    config.update(changes)
     return type(inner).from_config(config)

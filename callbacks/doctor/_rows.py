@@ -59,6 +59,7 @@ class Case:
         shuffled: False when the rows come in the given order.
         kwargs: What to pass to `model.fit` beside x (a generator is replaced).
         x, y: What to pass to `model.fit`.
+        moving: True when a second drawing gives other rows: random transforms.
         notes: Sentences about what could not be seen.
     """
 
@@ -75,6 +76,7 @@ class Case:
     kwargs: dict[str, Any]
     class_weight: dict[int, float] | None = None
     notes: list[str] = dataclasses.field(default_factory=list)
+    moving: bool = False
 
     @property
     def steps_per_epoch(self) -> int:
@@ -114,9 +116,10 @@ def draw(x: Any, y: Any, kwargs: dict[str, Any]) -> Case:
     if rows.n == 0:
         raise ValueError("examine: received no samples; give fit at least one batch.")
     weight = kwargs.get("class_weight")
+    moving = source == "generator" or (source != "arrays" and _moves(x, rows))
     return Case(
         rows, val, kind, min(batch, rows.n), per_epoch * max(epochs, 1), max(epochs, 1),
-        shuffled, source, x, y, kwargs, weight, notes,
+        shuffled, source, x, y, kwargs, weight, notes, moving,
     )  # fmt: skip
 
 
@@ -195,6 +198,17 @@ def _stream(x: Any, kwargs: dict[str, Any], notes: list[str]):
         source = "dataset"
     batch = max(sizes) if sizes else 1
     return rows, batch, int(limit or len(sizes)), x, source
+
+
+def _moves(x: Any, rows: Rows) -> bool:
+    """Does another drawing bring rows that were not in the first?"""
+    if not isinstance(rows.x, np.ndarray):
+        return False
+    again = (x[i] for i in range(min(3, len(x)))) if isinstance(x, keras.utils.PyDataset) else x
+    second, _ = _collect(again, 3)
+    known = {hash(row.tobytes()) for row in np.ascontiguousarray(rows.x)}
+    found = [hash(row.tobytes()) in known for row in np.ascontiguousarray(second.x)]
+    return bool(found) and float(np.mean(found)) < 0.5
 
 
 def _some(items: Iterable[Any], most: int) -> Iterable[Any]:

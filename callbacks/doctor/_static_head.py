@@ -312,7 +312,10 @@ def _logits(head, loss, task, y):
     if loss.kind not in ("bce", "cce", "scce") or task.kind == "regression":
         return
     squashes = [a for a in head.activations if a in ("softmax", "sigmoid")]
-    if not head.activations and not loss.from_logits and head.units > 0 and head.seen:
+    outside = head.low < -0.01 or head.high > 1.01
+    known = head.activation in ("softmax", "sigmoid", "relu", "tanh", "leaky_relu")
+    bare = not head.activations and head.seen
+    if (bare or (outside and not known)) and not loss.from_logits and head.units > 0:
         yield (
             "loss_activation_mismatch", 1.0, f"raw scores into {loss.name}, which wants "
             "probabilities", _right(task),

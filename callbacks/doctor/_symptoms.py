@@ -112,6 +112,21 @@ def _labels(facts: Facts, shop: Workshop, final: Outcome) -> list[Suspect]:
     val = final.val if np.isfinite(final.val) else final.train
     if not weight or val > 0.25:
         return []
+    if case.moving and other is not None and other[0] > 6:
+        return [
+            Suspect(
+                "augmentation_breaks_label",
+                0.95,
+                f"neighbours share a label less often ({share:.2f}) in the randomly transformed "
+                f"training data than in the validation data ({other[1]:.2f})",
+                "transforms that keep the class",
+                "Remove the random transforms one by one from the training pipeline.",
+                where="x",
+                firm=True,
+                check="augmentation",
+                evidence={"agreement": share, "validation": other[1], "chance": chance},
+            )
+        ]
     return [
         Suspect(
             "label_misalignment",

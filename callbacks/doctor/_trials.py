@@ -12,7 +12,7 @@ import numpy as np
 
 from kcnn.callbacks.doctor._head import HeadFacts
 from kcnn.callbacks.doctor._losses import LossFacts
-from kcnn.callbacks.doctor._rig import Rig, batch_order, copy_model
+from kcnn.callbacks.doctor._rig import Rig, batch_order, copy_model, copy_optimizer
 from kcnn.callbacks.doctor._rows import Case, Rows
 from kcnn.callbacks.doctor._skill import balanced_skill, classes_of, skill
 from kcnn.callbacks.doctor._task import TaskFacts
@@ -32,6 +32,7 @@ class Setting:
     scale_x: bool = False
     scale_y: bool = False
     balance: bool = False
+    clip: bool = False
     edit: str = ""
     start: str = ""
     optimizer: str = ""
@@ -114,7 +115,7 @@ class Workshop:
     def rig(self, setting: Setting) -> Rig | None:
         """The copy with the loop for this setting, made once."""
         weighted = self._weights(setting, self.train, self.train_labels) is not None
-        key = setting.edit, setting.optimizer, setting.loss, weighted, setting.start == "reference"
+        key = setting.edit, setting.optimizer, setting.loss, weighted, setting.clip
         if key not in self._rigs:
             sample = keras.tree.map_structure(lambda leaf: leaf[:2], self.train.x)
             edit = self.edits.get(setting.edit)
@@ -124,6 +125,8 @@ class Workshop:
             if twin is None and not setting.edit and not self._rigs:
                 twin = self.model
             optimizer = keras.optimizers.get(setting.optimizer) if setting.optimizer else None
+            if setting.clip:
+                optimizer = copy_optimizer(self.model.optimizer, clipnorm=1.0)
             self._rigs[key] = (
                 None
                 if twin is None

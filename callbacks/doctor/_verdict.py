@@ -57,8 +57,7 @@ class Verdict:
     def weigh(self, run: Run, *, until: float) -> None:
         """Try the changes that could mend the program; what mends it is named."""
         causes = {s.cause for s in self.firm} - {"wrong_metric"}
-        custom = type(self.model).train_step is not keras.Model.train_step
-        if causes or custom:
+        if causes:
             return
         if not self.facts.case.train.single and self.facts.task.kind != "other":
             return
@@ -125,6 +124,11 @@ class Trial:
         facts = self.verdict.facts
         symptoms = read_symptoms(self.verdict.model, rig, facts, shop, run, self.final)
         facts.suspects[:] = sorted(facts.suspects + symptoms, key=lambda s: -s.weight)
+        if any(s.firm and s.cause != "wrong_metric" for s in symptoms):
+            return
+        if type(self.verdict.model).train_step is not keras.Model.train_step:
+            self.own_step()
+            return
         changes = plan_changes(shop, facts.suspects, "batch_size" in self.case.kwargs)
         self.pace(rig, len(changes))
         self.base = self.final
@@ -138,6 +142,26 @@ class Trial:
                 break
             self.one(change)
         self.conclude()
+
+    def own_step(self) -> None:
+        """A train_step of the user's own: does the standard one do far better?"""
+        rig = self.shop.rig(Setting())
+        out = self.shop.try_out(Setting(), steps=self.steps, until=self.until)
+        if rig is None or out is None or out.score - self.final.score < 0.2:
+            return
+        rig.reset()
+        before = rig.loss_of(self.shop.look)
+        rig.reset(self.run.weights)
+        after = rig.loss_of(self.shop.look)
+        grew = not np.isfinite(after) or after > 1.02 * before
+        suspect = Suspect(
+            "lr_too_high", 0.9 if grew else 0.5,
+            "the loss grows under the model's own train_step and falls under the standard one",
+            "the gradient subtracted, at a moderate rate",
+            "Check the sign of the gradients in train_step.", "train_step", grew,
+            "train_step", {"own": self.final.score, "standard": out.score},
+        )  # fmt: skip
+        self.verdict.name(suspect, "failure" if grew else "warning", confirmed_by_trial=True)
 
     def pace(self, rig: Any, count: int) -> None:
         """How many steps each trial may take."""
@@ -206,7 +230,7 @@ class Trial:
                 d = max(d, 0.7 * (out.balanced - base.balanced))
                 ratio = max(ratio, (1.02 - base.balanced) / max(1.02 - out.balanced, 0.02))
             w = change.weight
-            passed = d >= 0.14 - 0.13 * w and ratio >= 1.7 - 0.6 * w
+            passed = convincing(d, ratio, w, base.score)
             rows.append((d * (0.25 + w), passed, change, out, d, ratio))
         self.verdict.numbers["trials"] = [
             {"cause": c.suspect.cause, "weight": c.weight, "gain": d, "ratio": ratio,
@@ -233,6 +257,17 @@ def gain(new: Outcome, old: Outcome) -> tuple[float, float]:
     if np.isfinite(new.val):
         d = min(d, new.val - old.val + 0.05)
     return float(d), float((1.02 - old.score) / max(1.02 - new.score, 0.01))
+
+
+def convincing(d: float, ratio: float, weight: float, before: float) -> bool:
+    """Is a gain enough to name the cause?
+
+    Something odd from the start (weight near 1) is named for a small gain; an ordinary
+    setting only when the program does badly and another setting does far better.
+    """
+    if weight < 0.5:
+        return d >= 0.2 - 0.1 * weight and ratio >= 1.6 and before < 0.55 + 0.3 * weight
+    return d >= 0.14 - 0.13 * weight and ratio >= 1.7 - 0.6 * weight
 
 
 def better(new: Outcome, old: Outcome) -> bool:
