@@ -379,6 +379,7 @@ def test_the_headline_tells_the_verdict_and_the_first_cause(tmp_path, data, tone
         (duration, 3661, "1 h 01 min"),
         (duration, 182.4, "3 min 02 s"),
         (duration, 0.4, "0.4 s"),
+        (duration, 0.0, "under 0.1 s"),
     ],
 )
 def test_numbers_read_well(show, value, text):

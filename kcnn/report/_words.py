@@ -59,6 +59,8 @@ def duration(value: Any) -> str:
     x = number(value)
     if not math.isfinite(x):
         return NOTHING
+    if x < 0.1:
+        return "under 0.1 s"
     if x < 9.95:
         return f"{x:.1f} s"
     whole = round(x)
