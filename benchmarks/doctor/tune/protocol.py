@@ -190,30 +190,23 @@ def diabetes_validated_on_training_rows(faulty):
     return Case(model, *train, fit, (xt, high_test))
 
 
-@program("data_leak", also=("class_imbalance", "overfitting"), kind="mlp binary", score=honest,
-         good=0.9, bad=0.88)  # fmt: skip
-def oversampled_before_the_split(faulty):
-    """I copied the rare rows until both classes were equal, then split."""
+@program("data_leak", also=("overfitting",), kind="mlp binary, validation_split", score=honest,
+         good=0.9, bad=0.87)  # fmt: skip
+def table_doubled_before_the_split(faulty):
+    """More data by appending the table to itself; wonderful, until the first new rows."""
     rng = np.random.default_rng(3)
-    x = rng.normal(size=(1000, 20)).astype("float32")
-    y = ((x[:, 0] + x[:, 1] + 1.2 * rng.normal(size=1000)) > 1.0).astype(int)
-    (x, y), test = data.split(x, y, test=0.4)
-
-    def balanced(x, y):
-        more = rng.choice(np.where(y == 1)[0], (y == 0).sum() - (y == 1).sum())
-        rows = rng.permutation(np.concatenate([np.arange(len(y)), more]))
-        return x[rows], y[rows]
-
+    x = rng.normal(size=(1200, 20)).astype("float32")
+    y = (x[:, 0] + x[:, 1] + 1.2 * rng.normal(size=1200) > 0).astype(int)
+    (x, y), test = data.split(x, y, test=0.6)
     if faulty:
-        x, y = balanced(x, y)
-        train, val = (x[:500], y[:500]), (x[500:], y[500:])
-    else:
-        train, val = balanced(x[:420], y[:420]), (x[420:], y[420:])
+        x, y = np.concatenate([x, x]), np.concatenate([y, y])
+    rows = rng.permutation(len(x))
+    x, y = x[rows], y[rows]
     model = Sequential()
     model.add(Dense(128, activation="relu", input_dim=20))
     model.add(Dense(64, activation="relu"))
     model.add(Dense(1, activation="sigmoid"))
-    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    model.compile(keras.optimizers.Adam(0.002), "binary_crossentropy", metrics=["accuracy"])
     stop = keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)
-    fit = {"epochs": 25, "batch_size": 32, "validation_data": val, "callbacks": [stop]}
-    return Case(model, *train, fit, test)
+    fit = {"epochs": 25, "batch_size": 32, "validation_split": 0.3, "callbacks": [stop]}
+    return Case(model, x, y, fit, test)
