@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import keras
 from keras import ops
 
 from kcnn.layers._pointwise import derivative, pointwise
@@ -36,7 +37,7 @@ class NormSpec(NamedTuple):
 
 def compute_type(x):
     """The type to compute in: float32, or float64 for float64."""
-    return "float64" if str(x.dtype).endswith("float64") else "float32"
+    return "float64" if keras.backend.standardize_dtype(x.dtype) == "float64" else "float32"
 
 
 def kept_for_backward(spec, residual, y):

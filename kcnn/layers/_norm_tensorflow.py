@@ -4,7 +4,8 @@ While a gradient tape records (or `training` is true) the kernels of `_norm_fuse
 compiled by XLA once for each batch shape. Everything else, so every exported graph, holds
 plain operations only. XLA compiles anew for every shape, so the compiled kernels serve
 
-- images of known size, the first `_SIZES` sizes that a layer meets,
+- images of known size with at least `_SMALLEST` values each (smaller ones are not worth
+  the compiler's quarter of a second), the first `_SIZES` sizes that a layer meets,
 - batch sizes whose odd part is 1, 3, 5 or 25 (32, 48, 50, 100, 160, 256, ...),
 
 and all else (the last part of an epoch, images of changing size) takes the plain operations.
@@ -12,6 +13,7 @@ With a GPU in sight, or KCNN_COMPILED_NORM=0 in the environment, nothing is comp
 """
 
 import functools
+import math
 import os
 from collections import defaultdict
 
@@ -31,6 +33,7 @@ except ImportError:  # then `training=True` alone switches the kernels on
 __all__ = ["group_normalize"]
 
 _SIZES = 8
+_SMALLEST = 4096
 _ODD_PARTS = (1, 3, 5, 25)
 _seen: dict[tuple, set] = defaultdict(set)
 
@@ -93,7 +96,7 @@ def _dispatch(which, spec, compiled, *tensors):
     plain = functools.partial(getattr(_norm_plain, which), spec)
     if not compiled:
         return plain(*tensors)
-    fast = _kernel(which, spec)
+    fast = _kernel(which, spec, _signature(tensors))
     batch = tensors[0].shape[0]
     if batch is not None:
         return fast(*tensors) if _compiled_batch(batch) else plain(*tensors)
@@ -107,9 +110,16 @@ def _compiled_batch(batch):
     return batch // max(batch & -batch, 1) in _ODD_PARTS
 
 
+def _signature(tensors):
+    return tuple(None if t is None else (tuple(t.shape), t.dtype) for t in tensors)
+
+
 @functools.cache
-def _kernel(which, spec):
-    """The compiled function of one normalization, shared by all layers like it."""
+def _kernel(which, spec, signature):
+    """The compiled function of one normalization, shared by all layers like it.
+
+    One function for each signature: TensorFlow warns of functions traced many times.
+    """
 
     def kernel(*tensors):
         return getattr(_norm_fused, which)(spec, *tensors)
@@ -122,7 +132,7 @@ def _compilable(spec, x):
     if spec.axis not in (1, len(x.shape) - 1) or len(x.shape) < 3 or not _wanted():
         return False
     size = tuple(x.shape[1:])
-    if None in size or 0 in size:
+    if None in size or math.prod(size) < _SMALLEST:
         return False
     seen = _seen[spec]
     if size not in seen and len(seen) >= _SIZES:
