@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from benchmarks._lr_tasks import Task
 from kcnn.callbacks import Snapshot
 
 __all__ = ["RATES", "Trainer", "tail_loss"]
 
-RATES = np.geomspace(1e-6, 10.0, 25)
+RATES = np.geomspace(1e-5, 10.0, 25)
 
 
 class Trainer:
@@ -25,10 +25,12 @@ class Trainer:
         self.start = Snapshot(self.model)
         self._loop = tf.function(self._steps, reduce_retracing=True)
 
-    def losses(self, rate: float, steps: int, *, order_seed: int | None = None) -> np.ndarray:
-        """Batch losses of `steps` steps at `rate`; NaN after divergence. float32 (steps,)."""
+    def losses(self, rates: ArrayLike, steps: int, *, order_seed: int | None = None) -> np.ndarray:
+        """Batch losses of `steps` steps from the start; NaN after divergence. float32 (steps,).
+
+        `rates` is one learning rate or one for each step.
+        """
         self.start.rewind()
-        self.model.optimizer.learning_rate = rate
         rng = np.random.default_rng(self.seed if order_seed is None else order_seed)
         batch, rows = self.task.batch_size, len(self.x)
         per_epoch = rows // batch
@@ -36,18 +38,20 @@ class Trainer:
         order = np.concatenate(
             [rng.permutation(rows)[: per_epoch * batch].reshape(-1, batch) for _ in range(passes)]
         )[:steps]
-        return self._loop(tf.constant(order)).numpy()
+        each = np.broadcast_to(np.asarray(rates, "float32"), (steps,))
+        return self._loop(tf.constant(order), tf.constant(each)).numpy()
 
-    def _steps(self, order):
-        model = self.model
+    def _steps(self, order, rates):
+        model, optimizer = self.model, self.model.optimizer
         count = tf.shape(order)[0]
         losses = tf.TensorArray(tf.float32, size=count)
         variables = model.trainable_variables
         for i in tf.range(count):
+            optimizer.learning_rate.assign(rates[i])
             x, y = tf.gather(self.x, order[i]), tf.gather(self.y, order[i])
             with tf.GradientTape() as tape:
                 loss = model.compute_loss(x, y, model(x, training=True), None)
-            model.optimizer.apply(tape.gradient(loss, variables), variables)
+            optimizer.apply(tape.gradient(loss, variables), variables)
             losses = losses.write(i, loss)
         return losses.stack()
 
@@ -56,8 +60,3 @@ def tail_loss(losses: np.ndarray) -> float:
     """Mean of the last eighth of the batch losses; infinity after divergence."""
     tail = losses[-max(4, len(losses) // 8) :]
     return float(np.mean(tail)) if np.isfinite(losses).all() else float("inf")
-
-
-def quiet() -> None:
-    """No oneDNN chatter, float32."""
-    keras.config.set_dtype_policy("float32")

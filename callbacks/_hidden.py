@@ -47,7 +47,7 @@ class HiddenSteps:
         """
         self.calls += 1
         if keras.config.backend() == "jax":
-            return self._pure_step(*args, rate)
+            return self._pure_step(args[0], args[1], rate)
         return self._variable_step(args, rate)
 
     def logs_of(self, returned: Any) -> Any:

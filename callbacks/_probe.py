@@ -10,7 +10,7 @@ import keras
 
 from kcnn.callbacks._feed import Feed, inputs_of
 from kcnn.callbacks._optimizer import RateControl
-from kcnn.callbacks._snapshot import Snapshot, require_compiled, sync
+from kcnn.callbacks._snapshot import Snapshot, require_compiled, state_variables, sync
 
 __all__ = ["Probe", "true_batch_losses"]
 
@@ -58,6 +58,18 @@ class Probe:
     def rewind(self) -> None:
         """Back to the state at the start."""
         self._start.rewind()
+
+    def save(self) -> list[tuple[Any, Any]]:
+        """A copy of the present state, for `load`."""
+        sync(self.model)
+        variables = state_variables(self.model)
+        return [(v, keras.ops.copy(v.value)) for v in variables]
+
+    def load(self, saved: list[tuple[Any, Any]]) -> None:
+        """Go on from a saved state."""
+        sync(self.model)
+        for variable, value in saved:
+            variable.assign(value)
 
     def losses(
         self,

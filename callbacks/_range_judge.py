@@ -31,11 +31,12 @@ def judge_range(
     """
     from kcnn.callbacks.lr_finder import RangeResult
 
+    rates, losses = [float(r) for r in rates], [float(v) for v in losses]
     finite = 0
     while finite < len(losses) and math.isfinite(losses[finite]):
         finite += 1
-    found = suggestions(rates[:finite], losses[:finite])
-    best = next((s for s in found if s.name == "kcnn"), None) or (found[0] if found else None)
+    found = suggestions(*_by_rate(rates[:finite], losses[:finite]))
+    best = next((s for s in found if s.name == "kcnn"), None)
     findings = [_verdict(rates, losses, finite, best)]
     if repeated:
         findings.append(
@@ -47,12 +48,20 @@ def judge_range(
             )
         )
     return RangeResult(
-        tuple(float(r) for r in rates),
-        tuple(float(v) for v in losses),
+        tuple(rates),
+        tuple(losses),
         None if best is None else best.lr,
         found,
         tuple(findings),
     )
+
+
+def _by_rate(rates: Sequence[float], losses: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean loss of each rate: several batches share one under gradient accumulation."""
+    distinct, place = np.unique(np.asarray(rates, "float64"), return_inverse=True)
+    if not distinct.size:
+        return distinct, distinct
+    return distinct, np.bincount(place, weights=np.asarray(losses, "float64")) / np.bincount(place)
 
 
 def _verdict(rates: Sequence[float], losses: Sequence[float], finite: int, best: Any) -> Finding:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from kcnn.callbacks._rates import noise_of
 
 __all__ = ["Suggestion", "longest_fall", "smoothed", "suggestions"]
 
@@ -34,7 +35,7 @@ def smoothed(losses: ArrayLike, momentum: float = 0.9) -> np.ndarray:
     return np.asarray(out)
 
 
-def suggestions(rates: Sequence[float], losses: Sequence[float]) -> tuple[Suggestion, ...]:
+def suggestions(rates: ArrayLike, losses: ArrayLike) -> tuple[Suggestion, ...]:
     """What each rule says; none where the losses never fall clearly.
 
     Args:
@@ -44,8 +45,37 @@ def suggestions(rates: Sequence[float], losses: Sequence[float]) -> tuple[Sugges
     rate, loss = np.asarray(rates, "float64"), smoothed(losses)
     if len(loss) < 10:
         return ()
+    if not falls_clearly(losses):
+        return ()
     found = [_steepest(rate, loss), _minimum(rate, loss), _valley(rate, loss)]
+    found.append(_kcnn(rate, np.asarray(losses, "float64")))
     return tuple(s for s in found if s is not None)
+
+
+def falls_clearly(losses: ArrayLike) -> bool:
+    """Whether the losses fall by more than noise makes the lowest mean of a window lower."""
+    values = np.asarray(losses, "float64")
+    window = max(3, len(values) // 10)
+    means = np.convolve(values, np.ones(window) / window, "valid")
+    start = float(np.mean(values[: max(window, len(values) // 4)]))
+    error = noise_of(values) / np.sqrt(window)
+    return start - float(means.min()) > max(4 * error, 0.01 * abs(start))
+
+
+def _kcnn(rate: np.ndarray, losses: np.ndarray) -> Suggestion | None:
+    smooth = both_ways(losses)
+    low = int(np.argmin(smooth))
+    return Suggestion(
+        "kcnn",
+        float(rate[low]) / 4,
+        f"a quarter of {rate[low]:.2g}, where the loss, smoothed without delay, is lowest",
+    )
+
+
+def both_ways(losses: ArrayLike, momentum: float = 0.7) -> np.ndarray:
+    """Smoothed forwards and backwards, so that nothing is delayed. float64."""
+    values = np.asarray(losses, "float64")
+    return (smoothed(values, momentum) + smoothed(values[::-1], momentum)[::-1]) / 2
 
 
 def _steepest(rate: np.ndarray, loss: np.ndarray) -> Suggestion | None:

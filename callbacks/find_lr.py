@@ -1,0 +1,143 @@
+"""The learning rate to use: short trainings from one saved state, the better half goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from kcnn.callbacks._feed import feed_of
+from kcnn.callbacks._finding import Finding, print_sink
+from kcnn.callbacks._ladder import LADDER, Plan, Standing, judge_ladder, plan_of, score
+from kcnn.callbacks._probe import Probe
+
+__all__ = ["FoundRate", "find_lr"]
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundRate:
+    """What `find_lr` found.
+
+    Attributes:
+        suggestion: Learning rate to use, or None where no rate learns.
+        confidence: That no other rate tried is clearly better, 0..1.
+        reason: Why this rate, in a sentence.
+        rates: Rates tried, rising.
+        losses: For each rate its batch losses, from the same start.
+        iterations: Steps taken in all.
+        findings: What was found.
+    """
+
+    suggestion: float | None
+    confidence: float
+    reason: str
+    rates: tuple[float, ...]
+    losses: tuple[tuple[float, ...], ...]
+    iterations: int
+    findings: tuple[Finding, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dict of JSON types; losses that are not finite are None."""
+        losses = [[v if math.isfinite(v) else None for v in curve] for curve in self.losses]
+        return {
+            **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)},
+            "rates": list(self.rates),
+            "losses": losses,
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw every rate's losses; returns the figure."""
+        from kcnn.callbacks.plots import plot_rates
+
+        return plot_rates(self.rates, self.losses, self.suggestion, ax=ax)
+
+
+def find_lr(
+    model: keras.Model,
+    x: Any,
+    y: Any = None,
+    *,
+    batch_size: int | None = None,
+    iterations: int = 500,
+    rates: Sequence[float] = LADDER,
+    seed: int = 0,
+    on_iteration: Callable[[float, int, float], Any] | None = None,
+    sink: Callable[[Finding], Any] | None = print_sink,
+) -> FoundRate:
+    """Find a learning rate for a compiled model, which stays bit-identical.
+
+    Each of a ladder of rates trains a few iterations from the model's present state on
+    the same batches; the better half goes on from where it stood, and so on (successive
+    halving, Jamieson & Talwalkar, arXiv:1502.07943), judged by the mean of the latest
+    losses. Everything runs through the model's own training step; a learning-rate
+    schedule or callable is stepped over and put back (one more trace).
+
+    Args:
+        model: Compiled model, any optimizer.
+        x: Arrays, a `tf.data.Dataset` or whatever else `fit` takes.
+        y: Targets, with arrays.
+        batch_size: With arrays; 32 if None.
+        iterations: Most steps in all, 50 or more.
+        rates: The ladder, rising.
+        seed: Order of the rows of arrays.
+        on_iteration: Called as `on_iteration(rate, iteration, loss)` after each step.
+        sink: Called with every finding.
+
+    Raises:
+        ValueError: uncompiled model, too few iterations, rates not positive and rising.
+    """
+    plan = plan_of(rates, iterations, model)
+    feed = feed_of(x, y, batch_size=batch_size, batches=plan.longest, seed=seed)
+    with Probe(model, feed) as probe:
+        standings = _climb(probe, plan, on_iteration)
+    found = judge_ladder(standings, repeated=feed.repeated)
+    if sink is not None:
+        for finding in found.findings:
+            sink(finding)
+    return found
+
+
+def _climb(
+    probe: Probe,
+    plan: Plan,
+    on_iteration: Callable[[float, int, float], Any] | None,
+) -> list[Standing]:
+    """Run the plan; the standings of all rates, rising."""
+    standings = [Standing(rate, [], None) for rate in plan.rates]
+    alive = list(standings)
+    begun = 0
+    for rung, end in enumerate(plan.ends):
+        keep = plan.keep[rung]
+        for standing in alive:
+            if begun == 0:
+                probe.rewind()
+            else:
+                probe.load(standing.saved)
+
+            def tell(step, loss, standing=standing, begun=begun):
+                if on_iteration is not None:
+                    on_iteration(standing.rate, begun + step, loss)
+
+            standing.losses += probe.losses(standing.rate, begun, end, on_iteration=tell)
+            standing.saved = None
+            if keep and math.isfinite(score(standing.losses)):
+                standing.saved = probe.save()
+                _forget_all_but(standings, keep)
+        alive = [standing for standing in standings if standing.saved is not None]
+        begun = end
+        if not alive:
+            break
+    return standings
+
+
+def _forget_all_but(standings: Sequence[Standing], keep: int) -> None:
+    """Free the saved states of all but the best: at most `keep` copies are held."""
+    held = [s for s in standings if s.saved is not None]
+    done = max(len(s.losses) for s in held)
+    ranked = sorted((s for s in held if len(s.losses) == done), key=lambda s: score(s.losses))
+    for standing in ranked[keep:]:
+        standing.saved = None

@@ -1,0 +1,170 @@
+"""Pictures of range tests, sweeps and training curves; readable on light and dark pages.
+
+Matplotlib's object interface only: no pyplot, no global state. Backgrounds are
+transparent, text and axes a middle gray, lines strong on white and on black.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from kcnn.callbacks.curves import CurveReading
+    from kcnn.callbacks.lr_finder import RangeResult
+    from kcnn.callbacks.lr_sweep import SweepResult
+
+__all__ = ["plot_curves", "plot_range", "plot_rates", "plot_sweep"]
+
+GRAY = "#7a7a7a"  # 4.3:1 on white, 4.9:1 on black
+COLORS = ("#2f7fd1", "#d9700a", "#1f9d6b", "#c2478f", "#8a63d2", "#b08900", "#0e97a7")
+STYLES = ("-", "--", "-.", ":")
+
+
+def plot_range(result: RangeResult, *, ax: Any = None) -> Any:
+    """Batch losses of a range test over the rate, smoothed, with every suggestion marked.
+
+    Args:
+        result: What `LRFinder` measured.
+        ax: Matplotlib axes to draw on; a new figure if None.
+
+    Returns:
+        The `matplotlib.figure.Figure`; save it with `savefig`.
+    """
+    from kcnn.callbacks._range_rules import smoothed
+
+    figure, ax = _axes(ax)
+    rates, losses = np.asarray(result.rates), np.asarray(result.losses, "float64")
+    shown = np.isfinite(losses)
+    rates, losses = rates[shown], losses[shown]
+    ax.plot(rates, losses, color=GRAY, lw=0.8, alpha=0.7, label="batch loss")
+    if losses.size:
+        smooth = smoothed(losses)
+        ax.plot(rates, smooth, color=COLORS[0], lw=2, label="smoothed")
+        low, high = float(np.min(smooth)), float(max(losses[0], np.median(losses)))
+        ax.set_ylim(low - 0.1 * (high - low + 1e-9), high + 0.6 * (high - low + 1e-9))
+    for i, suggestion in enumerate(result.suggestions):
+        chosen = suggestion.lr == result.suggestion
+        ax.axvline(
+            suggestion.lr,
+            color=COLORS[1 + i % (len(COLORS) - 1)],
+            ls="-" if chosen else STYLES[1 + i % 3],
+            lw=2.2 if chosen else 1.2,
+            label=f"{suggestion.name}: {suggestion.lr:.2g}" + (" (suggestion)" if chosen else ""),
+        )
+    ax.set_xscale("log")
+    return _finish(figure, ax, "learning rate", "loss", "Range test")
+
+
+def plot_rates(
+    rates: Sequence[float],
+    losses: Sequence[Sequence[float]],
+    suggestion: float | None = None,
+    *,
+    labels: Sequence[str] | None = None,
+    ax: Any = None,
+) -> Any:
+    """Loss over iterations, one line for each learning rate; the chosen one thick."""
+    from kcnn.callbacks._range_rules import smoothed
+
+    figure, ax = _axes(ax)
+    first = [c[0] for c in losses if len(c) and math.isfinite(c[0])]
+    for i, (rate, curve) in enumerate(zip(rates, losses, strict=True)):
+        values = np.asarray(curve, "float64")
+        finite = values[np.isfinite(values)]
+        if not finite.size:
+            continue
+        chosen = suggestion is not None and math.isclose(rate, suggestion)
+        name = f"{rate:.2g}" + (f" {labels[i]}" if labels else "") + (" *" if chosen else "")
+        ax.plot(
+            np.arange(1, finite.size + 1),
+            smoothed(finite, 0.8),
+            color=COLORS[i % len(COLORS)],
+            ls=STYLES[i // len(COLORS) % len(STYLES)],
+            lw=2.6 if chosen else 1.2,
+            label=name,
+        )
+    if first:
+        ax.set_ylim(top=1.5 * float(np.median(first)), bottom=0 if min(first) >= 0 else None)
+    return _finish(figure, ax, "iteration", "loss", "Learning rates from the same start")
+
+
+def plot_sweep(result: SweepResult, *, ax: Any = None) -> Any:
+    """The curves of an `LRSweep` with their verdicts; the suggestion thick."""
+    curves = result.curves
+    return plot_rates(
+        [c.lr for c in curves],
+        [c.losses for c in curves],
+        result.suggestion,
+        labels=[c.verdict for c in curves],
+        ax=ax,
+    )
+
+
+def plot_curves(
+    history: Mapping[str, Sequence[float]],
+    *,
+    reading: CurveReading | None = None,
+    expected: float | None = None,
+    metric: str = "loss",
+    ax: Any = None,
+) -> Any:
+    """Training and validation curves over epochs.
+
+    Args:
+        history: As for `read_curves`.
+        reading: Its reading: marks the onset of overfitting and names the verdict.
+        expected: Loss of guessing (`expected_initial_loss`), drawn as a level line.
+        metric: "loss" or another name in `history`, "accuracy" say.
+        ax: Matplotlib axes; a new figure if None.
+    """
+    figure, ax = _axes(ax)
+    for name, label, color in (
+        (metric, "training", COLORS[0]),
+        (f"val_{metric}", "validation", COLORS[1]),
+    ):
+        if name in history:
+            values = np.asarray(history[name], "float64")
+            ax.plot(np.arange(1, values.size + 1), values, color=color, lw=2, label=label)
+    if expected is not None:
+        ax.axhline(expected, color=GRAY, ls=":", label=f"guessing: {expected:.3g}")
+    title = metric
+    if reading is not None:
+        title = f"{metric}: {reading.verdict}"
+        if reading.onset_epoch is not None:
+            ax.axvline(
+                reading.onset_epoch,
+                color=COLORS[3],
+                ls="--",
+                label=f"overfitting after epoch {reading.onset_epoch}",
+            )
+    return _finish(figure, ax, "epoch", metric, title)
+
+
+def _axes(ax: Any) -> tuple[Any, Any]:
+    if ax is not None:
+        return ax.figure, ax
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure.patch.set_alpha(0.0)
+    return figure, figure.add_subplot()
+
+
+def _finish(figure: Any, ax: Any, x: str, y: str, title: str) -> Any:
+    ax.patch.set_alpha(0.0)
+    ax.set_xlabel(x, color=GRAY)
+    ax.set_ylabel(y, color=GRAY)
+    ax.set_title(title, color=GRAY)
+    ax.tick_params(colors=GRAY, which="both")
+    for spine in ax.spines.values():
+        spine.set_color(GRAY)
+    ax.grid(color=GRAY, alpha=0.25, lw=0.6)
+    if ax.get_legend_handles_labels()[0]:
+        legend = ax.legend(frameon=False, fontsize="small")
+        for text in legend.get_texts():
+            text.set_color(GRAY)
+    return figure
