@@ -1,0 +1,258 @@
+"""Blocks against the same computation spelled out with Keras's own layers."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from kcnn.layers import (
+    BasicBlock,
+    BottleneckBlock,
+    ConvNormAct,
+    PlainBlock,
+    PreActBlock,
+    StochasticDepth,
+)
+
+
+def image(shape=(2, 9, 9, 8), seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
+
+
+def run(layer, *args, **kwargs):
+    return np.asarray(layer(*args, **kwargs))
+
+
+def shuffle(layer, seed=1):
+    """Give every weight of a built layer random values (variances positive)."""
+    rng = np.random.default_rng(seed)
+    for w in layer.weights:
+        if "seed" not in w.path:
+            values = rng.uniform(0.5, 1.5, w.shape)
+            w.assign(values if "variance" in w.path else 0.3 * (values - 0.8))
+
+
+def cna(part, x, *, residual=None, activation=True):
+    """What a `ConvNormAct` with batch norm computes at inference, in NumPy around the conv."""
+    x = run(part.conv, x)
+    if part.norm is not None:
+        gamma, beta, mean, variance = (np.asarray(w, "float64") for w in part.norm.weights)
+        x = gamma * (x - mean) / np.sqrt(variance + part.norm.epsilon) + beta
+    if residual is not None:
+        x = x + residual
+    return np.maximum(x, 0) if activation else x
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+def test_basic_block(strides):
+    block = BasicBlock(12, strides=strides)
+    x = image()
+    block(x)
+    shuffle(block)
+    side = cna(block.shortcut, x, activation=False)
+    want = cna(block.conv_2, cna(block.conv_1, x), residual=side)
+    np.testing.assert_allclose(run(block, x), want, atol=1e-4)
+
+
+def test_plain_block_has_no_shortcut():
+    block, x = PlainBlock(8), image()
+    block(x)
+    shuffle(block)
+    assert block.shortcut is None
+    np.testing.assert_allclose(run(block, x), cna(block.conv_2, cna(block.conv_1, x)), atol=1e-4)
+
+
+@pytest.mark.parametrize("stride_on", ["3x3", "1x1"])
+def test_bottleneck_block(stride_on):
+    block, x = BottleneckBlock(4, strides=2, stride_on=stride_on), image()
+    block(x)
+    shuffle(block)
+    strides = [c.conv.strides[0] for c in (block.conv_1, block.conv_2, block.conv_3)]
+    assert strides == ([1, 2, 1] if stride_on == "3x3" else [2, 1, 1])
+    side = cna(block.shortcut, x, activation=False)
+    want = cna(block.conv_3, cna(block.conv_2, cna(block.conv_1, x)), residual=side)
+    np.testing.assert_allclose(run(block, x), want, atol=1e-4)
+
+
+def test_preactivation_block():
+    block, x = PreActBlock(12, strides=2), image()
+    block(x)
+    shuffle(block)
+    gamma, beta, mean, variance = (np.asarray(w) for w in block.preact.normalization.weights)
+    active = np.maximum(gamma * (x - mean) / np.sqrt(variance + 1e-5) + beta, 0)
+    want = run(block.conv_2.conv, cna(block.conv_1, active)) + run(block.shortcut.conv, active)
+    np.testing.assert_allclose(run(block, x), want, atol=1e-4)
+
+
+def test_preactivation_identity_starts_from_the_raw_input():
+    block, x = PreActBlock(8, zero_init_residual=True), image()
+    assert np.array_equal(run(block, x), x)
+
+
+# torchvision.models.resnet, one block each: parameters that are trained.
+@pytest.mark.parametrize(
+    ("block", "channels", "trained"),
+    [
+        (BasicBlock(64), 64, 73_984),
+        (BasicBlock(128, strides=2), 64, 230_144),
+        (BottleneckBlock(64), 64, 75_008),
+        (BottleneckBlock(64), 256, 70_400),
+        (BottleneckBlock(128, strides=2), 256, 379_392),
+    ],
+)
+def test_parameters_of_the_published_networks(block, channels, trained):
+    block.build((None, 8, 8, channels))
+    assert sum(int(np.prod(w.shape)) for w in block.trainable_weights) == trained
+
+
+def test_biases_as_keras_applications_has_them():
+    block = BottleneckBlock(64, use_bias=True, norm_kwargs={"epsilon": 1.001e-5})
+    block.build((None, 8, 8, 64))
+    assert block.count_params() == 75_008 + 3 * 0 + 64 + 64 + 256 + 256 + 2 * (64 + 64 + 512)
+    assert block.shortcut.norm.epsilon == 1.001e-5
+    block = PreActBlock(64, bottleneck=True, use_bias=True)
+    block.build((None, 8, 8, 64))
+    biased = [p.conv.use_bias for p in (block.conv_1, block.conv_2, block.conv_3, block.shortcut)]
+    assert biased == [False, False, True, True]
+
+
+@pytest.mark.parametrize(("norm", "biased"), [("batch", False), ("group", False), ("none", True)])
+def test_a_bias_only_where_no_norm_follows(norm, biased):
+    layer = ConvNormAct(4, norm=norm)
+    layer.build((None, 8, 8, 3))
+    assert layer.conv.use_bias is biased
+
+
+@pytest.mark.parametrize("side", [8, 9])
+def test_symmetric_padding_is_that_of_pytorch(side):
+    layer = ConvNormAct(4, 3, strides=2, padding="symmetric", norm="none", activation=None)
+    x = image((1, side, side, 3))
+    layer.build(x.shape)
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    kernel = np.asarray(layer.conv.kernel)
+    out = (side + 1) // 2
+    want = np.zeros((1, out, out, 4))
+    for i in range(out):
+        for j in range(out):
+            window = padded[0, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3]
+            want[0, i, j] = np.tensordot(window, kernel, 3)
+    np.testing.assert_allclose(run(layer, x), want, atol=1e-5)
+    assert layer.compute_output_shape((1, side, side, 3)) == want.shape
+
+
+def test_shortcuts_when_the_shape_changes():
+    x = image((2, 9, 9, 8))
+    pad = BasicBlock(12, strides=2, shortcut="identity-pad", zero_init_residual=True)
+    y = run(pad, x)
+    np.testing.assert_array_equal(y[..., :8], np.maximum(x[:, ::2, ::2], 0))
+    assert not y[..., 8:].any()
+    pooled = BasicBlock(12, strides=2, shortcut="avgpool-conv")
+    pooled(x)
+    shuffle(pooled)
+    mean = np.asarray(keras.layers.AveragePooling2D(2, padding="same")(x))
+    side = cna(pooled.shortcut, mean, activation=False)
+    want = cna(pooled.conv_2, cna(pooled.conv_1, x), residual=side)
+    np.testing.assert_allclose(run(pooled, x), want, atol=1e-4)
+    same = BasicBlock(8)
+    same.build(x.shape)
+    assert same.shortcut is None
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer", "instance", "group", "none"])
+@pytest.mark.parametrize("cls", [BasicBlock, BottleneckBlock])
+def test_zero_init_makes_a_block_its_shortcut(cls, norm):
+    block = cls(2, norm=norm, zero_init_residual=True) if cls is BottleneckBlock else cls(
+        8, norm=norm, zero_init_residual=True
+    )  # fmt: skip
+    x = image()
+    np.testing.assert_allclose(run(block, x), np.maximum(x, 0), atol=1e-6)
+
+
+@pytest.mark.parametrize("cls", [BasicBlock, PlainBlock, BottleneckBlock, PreActBlock])
+@pytest.mark.parametrize("norm", ["group", "batch"])
+def test_channels_first_computes_the_same(cls, norm):
+    last = cls(8, strides=2, norm=norm, data_format="channels_last")
+    first = cls(8, strides=2, norm=norm, data_format="channels_first")
+    x = image((2, 8, 8, 8))
+    last(x)
+    first.build((2, 8, 8, 8))
+    shuffle(last)
+    first.set_weights(last.get_weights())
+    # TensorFlow's own convolution wants a GPU for this layout; XLA has one for the CPU.
+    y = np.asarray(tf.function(first, jit_compile=True)(np.moveaxis(x, -1, 1)))
+    np.testing.assert_allclose(np.moveaxis(y, 1, -1), run(last, x), atol=2e-5)
+
+
+def test_kernels_are_kaiming_normal_with_the_gain_of_the_activation():
+    layer = ConvNormAct(256, 3, activation="relu")
+    layer.build((None, 8, 8, 128))
+    assert np.std(np.asarray(layer.conv.kernel)) == pytest.approx((2 / 9 / 256) ** 0.5, rel=0.01)
+    layer = ConvNormAct(256, 3, activation=None)
+    layer.build((None, 8, 8, 128))
+    assert np.std(np.asarray(layer.conv.kernel)) == pytest.approx((1 / 9 / 256) ** 0.5, rel=0.01)
+
+
+def test_training_reaches_the_norms_inside():
+    x = image()
+    block = BasicBlock(8)
+    run(block, x, training=False)
+    before = np.array(block.conv_1.norm.moving_mean)
+    run(block, x, training=False)
+    assert np.array_equal(before, block.conv_1.norm.moving_mean)
+    run(block, x, training=True)
+    assert not np.array_equal(before, block.conv_1.norm.moving_mean)
+
+
+def test_stochastic_depth_drops_whole_samples_and_keeps_the_mean():
+    layer, x = StochasticDepth(0.25, seed=3), np.ones((4000, 2, 3), "float32")
+    y = run(layer, x, training=True)
+    kept = y[:, 0, 0] != 0
+    assert np.array_equal(y, np.broadcast_to(y[:, :1, :1], y.shape))
+    assert kept.mean() == pytest.approx(0.75, abs=0.03)
+    np.testing.assert_allclose(y[kept], 4 / 3, rtol=1e-6)
+    assert not np.array_equal(y, run(layer, x, training=True))
+    assert np.array_equal(y, run(StochasticDepth(0.25, seed=3), x, training=True))
+    assert np.array_equal(run(layer, x, training=False), x)
+
+
+@pytest.mark.parametrize("cls", [BasicBlock, PreActBlock])
+def test_drop_path_drops_the_residual_branch_alone(cls):
+    x = np.abs(image((400, 3, 3, 8)))
+    block = cls(8, norm="group", drop_path=0.5, seed=1)
+    whole, y = run(block, x, training=False), run(block, x, training=True)
+    dropped = np.array([np.allclose(a, b, atol=1e-6) for a, b in zip(y, x, strict=True)])
+    assert dropped.mean() == pytest.approx(0.5, abs=0.1)
+    if cls is PreActBlock:
+        np.testing.assert_allclose(y[~dropped], (x + 2 * (whole - x))[~dropped], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ConvNormAct(4, padding="full"), "Received: 'full'"),
+        (lambda: ConvNormAct(4, norm="bach"), "did you mean 'batch'"),
+        (lambda: BasicBlock(4, shortcut="add"), "avgpool-conv.*Received: 'add'"),
+        (lambda: BottleneckBlock(4, stride_on="5x5"), "Received: '5x5'"),
+        (lambda: PlainBlock(4, drop_path=0.1), "use BasicBlock"),
+        (lambda: StochasticDepth(1.0), "Received: 1.0"),
+        (lambda: BasicBlock(4, norm="group", norm_kwargs={"groups": 3}), "groups=3 for channels=4"),
+        (lambda: BasicBlock(4, shortcut="identity-pad")(image()), "channels=8 are more than"),
+    ],
+)
+def test_errors_say_what_came_and_what_to_do(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_residual_may_be_given_to_a_single_layer():
+    layer, x = ConvNormAct(8, norm="instance"), image()
+    bare = ConvNormAct(8, norm="instance", activation=None)
+    r = image(seed=4)
+    layer(x)
+    bare(x)
+    bare.set_weights(layer.get_weights())
+    np.testing.assert_allclose(
+        run(layer, x, residual=r), np.maximum(run(bare, x) + r, 0), atol=1e-5
+    )
+    assert ops.shape(layer(x)) == (2, 9, 9, 8)
