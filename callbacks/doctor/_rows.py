@@ -190,7 +190,7 @@ def _stream(x: Any, kwargs: dict[str, Any], notes: list[str]):
         notes.append(
             f"the generator cannot be restarted: examined on the {len(batches)} batches drawn"
         )
-        x, source = itertools.cycle(batches), "generator"
+        x, source = (batch for batch in itertools.cycle(batches)), "generator"
         limit = limit or len(batches)
         kwargs["steps_per_epoch"] = limit
     else:

@@ -148,7 +148,8 @@ class _Watch:
         looked = x
         if hasattr(x, "__next__"):  # what is drawn here is given back to the script's fit
             drawn = list(itertools.islice(x, int(kwargs.get("steps_per_epoch") or 50)))
-            looked, x = iter(drawn), itertools.chain(drawn, x)
+            looked = (batch for batch in drawn)
+            x = (batch for batch in itertools.chain(drawn, x))
         self.busy = True
         quiet = {key: value for key, value in kwargs.items() if key not in ("verbose", "callbacks")}
         safe = [c for c in _listed(kwargs.get("callbacks")) if _harmless(c)]

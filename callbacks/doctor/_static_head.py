@@ -74,6 +74,13 @@ def _labels(head, loss, task, y):
             "Give class numbers 0..k-1 as integers; only the inputs are to be scaled.",
         )  # fmt: skip
         return
+    if task.form == "onehot" and task.scaled == 0.0:
+        empty = float((y.sum(1) == 0).mean())
+        yield (
+            "label_encoding", 1.0, f"{100 * empty:.0f} % of the one-hot rows are empty",
+            "exactly one 1 in each row", "Make y with keras.utils.to_categorical(ids).",
+        )  # fmt: skip
+        return
     if task.form == "onehot" and task.scaled != 1.0 and task.kind == "multiclass":
         yield (
             "label_encoding", 1.0, f"one-hot labels hold {task.scaled:g} instead of 1",

@@ -77,6 +77,8 @@ def _columns(flat, finite, values, facts, loss):
         counts = (finite != 0).sum(1)
         if np.all(counts == 1):
             return facts("multiclass", "onehot", k, flat.argmax(1), scaled=top)
+        if np.all(counts <= 1) and k > 2 and loss.kind in ("cce", "kld", "chinge"):
+            return facts("multiclass", "onehot", k, flat.argmax(1), scaled=0.0)  # empty rows
         if loss.regresses and top != 1.0:
             return facts("regression", "numbers", k)
         return facts("multilabel", "bits", k)

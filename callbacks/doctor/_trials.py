@@ -168,6 +168,8 @@ class Workshop:
         if setting.batch:
             at = np.linspace(0, len(self.rates) - 1, len(order)).astype(int)
         rates = setting.rate * self.rates[at]
+        if setting.steps != 1.0:
+            rates = np.full(len(order), self.rates[-1])
         if setting.optimizer:
             rates = np.full(len(order), setting.rate)
         losses = rig.train(rows, order, rates, until)

@@ -135,13 +135,31 @@ class Trial:
         if shop.held_out or self.length < self.steps:
             base = shop.try_out(Setting(), steps=self.length, until=self.until)
             self.base = base or self.final
+            self.base_weights = rig.values()
         self.verdict.numbers["base"] = _numbers(self.base)
-        self.go_on(rig)
+        likely = [change for change in changes if change.weight >= 0.6]
+        self.each(likely)
+        if time.perf_counter() < self.until:
+            self.go_on(rig)
+        self.each([change for change in changes if change.weight < 0.6])
+        self.conclude()
+        if not self.verdict.named and self.final.train < 0.15:
+            self.fall_back()
+
+    def each(self, changes: list[Change]) -> None:
         for change in changes:
             if time.perf_counter() > self.until:
                 break
             self.one(change)
-        self.conclude()
+
+    def fall_back(self) -> None:
+        """Nothing is learned and no trial mended it: the strongest suspicion is named."""
+        others = [s for s in self.verdict.facts.suspects if s.weight >= 0.45]
+        helped = [(gain(out, self.base)[0], change.suspect) for change, out in self.tried]
+        helped = sorted((h for h in helped if h[0] > 0.08), key=lambda h: -h[0])
+        chosen = others[0] if others else helped[0][1] if helped else None
+        if chosen is not None:
+            self.verdict.name(chosen, confirmed_by_trial=False)
 
     def own_step(self) -> None:
         """A train_step of the user's own: does the standard one do far better?"""
@@ -176,18 +194,19 @@ class Trial:
     def go_on(self, rig: Any) -> None:
         """Does training on from where the run stopped still mend it?"""
         shop, case = self.shop, self.case
-        start = self.run.weights
-        before = self.final
+        start, before = self.run.weights, self.final
         if shop.held_out:
-            start, before = rig.values(), self.base
-        more = min(self.steps, 2 * self.length)
-        after = shop.try_out(Setting(), steps=more, seed=5, until=self.until, start=start)
+            start, before = self.base_weights, self.base
+        step = max(rig.step_seconds, 1e-6)
+        spare = 0.25 * (self.until - time.perf_counter()) / step
+        more = int(min(max(self.steps, min(400, 10 * self.steps, spare)), 2 * self.length + 400))
+        after = shop.try_out(Setting(steps=2.0), steps=more, seed=5, until=self.until, start=start)
         if after is None:
             return
         weight = 0.35 + 0.2 * (case.epochs <= 5) + 0.15 * (case.epochs <= 2)
-        weight += 0.15 * (self.steps < 200)
+        weight += 0.15 * (self.steps < 200) + 0.2 * (self.steps < 60)
         suspect = Suspect(
-            "too_few_epochs", min(weight, 0.75),
+            "too_few_epochs", min(weight, 0.85),
             f"after {case.epochs} epochs ({self.steps} steps) training still improves",
             "training until the curve is flat",
             f"Train longer: epochs={max(3 * case.epochs, 10)}.",
