@@ -96,10 +96,12 @@ def _dispatch(which, spec, compiled, *tensors):
     plain = functools.partial(getattr(_norm_plain, which), spec)
     if not compiled:
         return plain(*tensors)
-    fast = _kernel(which, spec, _signature(tensors))
     batch = tensors[0].shape[0]
+    if batch is not None and not _compiled_batch(batch):
+        return plain(*tensors)
+    fast = _kernel(which, spec, _signature(tensors))
     if batch is not None:
-        return fast(*tensors) if _compiled_batch(batch) else plain(*tensors)
+        return fast(*tensors)
     batch = tf.shape(tensors[0])[0]
     odd = batch // tf.maximum(tf.bitwise.bitwise_and(batch, -batch), 1)
     known = tf.reduce_any(tf.equal(odd, tf.constant(_ODD_PARTS)))

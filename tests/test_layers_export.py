@@ -1,0 +1,128 @@
+"""The compiled kernels stay an inner matter: exports, changing sizes, replicas."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+from kcnn.layers import BasicBlock, GroupNorm, _norm_tensorflow
+
+SIDE = 24
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """How often each kernel has been traced: kernels are compiled once for each trace and batch."""
+    monkeypatch.setattr(_norm_tensorflow, "_seen", type(_norm_tensorflow._seen)(set))
+    _norm_tensorflow._kernel.cache_clear()
+    return _norm_tensorflow._kernel.cache_info
+
+
+def network():
+    inputs = keras.Input((SIDE, SIDE, 3))
+    x = BasicBlock(8, norm="group")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(BasicBlock(8, norm="instance")(x))
+    model = keras.Model(inputs, keras.layers.Dense(2)(x))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+def functions_of(folder):
+    """Everything a SavedModel holds, as text."""
+    return str(SavedModel.FromString((folder / "saved_model.pb").read_bytes()))
+
+
+@pytest.mark.parametrize("way", ["model.export", "tf.saved_model.save"])
+def test_an_exported_graph_holds_nothing_for_xla_alone(tmp_path, way, compiled):
+    model = network()
+    x = np.random.default_rng(0).standard_normal((16, SIDE, SIDE, 3)).astype("float32")
+    model.fit(x, np.arange(16) % 2, batch_size=8, verbose=0)
+    assert compiled().currsize > 0, "training did not use the compiled kernels"
+    if way == "model.export":
+        model.export(tmp_path, verbose=False)
+    else:
+        serve = tf.function(model.__call__, input_signature=[tf.TensorSpec((None, SIDE, SIDE, 3))])
+        tf.saved_model.save(model, str(tmp_path), signatures=serve.get_concrete_function())
+    held = functions_of(tmp_path)
+    assert "Rsqrt" in held
+    assert "Xla" not in held.replace('_XlaMustCompile"\n      value {\n        b: false', "")
+    served = tf.saved_model.load(str(tmp_path)).signatures["serving_default"]
+    (y,) = served(tf.constant(x)).values()
+    np.testing.assert_allclose(y, model.predict(x, verbose=0), atol=1e-5)
+
+
+def gradient(layer):
+    def run(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf.reduce_sum(layer(x) ** 2)
+        return tape.gradient(y, x)
+
+    return run
+
+
+def test_no_kernel_is_compiled_for_images_of_unknown_size(compiled):
+    layer = GroupNorm(2)
+    run = tf.function(gradient(layer), input_signature=[tf.TensorSpec((None, None, None, 8))])
+    for side in (24, 25, 32):
+        run(tf.ones((2, side, side, 8)))
+    assert compiled().currsize == 0
+
+
+def test_kernels_are_compiled_for_few_sizes_and_batches(compiled, monkeypatch):
+    monkeypatch.setattr(_norm_tensorflow, "_SIZES", 2)
+    run = gradient(GroupNorm(2))
+    for side in range(24, 40):
+        run(tf.ones((2, side, side, 8)))
+    for batch in (7, 9, 11, 13, 14, 21):
+        run(tf.ones((batch, 24, 24, 8)))
+    assert compiled().currsize == 4, "forward and backward for two sizes"
+
+
+def test_batch_sizes_people_choose_are_compiled():
+    chosen = (1, 2, 3, 4, 8, 10, 16, 20, 24, 25, 32, 48, 50, 64, 96, 100, 128, 160, 200, 256, 512)
+    assert all(map(_norm_tensorflow._compiled_batch, chosen))
+    assert sum(map(_norm_tensorflow._compiled_batch, range(1, 513))) <= 32
+
+
+def test_the_last_part_of_an_epoch_gives_the_same_gradient():
+    layer = GroupNorm(2, activation="relu")
+    run = tf.function(gradient(layer), input_signature=[tf.TensorSpec((None, 24, 24, 8))])
+    x = tf.constant(np.random.default_rng(0).standard_normal((8, 24, 24, 8)), "float32")
+    np.testing.assert_allclose(run(x)[:7], run(x[:7]), atol=1e-5)
+
+
+def test_small_images_are_left_uncompiled(compiled):
+    gradient(GroupNorm(2))(tf.ones((32, 8, 8, 16)))
+    assert compiled().currsize == 0
+
+
+@pytest.mark.slow
+def test_it_trains_in_a_mirrored_strategy():
+    code = """
+import keras, numpy as np, tensorflow as tf
+from kcnn.layers import ConvNormAct
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    model = keras.Sequential(
+        [keras.Input((24, 24, 3)), ConvNormAct(8, norm="group"), keras.layers.Flatten()]
+    )
+    model.compile("sgd", "mse")
+x = np.ones((16, 24, 24, 3), "float32")
+loss = model.fit(x, np.zeros((16, 24 * 24 * 8)), batch_size=8, verbose=0).history["loss"][0]
+print("finite", np.isfinite(loss))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "finite True", done.stderr[-2000:]
+
+
+def test_whole_model_xla():
+    model = network()
+    model.compile("sgd", "mse", jit_compile=True)
+    x = np.ones((8, SIDE, SIDE, 3), "float32")
+    assert np.isfinite(model.fit(x, np.zeros((8, 2)), verbose=0).history["loss"][0])
