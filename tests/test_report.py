@@ -303,7 +303,7 @@ def test_plots_are_also_png_files_on_white(tmp_path):
     names = sorted(file.stem for file in (tmp_path / "plots").iterdir())
     assert names == ["accuracy", "learning-rates", "loss", "refinement", "search", "small-sample"]
     with Image.open(tmp_path / "plots" / "loss.png") as picture:
-        assert picture.width == 1008
+        assert picture.width in (1007, 1008)  # older matplotlib truncates
         assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
 
 
