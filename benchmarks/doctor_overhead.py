@@ -60,8 +60,10 @@ def main() -> None:
         watched.append(epoch([Doctor(x[:128], y[:128], sink=None)]))
     ratio = statistics.median(w / p for w, p in zip(watched, plain, strict=True))
     step = statistics.median(plain) / options.steps
-    print(f"step {1000 * step:.1f} ms, epoch {statistics.median(plain):.2f} s without, "
-          f"{statistics.median(watched):.2f} s with the doctor: {100 * (ratio - 1):+.1f} %")  # fmt: skip
+    print(
+        f"step {1000 * step:.1f} ms; epoch {statistics.median(plain):.2f} s without, "
+        f"{statistics.median(watched):.2f} s with the doctor: {100 * (ratio - 1):+.1f} %"
+    )
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ def judge_scale(inside: np.ndarray | None, task: TaskFacts, y: Any) -> Iterator[
         image = inside.ndim >= 4
         if scale["rms"] > 8 or scale["largest_column"] > 30:
             size = max(scale["rms"] / 8, scale["largest_column"] / 30)
-            weight = float(np.clip(0.6 + 0.12 * np.log10(size), 0, 0.88))
+            weight = float(np.clip(0.6 + 0.1 * image + 0.12 * np.log10(size), 0, 0.88))
             words = f"inputs of size {scale['rms']:.3g} (up to {scale['largest']:.3g})"
         elif not image and scale["spread_ratio"] > 30 and scale["largest_column"] > 3:
             weight, words = 0.5, f"columns differ {scale['spread_ratio']:.3g} times in spread"

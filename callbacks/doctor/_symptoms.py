@@ -152,7 +152,9 @@ def _overfitting(run: Run, final: Outcome) -> list[Suspect]:
     rise = losses[-1] / max(losses[best], 1e-12)
     gap = final.train - final.val
     falling = train[-1] < 0.8 * train[best]
-    if rise > 1.3 and best < 0.7 * len(losses) and gap > 0.15 and falling and final.train > 0.7:
+    excess = (losses[-1] - losses[best]) / max(losses[0], train[0], 1e-12)
+    turned = rise > 1.3 and excess > 0.08 and best < 0.7 * len(losses)
+    if turned and gap > 0.15 and falling and final.train > 0.7:
         return [
             Suspect(
                 "overfitting",

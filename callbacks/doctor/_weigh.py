@@ -1,0 +1,39 @@
+"""When is a trial's gain enough to name a cause?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kcnn.callbacks.doctor._trials import Outcome
+
+__all__ = ["better", "convincing", "gain", "numbers"]
+
+
+def gain(new: Outcome, old: Outcome) -> tuple[float, float]:
+    """How much better: difference of scores, and ratio of what is missing to perfection."""
+    d = new.score - old.score
+    if np.isfinite(new.val):
+        d = min(d, new.val - old.val + 0.05)
+    return float(d), float((1.02 - old.score) / max(1.02 - new.score, 0.01))
+
+
+def convincing(d: float, ratio: float, weight: float, before: float) -> bool:
+    """Is a gain enough to name the cause?
+
+    Something odd from the start (weight near 1) is named for a small gain; an ordinary
+    setting only when the program does badly and another setting does far better.
+    """
+    if weight < 0.5:
+        return d >= 0.2 - 0.1 * weight and ratio >= 1.6 and before < 0.55 + 0.3 * weight
+    return d >= 0.14 - 0.13 * weight and ratio >= 1.7 - 0.6 * weight
+
+
+def better(new: Outcome, old: Outcome) -> bool:
+    """A gain worth another step in the same direction."""
+    d, ratio = gain(new, old)
+    return d > 0.03 and ratio > 1.15
+
+
+def numbers(out: Outcome) -> dict[str, float]:
+    """An outcome as JSON numbers."""
+    return {"train": out.train, "val": out.val, "balanced": out.balanced, "seconds": out.seconds}
