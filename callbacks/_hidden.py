@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from kcnn.callbacks._optimizer import RateControl
-from kcnn.callbacks._snapshot import Snapshot, state_variables
+from kcnn.callbacks._snapshot import Snapshot, put_back, state_variables
 
 __all__ = ["HiddenSteps"]
 
@@ -80,8 +80,7 @@ class HiddenSteps:
         model = self.model
         try:
             self.control.hold()
-            for variable, value in self._values:
-                variable.assign(value)
+            put_back(self._values)
             self.control.set(rate)
             model.reset_metrics()
             returned = self._function(*args)

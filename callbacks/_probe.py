@@ -10,7 +10,7 @@ import keras
 
 from kcnn.callbacks._feed import Feed, inputs_of
 from kcnn.callbacks._optimizer import RateControl
-from kcnn.callbacks._snapshot import Snapshot, require_compiled, state_variables, sync
+from kcnn.callbacks._snapshot import Snapshot, put_back, require_compiled, state_variables, sync
 
 __all__ = ["Probe", "true_batch_losses"]
 
@@ -68,8 +68,7 @@ class Probe:
     def load(self, saved: list[tuple[Any, Any]]) -> None:
         """Go on from a saved state."""
         sync(self.model)
-        for variable, value in saved:
-            variable.assign(value)
+        put_back(saved)
 
     def losses(
         self,

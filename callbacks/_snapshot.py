@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -10,7 +11,7 @@ import numpy as np
 
 from kcnn.callbacks._optimizer import innermost
 
-__all__ = ["Snapshot", "build_optimizer", "state_variables", "sync"]
+__all__ = ["Snapshot", "build_optimizer", "put_back", "require_compiled", "state_variables", "sync"]
 
 
 class Snapshot:
@@ -84,13 +85,11 @@ class Snapshot:
         """Put back the values alone: of weights, optimizer, seeds and metrics."""
         model = self.model
         sync(model)
-        for variable, value in self._values:
-            variable.assign(value)
+        put_back(self._values)
         known = {id(variable) for variable, _ in self._metrics}
         if any(id(v) not in known for v in model.metrics_variables):
             model.reset_metrics()  # born after the snapshot: their beginning is zero
-        for variable, value in self._metrics:
-            variable.assign(value)
+        put_back(self._metrics)
 
     def keep_stop_training(self, value: bool) -> None:
         """Restore `stop_training` to `value`: `fit` clears it before any callback hears."""
@@ -128,6 +127,13 @@ def sync(model: keras.Model) -> None:
     """On JAX, bring the state that `fit` holds back into the variables."""
     if keras.config.backend() == "jax":
         model.jax_state_sync()
+
+
+def put_back(values: Iterable[tuple[Any, Any]]) -> None:
+    """Assign saved values to their variables; the saved ones stay good for the next time."""
+    lends = keras.config.backend() == "jax"  # assigns the array itself, which a step uses up
+    for variable, value in values:
+        variable.assign(keras.ops.copy(value) if lends else value)
 
 
 def state_variables(model: keras.Model) -> list[Any]:

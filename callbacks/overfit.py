@@ -10,7 +10,7 @@ import numpy as np
 
 from kcnn.callbacks._finding import Finding, print_sink
 from kcnn.callbacks._guard import AbortGuard
-from kcnn.callbacks._snapshot import sync
+from kcnn.callbacks._snapshot import put_back, sync
 from kcnn.callbacks.curves import CurveReading, read_curves
 
 __all__ = ["OverfitDetector"]
@@ -126,11 +126,7 @@ class OverfitDetector(keras.callbacks.Callback):
             return
         sync(self.model)
         try:
-            self._put_back()
+            put_back(self._best)
         except KeyboardInterrupt:
-            self._put_back()
+            put_back(self._best)
             raise
-
-    def _put_back(self) -> None:
-        for variable, value in self._best:
-            variable.assign(value)

@@ -138,11 +138,11 @@ def test_the_best_weights_come_back_when_the_step_is_interrupted():
     calls = []
     step = model.train_step
 
-    def interrupted(data):
+    def interrupted(*data):
         calls.append(1)
         if len(calls) == 2 * 4:  # 2 batches an epoch
             raise KeyboardInterrupt
-        return step(data)
+        return step(*data)
 
     model.train_step = interrupted
     model.compile("adam", model.loss, run_eagerly=True)
