@@ -2,7 +2,7 @@
 
 import keras
 from keras import layers
-from keras.layers import BatchNormalization, Conv2D, Dense, Flatten, GlobalAveragePooling2D, Input
+from keras.layers import BatchNormalization, Conv2D, Dense, Flatten, Input
 from keras.models import Sequential
 from keras.utils import to_categorical
 
@@ -146,16 +146,16 @@ def waves_relu_rnn_explodes(faulty):
 @program("exploding_gradient", also=("bad_initialization", "lr_too_high"), kind="cnn multiclass",
          score=accuracy, good=0.85)  # fmt: skip
 def digits_residual_without_norm(faulty):
-    """Twenty-four residual blocks; the first loss is a number with seven digits."""
+    """Twenty residual blocks; the first loss is a number with four digits."""
     (x, y), (xt, yt) = data.digits(image=True)
     inputs = Input((8, 8, 1))
-    h = Conv2D(16, 3, padding="same")(inputs)
-    for _ in range(24):
-        f = h if faulty else BatchNormalization()(h)
-        f = Conv2D(16, 3, padding="same", kernel_initializer="he_normal")(f)
-        f = layers.ReLU()(f if faulty else BatchNormalization()(f))
+    h = Conv2D(16, 3, strides=2, padding="same")(inputs)
+    for _ in range(20):
+        f = h if faulty else BatchNormalization(momentum=0.9)(h)
+        f = Conv2D(16, 3, padding="same", kernel_initializer="he_normal")(layers.ReLU()(f))
         h = layers.Add()([h, f])
-    h = GlobalAveragePooling2D()(layers.ReLU()(h))
+    h = h if faulty else BatchNormalization(momentum=0.9)(h)
+    h = Flatten()(layers.ReLU()(h))
     model = keras.Model(inputs, Dense(10, activation="softmax")(h))
     sgd = keras.optimizers.SGD(0.03, momentum=0.9)
     model.compile(sgd, "sparse_categorical_crossentropy", metrics=["accuracy"])
