@@ -152,9 +152,8 @@ def state_variables(model: keras.Model) -> list[Any]:
 def _global_seed() -> list[Any]:
     """The state behind `keras.random.*` with no seed, where it exists already."""
     from keras.src.backend.common import global_state
-    from keras.src.random import seed_generator
 
-    generator = global_state.get_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR)
+    generator = global_state.get_global_attribute("global_seed_generator")
     return [] if generator is None else [generator.state]
 
 

@@ -21,9 +21,8 @@ FUNCTIONS = ("train_function", "test_function", "predict_function", "history", "
 def untouched(model: keras.Model) -> Iterator[Snapshot]:
     """Weights, optimizer, metrics, compiled functions, random states and names as before."""
     from keras.src.backend.common import global_state
-    from keras.src.random import seed_generator
 
-    seed_name = seed_generator.GLOBAL_SEED_GENERATOR
+    seed_name = "global_seed_generator"  # Keras 3.12 has no constant for it
     had_seed = global_state.get_global_attribute(seed_name) is not None
     names = copy.deepcopy(global_state.get_global_attribute("object_name_uids"))
     attributes = {name: model.__dict__[name] for name in FUNCTIONS if name in model.__dict__}
