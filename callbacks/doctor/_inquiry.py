@@ -62,6 +62,10 @@ class Trial:
             self.base = base or self.final
             self.base_weights = rig.values()
         self.verdict.numbers["base"] = numbers(self.base)
+        if self.case.moving and not shop.held_out and shop.val is not None and shop.val.n >= 40:
+            self.clean_rows(rig)
+            if self.verdict.named:
+                return
         likely = [change for change in changes if change.weight >= 0.6]
         self.each(likely)
         if time.perf_counter() < self.until:
@@ -70,6 +74,23 @@ class Trial:
         self.conclude()
         if not self.verdict.named and self.final.score < 0.5:
             self.fall_back()
+
+    def clean_rows(self, rig: Any) -> None:
+        """Is half of the untransformed validation data a better teacher than the pipeline?"""
+        rig.reset(self.run.weights)
+        before, count = self.shop.half(rig), self.case.val.n // 2
+        after = self.shop.try_out(Setting(clean=True), steps=self.length, until=self.until)
+        if after is None or after.val - before.val < 0.1 or before.val > 0.85:
+            return
+        suspect = Suspect(
+            "augmentation_breaks_label", 0.9,
+            f"trained on {count} untransformed samples the model does better "
+            f"({after.val:.2f}) than on the randomly transformed training data "
+            f"({before.val:.2f})", "transforms that keep the target",
+            "Remove the random transforms one by one from the training pipeline.", "x", False,
+            "augmentation", {"before": before.val, "after": after.val},
+        )  # fmt: skip
+        self.verdict.name(suspect, confirmed_by_trial=True)
 
     def each(self, changes: list[Change]) -> None:
         for change in changes:

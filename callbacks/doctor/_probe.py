@@ -43,7 +43,8 @@ class Probe:
 
 
 def probe_model(model: keras.Model, x: Any, y: Any, weight: Any = None) -> Probe:
-    """Look at a model of known graph on a batch; gradients for any model."""
+    """Look at a model of known graph on a batch; gradients (in training mode, so that batch
+    statistics move) for any model."""
     import tensorflow as tf
 
     from kcnn.callbacks.doctor._rig import tensors
@@ -81,7 +82,7 @@ def probe_model(model: keras.Model, x: Any, y: Any, weight: Any = None) -> Probe
                 if spread < 1e-3 * (size[layer.name] + 1e-12):
                     flat.append(layer.name)
     with tf.GradientTape() as tape:
-        loss = model.compute_loss(x, y, model(x, training=False), weight)
+        loss = model.compute_loss(x, y, model(x, training=True), weight)
     variables = model.trainable_variables
     grads = tape.gradient(loss, variables)
     gradient, total = {}, 0.0

@@ -64,6 +64,8 @@ def judge_shift(case: Case, task: TaskFacts) -> Iterator[Suspect]:
         weight = 0.93
     elif ratio > 1.7 or ratio < 0.6 or typical > max(0.35, 4 * noise):
         weight = 0.6
+    if weight and case.moving and ratio < 4:
+        weight = min(weight, 0.5)  # random transforms shift the training inputs by themselves
     if weight and case.val_kind == "split":
         weight = min(weight, 0.6)  # the same array: prepared alike
     if weight:
@@ -127,11 +129,15 @@ def agreement(rows: Rows, task: TaskFacts, labels: np.ndarray | None, seed: int 
     n = len(pick)
     if labels is not None:
         mine = labels[pick]
-        share = float((mine[five] == mine[:, None]).mean())
-        p = np.bincount(mine) / n
-        chance = float((p**2).sum())
-        z = (share - chance) / np.sqrt(chance * (1 - chance) / n / 2 + 1e-12)
-        return float(z), share, chance
+        rng = np.random.default_rng(seed)
+
+        def score(own):  # mean over classes, so that a large class does not hide the others
+            same = (own[five] == own[:, None]).mean(1)
+            return float(np.mean([same[own == k].mean() for k in np.unique(own)]))
+
+        share = score(mine)
+        blind = np.array([score(rng.permutation(mine)) for _ in range(20)])
+        return float((share - blind.mean()) / (blind.std() + 1e-3)), share, float(blind.mean())
     if task.kind != "regression" or not isinstance(rows.y, np.ndarray):
         return None
     y = rows.y[pick].reshape(n, -1)[:, 0].astype("float64")

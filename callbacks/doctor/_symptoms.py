@@ -30,6 +30,7 @@ def read_symptoms(
         end = probe_model(rig.model, rows.x, rows.y)
         rig.reset()
         start = probe_model(rig.model, rows.x, rows.y)
+        rig.reset()
     except Exception:  # a model that cannot be looked into layer by layer
         end = None
     if end is not None and start is not None:

@@ -39,6 +39,7 @@ class Setting:
     loss: str = ""
     head: str = ""
     steps: float = 1.0
+    clean: bool = False
 
 
 @dataclasses.dataclass
@@ -154,6 +155,8 @@ class Workshop:
         rows, undo = self._prepared(setting)
         weight = self._weights(setting, self.train, self.train_labels)
         rows = Rows(rows.x, rows.y, weight)
+        if setting.clean and self.val is not None:
+            rows = self.val.take(slice(0, self.val.n // 2))
         batch = min(setting.batch or self.case.batch_size, rows.n)
         if setting.batch:  # the same number of samples seen
             steps = max(1, int(steps * self.case.batch_size / batch))
@@ -173,10 +176,18 @@ class Workshop:
         if setting.optimizer:
             rates = np.full(len(order), setting.rate)
         losses = rig.train(rows, order, rates, until)
-        outcome = self.measure(rig, setting, undo)
+        outcome = self.half(rig) if setting.clean else self.measure(rig, setting, undo)
         outcome.losses, outcome.steps = losses, len(losses)
         outcome.seconds = time.perf_counter() - begin
         return outcome
+
+    def half(self, rig: Rig) -> Outcome:
+        """Skill on the second half of the judging rows, as both skills."""
+        assert self.val is not None
+        part = slice(self.val.n // 2, None)
+        labels = None if self.val_labels is None else self.val_labels[part]
+        value, balanced = self._skill(rig, self.val.take(part), labels, None, None)
+        return Outcome(value, value, np.zeros(0), 0, balanced)
 
     def measure(self, rig: Rig, setting: Setting | None = None, undo: Any = None) -> Outcome:
         """Skills of a rig's present weights."""
