@@ -97,7 +97,7 @@ SERVE_WITHOUT_KCNN = """
 import sys
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"kcnn", "keras"}:
+        if name.split(".")[0] == "kcnn":
             raise ImportError(name + " is not to be had here")
 sys.meta_path.insert(0, Refuse())
 import numpy as np, tensorflow as tf
