@@ -71,8 +71,9 @@ def fill(model: keras.Model, tensors: dict[str, np.ndarray]) -> keras.Model:
             if value.shape != tuple(weight.shape):
                 raise ValueError(f"{key} is {value.shape} instead of {tuple(weight.shape)}")
             values.append((weight, value))
+    used |= {"_fc.weight", "_fc.bias"}  # the head of ImageNet's 1,000 classes
     left = [k for k in tensors if k not in used and not k.endswith("num_batches_tracked")]
-    if set(left) - {"_fc.weight", "_fc.bias"}:
+    if left:
         raise ValueError(f"no place for {left[:3]}")
     for weight, value in values:
         weight.assign(value)

@@ -16,9 +16,9 @@ from typing import Any
 
 import keras
 
-from kcnn._blocks_of import blocks_of, features_of
-from kcnn._frozen import InferenceBody
-from kcnn._layer_rates import with_rates
+from kcnn.models._blocks_of import blocks_of, features_of
+from kcnn.models._frozen import InferenceBody
+from kcnn.models._layer_rates import with_rates
 from kcnn.models._parts import classifier, one_of
 
 __all__ = ["FineTuning", "Regime", "fine_tune", "linear_probe", "regime", "unfreeze"]

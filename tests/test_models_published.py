@@ -120,7 +120,10 @@ def as_keras(name):
     return AS_KERAS if name.endswith("v2") else {**AS_KERAS, "stride_on": "1x1"}
 
 
-@pytest.mark.parametrize("name", APPLICATIONS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] if "152" in n else []) for n in APPLICATIONS],
+)
 def test_counts_equal_keras_applications(name):
     def count():
         theirs = getattr(keras.applications, APPLICATIONS[name])(weights=None)

@@ -1,5 +1,8 @@
 """Networks by name: `create_model("resnet20", classes=10)`; each gives float32 logits."""
 
+# kcnn.transfer's serializable classes are registered here, so that `import kcnn` is enough to
+# load what it made.
+from kcnn.models import _frozen, _layer_rates  # noqa: F401
 from kcnn.models._info import ModelInfo, model_info, model_table, multiply_adds
 from kcnn.models._registry import create_model, list_models, model_options
 from kcnn.models.alexnet import alexnet
