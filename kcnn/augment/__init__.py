@@ -1,5 +1,30 @@
 """Random changes of images that keep their class, batched, for `tf.data` and `model.fit`."""
 
+from kcnn.augment._affine import RandomRotation, RandomShear, RandomTranslation, RandomZoom
+from kcnn.augment._base import AugmentationLayer
+from kcnn.augment._colour import ColorJitter, RandomGrayscale
+from kcnn.augment._cut import RandomCutout, RandomErasing
+from kcnn.augment._geometry import RandomCrop, RandomFlip, RandomResizedCrop
+from kcnn.augment._mix import CutMix, MixUp
+from kcnn.augment._pipeline import Pipeline
 from kcnn.augment._presets import Augmentation, augmentation
 
-__all__ = ["Augmentation", "augmentation"]
+__all__ = [
+    "Augmentation",
+    "AugmentationLayer",
+    "ColorJitter",
+    "CutMix",
+    "MixUp",
+    "Pipeline",
+    "RandomCrop",
+    "RandomCutout",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomGrayscale",
+    "RandomResizedCrop",
+    "RandomRotation",
+    "RandomShear",
+    "RandomTranslation",
+    "RandomZoom",
+    "augmentation",
+]

@@ -1,0 +1,135 @@
+"""Layers that turn, shear, scale and shift images about their centre."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kcnn.augment._arguments import as_factors
+from kcnn.augment._base import Draws
+from kcnn.augment._geometry import Geometry
+from kcnn.augment._steps import Warp
+
+__all__ = ["RandomRotation", "RandomShear", "RandomTranslation", "RandomZoom"]
+
+
+class _AboutCentre(Geometry):
+    """Base of the layers whose linear map leaves the image's centre in place."""
+
+    def _about_centre(
+        self, draws: Draws, yy: Any, xx: Any, yx: Any = None, xy: Any = None
+    ) -> Sequence[Warp]:
+        y, x = draws.height / 2.0, draws.width / 2.0
+        y0, x0 = y - yy * y, x - xx * x
+        if yx is not None:
+            y0, x0 = y0 - yx * x, x0 - xy * y
+        return self._warp(yy, y0, xx, x0, yx=yx, xy=xy)
+
+
+@keras.saving.register_keras_serializable(package="kcnn")
+class RandomRotation(_AboutCentre):
+    """Turn each image about its centre by `factor` of a full turn, counter-clockwise if positive.
+
+    factor: (lower, upper), or f for (-f, f), as in `keras.layers.RandomRotation`.
+    """
+
+    def __init__(self, factor: float | Sequence[float], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.factor = as_factors(factor, self, "factor")
+
+    def steps(self, draws: Draws) -> Sequence[Warp]:
+        angle = 2.0 * math.pi * draws.uniform(*self.factor)
+        cos, sin = tf.cos(angle), tf.sin(angle)
+        return self._about_centre(draws, cos, cos, sin, -sin)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "factor": self.factor}
+
+
+@keras.saving.register_keras_serializable(package="kcnn")
+class RandomShear(_AboutCentre):
+    """Shear each image about its centre: x moves by `x_factor` times y, y by `y_factor` times x.
+
+    Factors: (lower, upper), or f for (-f, f).
+    """
+
+    def __init__(
+        self,
+        x_factor: float | Sequence[float] = 0.0,
+        y_factor: float | Sequence[float] = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.x_factor = as_factors(x_factor, self, "x_factor")
+        self.y_factor = as_factors(y_factor, self, "y_factor")
+
+    def steps(self, draws: Draws) -> Sequence[Warp]:
+        x, y = draws.uniform(*self.x_factor), draws.uniform(*self.y_factor)
+        one = tf.ones_like(x)
+        return self._about_centre(draws, one, one, y, x)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "x_factor": self.x_factor, "y_factor": self.y_factor}
+
+
+@keras.saving.register_keras_serializable(package="kcnn")
+class RandomZoom(_AboutCentre):
+    """Scale each image about its centre: factor 0.2 shows a fifth more of the scene, -0.2 less.
+
+    Factors: (lower, upper), or f for (-f, f), above -1, as in `keras.layers.RandomZoom`; without
+    `width_factor` the aspect ratio is kept.
+    """
+
+    def __init__(
+        self,
+        height_factor: float | Sequence[float],
+        width_factor: float | Sequence[float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.height_factor = as_factors(height_factor, self, "height_factor", -0.99)
+        own = (
+            None if width_factor is None else as_factors(width_factor, self, "width_factor", -0.99)
+        )
+        self.width_factor = own
+
+    def steps(self, draws: Draws) -> Sequence[Warp]:
+        y = 1.0 + draws.uniform(*self.height_factor)
+        x = y if self.width_factor is None else 1.0 + draws.uniform(*self.width_factor)
+        return self._about_centre(draws, y, x)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"height_factor": self.height_factor, "width_factor": self.width_factor}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="kcnn")
+class RandomTranslation(Geometry):
+    """Move each image by shares of its height and width: down and right if positive.
+
+    Factors: (lower, upper), or f for (-f, f), as in `keras.layers.RandomTranslation`.
+    """
+
+    def __init__(
+        self,
+        height_factor: float | Sequence[float],
+        width_factor: float | Sequence[float],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.height_factor = as_factors(height_factor, self, "height_factor")
+        self.width_factor = as_factors(width_factor, self, "width_factor")
+
+    def steps(self, draws: Draws) -> Sequence[Warp]:
+        y = -draws.uniform(*self.height_factor) * draws.height
+        x = -draws.uniform(*self.width_factor) * draws.width
+        one = tf.ones_like(y)
+        return self._warp(one, y, one, x)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"height_factor": self.height_factor, "width_factor": self.width_factor}
+        return {**super().get_config(), **own}

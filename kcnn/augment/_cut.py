@@ -1,0 +1,109 @@
+"""Layers that blot out a rectangle of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kcnn.augment._arguments import as_number, as_range
+from kcnn.augment._base import AugmentationLayer, Draws
+from kcnn.augment._steps import Cut
+
+__all__ = ["RandomCutout", "RandomErasing"]
+
+
+class _Cutting(AugmentationLayer):
+    """Base: a rectangle in each image, with probability `rate`, gets `fill_value`."""
+
+    def __init__(self, *, rate: float, fill_value: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rate = as_number(rate, self, "rate", 0.0, 1.0)
+        self.fill_value = as_number(fill_value, self, "fill_value")
+
+    def _cut(self, draws: Draws, y: Any, x: Any, height: Any, width: Any) -> list[Cut]:
+        height = tf.where(draws.chance(self.rate), height, 0.0)
+        return [Cut((y, x, y + height, x + width), self.fill_value)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "fill_value": self.fill_value}
+
+
+@keras.saving.register_keras_serializable(package="kcnn")
+class RandomCutout(_Cutting):
+    """Blot out a rectangle around a random pixel; what falls outside the image is lost.
+
+    height_factor, width_factor: its sides as shares of the image's: f, or (lower, upper); rounded
+        to whole pixels. DeVries & Taylor, arXiv:1708.04552.
+    """
+
+    def __init__(
+        self,
+        height_factor: float | Sequence[float] = 0.25,
+        width_factor: float | Sequence[float] = 0.25,
+        *,
+        rate: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(rate=rate, **kwargs)
+        self.height_factor = self._side(height_factor, "height_factor")
+        self.width_factor = self._side(width_factor, "width_factor")
+
+    def _side(self, value: Any, name: str) -> tuple[float, float]:
+        pair = value if isinstance(value, Sequence) else (value, value)
+        return as_range(pair, self, name, 0.0, 1.0)
+
+    def steps(self, draws: Draws) -> Sequence[Cut]:
+        corners, sides = [], []
+        for length, factor in (
+            (draws.height, self.height_factor),
+            (draws.width, self.width_factor),
+        ):
+            side = tf.round(draws.uniform(*factor) * length)
+            centre = tf.floor(draws.uniform() * length)
+            corners.append(centre - tf.floor(side / 2.0))
+            sides.append(side)
+        return self._cut(draws, *corners, *sides)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"height_factor": self.height_factor, "width_factor": self.width_factor}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="kcnn")
+class RandomErasing(_Cutting):
+    """Blot out a rectangle that lies inside the image, with probability `rate`.
+
+    scale: its share of the image's area, uniform; ratio: height over width, uniform in its
+    logarithm; sides are rounded to whole pixels. Of ten pairs the first that fits is taken; if none
+    does, nothing is erased. Zhong et al., arXiv:1708.04896.
+    """
+
+    TRIES = 10
+
+    def __init__(
+        self,
+        rate: float = 0.5,
+        *,
+        scale: Sequence[float] = (0.02, 0.33),
+        ratio: Sequence[float] = (0.3, 3.3),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(rate=rate, **kwargs)
+        self.scale = as_range(scale, self, "scale", 0.0, 1.0)
+        self.ratio = as_range(ratio, self, "ratio", 1e-3, 1e3)
+
+    def steps(self, draws: Draws) -> Sequence[Cut]:
+        area = draws.uniform(*self.scale, self.TRIES) * draws.height * draws.width
+        ratio = draws.log_uniform(*self.ratio, self.TRIES)
+        sides = tf.round(tf.sqrt(area * ratio)), tf.round(tf.sqrt(area / ratio))
+        found, height, width = draws.first_that_fits(*sides)
+        height = tf.where(found, height, 0.0)
+        y = tf.floor(draws.uniform() * (draws.height - height + 1.0))
+        x = tf.floor(draws.uniform() * (draws.width - width + 1.0))
+        return self._cut(draws, y, x, height, width)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "scale": self.scale, "ratio": self.ratio}
