@@ -26,7 +26,7 @@ from kcnn.callbacks.doctor._suspect import Suspect
 from kcnn.callbacks.doctor._task import TaskFacts, read_task
 from kcnn.callbacks.doctor._trace import first_rows
 
-__all__ = ["Facts", "read_facts"]
+__all__ = ["Facts", "few", "read_facts"]
 
 OTHER = TaskFacts("other", "numbers", 0, None, np.array([]), False, 0.0, 0.0)
 
@@ -95,9 +95,15 @@ def _all_targets(case: Case) -> np.ndarray:
     return np.concatenate([y, case.val.y])
 
 
+def few(x: Any, most: int = 256) -> int:
+    """How many rows to look at: fewer when they are large (about two million numbers)."""
+    size = max(int(np.prod(leaf.shape[1:])) for leaf in keras.tree.flatten(x))
+    return int(np.clip(2_000_000 // max(size, 1), 16, most))
+
+
 def _outputs(model: keras.Model, case: Case) -> Any:
     try:
-        out = model(first_rows(case.train.x, 256), training=False)
+        out = model(first_rows(case.train.x, few(case.train.x)), training=False)
     except Exception:  # a model that refuses its data: fit will say so
         return None
     return keras.tree.map_structure(lambda t: keras.ops.convert_to_numpy(t), out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from kcnn.callbacks.doctor._live_rules import judge_epochs, judge_layers
 from kcnn.callbacks.doctor._rows import draw
 
 __all__ = ["Doctor"]
+
+SPARE = 100.0  # a look at the layers waits for this many times its own seconds of training
 
 
 class Doctor(keras.callbacks.Callback):
@@ -68,9 +71,10 @@ class Doctor(keras.callbacks.Callback):
         self._first = None
         self.lost = False
         self._rows = None
+        self._looked, self._cost = time.perf_counter(), 0.0
         if self.x is not None and self.model.built:
             case = draw(self.x, self.y, {"batch_size": self._batch_size()})
-            self._rows = case.train.take(slice(0, 128))
+            self._rows = case.train.take(slice(0, 32))
             for suspect in read_facts(self.model, case).suspects:
                 if suspect.cause in ("missing_shuffle",):
                     continue  # the order of a sample is not the order of training
@@ -94,11 +98,14 @@ class Doctor(keras.callbacks.Callback):
         if not np.isfinite(self.history.get("loss", [0.0])[-1]):
             self._lose("the loss is not a number", "lr_too_high")
             return
-        if self._rows is not None:
+        begin = time.perf_counter()
+        if self._rows is not None and begin - self._looked >= SPARE * self._cost:
             for finding, dead in judge_layers(self.model, self._rows.x):
                 self._say(finding)
                 if dead:
                     self._lose(finding.seen, "dying_relu", say=False)
+            self._looked = time.perf_counter()
+            self._cost = self._looked - begin
         score = self.history.get("val_loss", self.history.get("loss", [np.inf]))[-1]
         if self.stop and self.keep_best and score < self._best:
             self._best = score

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._facts import Facts
+from kcnn.callbacks.doctor._facts import Facts, few
 from kcnn.callbacks.doctor._probe import Probe, probe_model
 from kcnn.callbacks.doctor._record import Run
 from kcnn.callbacks.doctor._rig import Rig
@@ -23,7 +23,7 @@ def read_symptoms(
 ) -> list[Suspect]:
     """Suspicions from the state at the end of the run; `rig` holds the final weights."""
     found: list[Suspect] = []
-    rows = shop.look.take(slice(0, 256))
+    rows = shop.look.take(slice(0, few(shop.look.x)))
     end: Probe | None = None
     start: Probe | None = None
     try:

@@ -19,7 +19,7 @@ from kcnn.callbacks.doctor._task import TaskFacts
 
 __all__ = ["Outcome", "Setting", "Workshop"]
 
-LOOK = 2000  # rows that a skill is measured on, at most
+LOOK = 300, 2000  # rows that a skill is measured on: at least, at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,11 +100,12 @@ class Workshop:
             if labels is not None:
                 self.val_labels, self.train_labels = labels[held], labels[kept]
         self.held_out = self.val is not None and not (self.own_val and self.case.val is not None)
-        pick = np.random.default_rng(3).permutation(self.train.n)[:LOOK]
+        most = int(np.clip(self.steps * self.case.batch_size / 8, *LOOK))
+        pick = np.random.default_rng(3).permutation(self.train.n)[:most]
         self.look = self.train.take(pick)
         self.look_labels = None if self.train_labels is None else self.train_labels[pick]
-        if self.val is not None and self.val.n > LOOK:
-            pick = np.random.default_rng(4).permutation(self.val.n)[:LOOK]
+        if self.val is not None and self.val.n > most:
+            pick = np.random.default_rng(4).permutation(self.val.n)[:most]
             self.val = self.val.take(pick)
             self.val_labels = None if self.val_labels is None else self.val_labels[pick]
 

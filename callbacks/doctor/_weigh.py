@@ -24,7 +24,7 @@ def convincing(d: float, ratio: float, weight: float, before: float) -> bool:
     setting only when the program does badly and another setting does far better.
     """
     if weight < 0.5:
-        return d >= 0.2 - 0.1 * weight and ratio >= 1.6 and before < 0.55 + 0.3 * weight
+        return d >= 0.2 - 0.1 * weight and ratio >= 1.6 and before < 0.45 + 0.75 * weight
     return d >= 0.14 - 0.13 * weight and ratio >= 1.7 - 0.6 * weight
 
 
