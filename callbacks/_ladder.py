@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from kcnn.callbacks._curve_stats import normal_cdf
 from kcnn.callbacks._finding import Finding
 from kcnn.callbacks._optimizer import steps_per_update
 from kcnn.callbacks._rates import noise_of
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LADDER", "Plan", "Standing", "judge_ladder", "plan_of", "score"]
 
-LADDER = tuple(float(10.0**e) for e in np.arange(-5.5, 0.6, 0.5))  # 3e-6 ... 3, half decades
-ENDS = (16, 32, 64)  # iterations after which the better half goes on
-KEEP = (6, 3, 0)
-COST = 16 * len(LADDER) + 16 * 6 + 32 * 3  # 400 iterations
+LADDER = tuple(float(10.0**e) for e in np.arange(-5.0, 1.1, 0.5))  # 1e-5 ... 10, half decades
+ENDS = (16, 32, 64, 122)  # iterations after which fewer go on
+KEEP = (5, 3, 2, 0)  # how many: 16 * 13 + 16 * 5 + 32 * 3 + 58 * 2 = 500 iterations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,9 +59,15 @@ def plan_of(rates: Sequence[float], iterations: int, model: keras.Model) -> Plan
     if iterations < 50:
         raise ValueError(f"find_lr: iterations must be 50 or more; received {iterations}.")
     group = steps_per_update(model)
-    unit = iterations * 16 // (COST * len(rates) // len(LADDER))
-    unit = max(group, min(unit, 16) // group * group)
-    return Plan(rates, (unit, 2 * unit, 4 * unit), KEEP)
+    alive = (len(rates), *KEEP[:-1])
+    begins = (0, *ENDS[:-1])
+    cost = sum(n * (end - begin) for n, begin, end in zip(alive, begins, ENDS, strict=True))
+    share = min(1.0, iterations / cost)
+    ends: list[int] = []
+    for end in ENDS:
+        whole = int(end * share) // group * group  # rounded down: never above `iterations`
+        ends.append(max(whole, (ends[-1] if ends else 0) + group))
+    return Plan(rates, tuple(ends), KEEP)
 
 
 def score(losses: Sequence[float]) -> float:
@@ -85,7 +91,7 @@ def judge_ladder(standings: Sequence[Standing], *, repeated: bool) -> FoundRate:
         drop = start - score(best.losses)
         if drop > max(2 * noise_of(best.losses), 0.01 * abs(start)):
             suggestion = best.rate
-            confidence = _confidence(best, final)
+            confidence = _confidence(best, final, standings)
             reason = (
                 f"loss {start:.3g} to {score(best.losses):.3g} in {longest} iterations, the "
                 f"lowest of {len(standings)} rates from {standings[0].rate:.1g} to "
@@ -112,9 +118,20 @@ def judge_ladder(standings: Sequence[Standing], *, repeated: bool) -> FoundRate:
     )
 
 
-def _confidence(best: Standing, final: Sequence[Standing]) -> float:
-    """How far the best of the last rung stands apart, against the noise of the losses."""
-    return 0.5
+def _confidence(best: Standing, final: Sequence[Standing], standings: Sequence[Standing]) -> float:
+    """Chance that the best of the last rung is better than the next one, by paired batches.
+
+    Halved at the end of the ladder, beyond which nothing was tried.
+    """
+    others = [s for s in final if s is not best]
+    sure = 1.0
+    if others:
+        second = min(others, key=lambda s: score(s.losses))
+        window = max(3, len(best.losses) // 4)
+        ahead = np.subtract(second.losses[-window:], best.losses[-window:])
+        error = float(np.std(ahead, ddof=1)) / math.sqrt(window)
+        sure = normal_cdf(float(np.mean(ahead)) / max(error, 1e-12))
+    return sure / 2 if best in (standings[0], standings[-1]) else sure
 
 
 def _finding(standings, start, suggestion, confidence, reason) -> Finding:
@@ -124,6 +141,12 @@ def _finding(standings, start, suggestion, confidence, reason) -> Finding:
     def found(severity, seen, advice="", cause=None):
         return Finding("learning_rate", severity, seen, expected, advice, cause, None, evidence)
 
+    if suggestion is not None and suggestion in (standings[0].rate, standings[-1].rate):
+        return found(
+            "warning",
+            f"learning rate {suggestion:.2g}, the last of the ladder: {reason}",
+            "Search again with rates beyond it.",
+        )
     if suggestion is not None:
         return found("ok", f"learning rate {suggestion:.2g}: {reason}")
     if math.isnan(start):
