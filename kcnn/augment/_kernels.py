@@ -7,6 +7,7 @@ this point the arithmetic is nearly free, and what `tf.image` and keras-cv lose 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -28,15 +29,18 @@ def _xla_works() -> bool:
 
 
 def _compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """`kernel(images, ...)`, compiled for images of some size unless `compiled` says otherwise."""
+    """`kernel(images, ...)`, compiled for images of some size unless `compiled` says otherwise.
+
+    Images whose size the graph does not know are left to the plain kernel: XLA would compile anew
+    for every size it meets.
+    """
     fast = tf.function(kernel, jit_compile=True)
 
     @functools.wraps(kernel)
     def run(images: Any, *args: Any, compiled: bool | None = None, **kwargs: Any) -> Any:
         if compiled is None:
             sides = images.shape[1:].as_list()
-            values = functools.reduce(lambda a, b: a * b, (side or 64 for side in sides))
-            compiled = values >= _WORTH_COMPILING
+            compiled = None not in sides and math.prod(sides) >= _WORTH_COMPILING
         if not compiled:
             return kernel(images, *args, **kwargs)
         with tf.init_scope():
