@@ -71,10 +71,10 @@ def plan_of(rates: Sequence[float], iterations: int, model: keras.Model) -> Plan
 
 
 def score(losses: Sequence[float]) -> float:
-    """Mean of the latest quarter of the losses (3 at least); infinity after divergence."""
+    """Mean of the latest eighth of the losses (3 at least); infinity after divergence."""
     if not losses or not all(math.isfinite(loss) for loss in losses):
         return math.inf
-    return float(np.mean(losses[-max(3, len(losses) // 4) :]))
+    return float(np.mean(losses[-max(3, len(losses) // 8) :]))
 
 
 def judge_ladder(standings: Sequence[Standing], *, repeated: bool) -> FoundRate:
@@ -127,7 +127,7 @@ def _confidence(best: Standing, final: Sequence[Standing], standings: Sequence[S
     sure = 1.0
     if others:
         second = min(others, key=lambda s: score(s.losses))
-        window = max(3, len(best.losses) // 4)
+        window = max(3, len(best.losses) // 8)
         ahead = np.subtract(second.losses[-window:], best.losses[-window:])
         error = float(np.std(ahead, ddof=1)) / math.sqrt(window)
         sure = normal_cdf(float(np.mean(ahead)) / max(error, 1e-12))
