@@ -110,7 +110,8 @@ class NormActivation(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape):
-        self.normalization.build(input_shape)
+        if not self.normalization.built:  # a loaded one comes built
+            self.normalization.build(input_shape)
 
     def call(self, inputs):
         return self.activation(self.normalization(inputs))
