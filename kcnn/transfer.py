@@ -23,8 +23,8 @@ from kcnn.models._parts import classifier, one_of
 
 __all__ = ["FineTuning", "Regime", "fine_tune", "linear_probe", "regime", "unfreeze"]
 
-# Fewer images per class than this: benchmarks/transfer.py, ImageNet to Fashion-MNIST, has
-# the frozen backbone ahead at 10 per class and fine-tuning ahead at 100 and 1,000.
+# Images per class from which fine-tuning is recommended: a rule of thumb, on the careful side.
+# benchmarks/transfer.py (ImageNet to Fashion-MNIST, 64 pixels) has it ahead at 100 and 1,000.
 _ENOUGH = 50
 
 

@@ -101,7 +101,7 @@ def augmentation(
     brightness and contrast alone) and cutout of a quarter of each side. Sizes follow the image's,
     so 8x8 works as well as 224x224. The same `seed` gives the same images.
 
-    library: "kcnn" fuses the layers of `kcnn.augment`, ten times as fast; "keras-cv" chains
+    library: "kcnn" fuses the layers of `kcnn.augment` (benchmarks/augment.py); "keras-cv" chains
     keras-cv's public layers, with about the same ranges.
     """
     return Augmentation(kind, image_shape, flip=flip, library=library, seed=seed)
