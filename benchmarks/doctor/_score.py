@@ -53,15 +53,14 @@ def multilabel_f1(model, case, history):
 
 
 def r2(model, case, history):
-    """Coefficient of determination, mean over the targets; -1 when not finite or below."""
+    """Share of the targets' total variance explained; -1 when not finite or below."""
     x, y = case.test
     y = np.asarray(y, "float64")
     y = y.reshape(len(y), -1)
     said = _predict(model, x).astype("float64").reshape(len(y), -1)
     if not np.isfinite(said).all():
         return -1.0
-    explained = 1 - ((y - said) ** 2).mean(0) / y.var(0)
-    return float(max(-1.0, explained.mean()))
+    return float(max(-1.0, 1 - ((y - said) ** 2).mean() / y.var(0).mean()))
 
 
 def kept(model, case, history):

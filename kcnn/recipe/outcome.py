@@ -42,6 +42,7 @@ def conclude(work: Work, folder: RunFolder, record: dict[str, Any]) -> None:
         folder.path / "saved_model" / "1",
         class_names=work.dataset.class_names,
         image_shape=work.dataset.image_shape,
+        overwrite=True,  # what a run left that was interrupted right here
     )
     record["artifacts"] = {
         "model": "model.keras",

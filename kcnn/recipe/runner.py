@@ -179,12 +179,8 @@ def _batch_size(config: RecipeConfig, images: int) -> int:
 
 def _builder(config: RecipeConfig, dataset: kcnn_data.Dataset, stats):
     options: dict[str, Any] = {}
-    known = model_options(config.model)
-    if max(dataset.image_shape[:2]) <= SMALL_IMAGE and "stem" in known:
+    if max(dataset.image_shape[:2]) <= SMALL_IMAGE and "stem" in model_options(config.model):
         options["stem"] = "cifar"  # the ImageNet stem would leave a quarter of few pixels
-    if config.norm == "batch" and "norm_kwargs" in known:
-        # As in the paper's networks; Keras's 0.99 lags behind a training of a few hundred updates.
-        options["norm_kwargs"] = {"momentum": 0.9}
 
     def build(width: float):
         return create_model(

@@ -62,13 +62,13 @@ def waves_sign_flipped(faulty):
     return Case(model, batches(), None, fit, test)
 
 
-@program("class_imbalance", kind="cnn multiclass", score=balanced_accuracy, good=0.6, bad=0.55,
+@program("class_imbalance", kind="cnn multiclass", score=balanced_accuracy, good=0.6, bad=0.5,
          needs="fashion")  # fmt: skip
 def fashion_mostly_shirts(faulty):
-    """T-shirt, pullover, coat, shirt: the last is 92 % of the files."""
+    """T-shirt, pullover, coat, shirt: the last is 85 % of the files."""
     (x, y), test = data.fashion(3200, test=800, classes=(0, 2, 4, 6), small=True)
     rng = np.random.default_rng(9)
-    keep = (y == 3) | (rng.random(len(y)) < 0.035)
+    keep = (y == 3) | (rng.random(len(y)) < 0.06)
     x, y = x[keep][..., None] / 255.0, y[keep]
     test = (test[0][..., None] / 255.0, test[1])
     counts = np.bincount(y, minlength=4)
@@ -78,7 +78,7 @@ def fashion_mostly_shirts(faulty):
     model.add(Dense(32, activation="relu"))
     model.add(Dense(4, activation="softmax"))
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    fit: dict[str, Any] = {"epochs": 10, "batch_size": 32, "validation_split": 0.2}
+    fit: dict[str, Any] = {"epochs": 14, "batch_size": 32, "validation_split": 0.2}
     if not faulty:
         fit["class_weight"] = {k: len(y) / (4 * max(1, n)) for k, n in enumerate(counts)}
     return Case(model, x, y, fit, test)
