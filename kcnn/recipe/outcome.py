@@ -34,6 +34,7 @@ def conclude(work: Work, folder: RunFolder, record: dict[str, Any]) -> None:
         loss=classification_loss(),
         metrics=["accuracy"],
     )
+    model.optimizer.build(model.trainable_variables)  # or loading the model would warn
     partial = folder.path / "partial.keras"
     model.save(partial)
     os.replace(partial, folder.path / "model.keras")
