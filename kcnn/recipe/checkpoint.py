@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.recipe.folder import jsonable
+from kcnn.recipe.folder import write_json
 from kcnn.recipe.training import BestWeights
 
 __all__ = ["Checkpoint"]
@@ -59,9 +59,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def done(self, row: dict[str, Any]) -> None:
         """Mark this training as finished with its row of the result."""
-        partial = self.files.row.with_suffix(".partial")
-        partial.write_text(json.dumps(jsonable(row)), encoding="utf-8")
-        os.replace(partial, self.files.row)
+        write_json(self.files.row, row)
         self.files.epoch.unlink(missing_ok=True)
 
     @staticmethod

@@ -11,7 +11,7 @@ from typing import Any
 
 from kcnn.recipe.config import RecipeConfig, RecipeError
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "jsonable", "write_json"]
 
 _FREE_ON_RESUME = {"manual_dir", "data_dir", "keep_going"}  # they change no result
 
@@ -85,13 +85,18 @@ class RunFolder:
     def write(self, record: dict[str, Any]) -> None:
         """Replace the record in one move; NaN and infinity become null."""
         self.path.mkdir(parents=True, exist_ok=True)
-        partial = self.result_path.with_suffix(".json.partial")
-        partial.write_text(json.dumps(jsonable(record), indent=1) + "\n", encoding="utf-8")
-        os.replace(partial, self.result_path)
+        write_json(self.result_path, record)
 
     def clear_state(self) -> None:
         """Remove what only an unfinished run needs."""
         shutil.rmtree(self.state, ignore_errors=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write strict JSON in one move: a killed process or a full disk leaves the old file."""
+    partial = path.with_suffix(".json.partial")
+    partial.write_text(json.dumps(jsonable(value), indent=1) + "\n", encoding="utf-8")
+    os.replace(partial, path)
 
 
 def jsonable(value: Any) -> Any:

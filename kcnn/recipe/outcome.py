@@ -12,7 +12,7 @@ import numpy as np
 from kcnn.augment import augmentation
 from kcnn.recipe.folder import RunFolder
 from kcnn.recipe.work import Work
-from kcnn.recipe.workbench import classification_loss
+from kcnn.recipe.workbench import MOMENTUM, classification_loss
 from kcnn.report import write_report
 from kcnn.serving import export_saved_model
 
@@ -111,7 +111,7 @@ def _plain_optimizer(kind: str, settings: dict[str, Any]) -> keras.optimizers.Op
     """The optimizer of the best run for whoever trains on, as plain Keras saves it."""
     numbers = {"learning_rate": settings["lr"], "weight_decay": settings["weight_decay"]}
     if kind == "sgd":
-        return keras.optimizers.SGD(momentum=0.9, nesterov=True, **numbers)
+        return keras.optimizers.SGD(momentum=MOMENTUM, nesterov=True, **numbers)
     return keras.optimizers.AdamW(**numbers)
 
 

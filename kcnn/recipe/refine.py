@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
@@ -142,8 +141,6 @@ def judge_refinement(best: dict[str, Any] | None, work: Work) -> Finding:
         evidence={
             "val_accuracy": best["val_accuracy"],
             "val_loss": best["val_loss"],
-            "gain": math.nan
-            if coarse["val_accuracy"] is None
-            else best["val_accuracy"] - coarse["val_accuracy"],
+            "gain": best["val_accuracy"] - coarse["val_accuracy"],
         },
     )

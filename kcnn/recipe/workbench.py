@@ -9,7 +9,7 @@ import keras
 
 from kcnn.callbacks import Snapshot
 
-__all__ = ["Workbench", "adjustable_optimizer", "classification_loss"]
+__all__ = ["MOMENTUM", "Workbench", "adjustable_optimizer", "classification_loss"]
 
 MOMENTUM = 0.9  # He et al., arXiv:1512.03385, section 3.4
 
