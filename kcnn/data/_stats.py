@@ -148,9 +148,11 @@ def normalization(stats: ChannelStats, *, data_format: str | None = None, **kwar
     flat = variance <= (1e-7 * np.maximum(1.0, np.abs(stats.mean))) ** 2
     variance = np.where(flat, 1.0, variance)
     kwargs.setdefault("dtype", "float32")
-    return keras.layers.Normalization(
-        axis=1 if data_format == "channels_first" else -1,
-        mean=[float(value) for value in stats.mean],
-        variance=[float(value) for value in variance],
-        **kwargs,
-    )
+    layer = keras.layers.Normalization
+    if data_format != "channels_first":
+        return layer(axis=-1, mean=stats.mean.tolist(), variance=variance.tolist(), **kwargs)
+    try:  # Keras 3.12 wants them shaped to broadcast over an image, later ones flat
+        shaped = [values.reshape(-1, 1, 1).tolist() for values in (stats.mean, variance)]
+        return layer(axis=1, mean=shaped[0], variance=shaped[1], **kwargs)
+    except ValueError:
+        return layer(axis=1, mean=stats.mean.tolist(), variance=variance.tolist(), **kwargs)
