@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from kcnn.callbacks._finding import Finding
+from kcnn.callbacks._finding import Finding, _named, _unnamed, plain
 
 __all__ = ["Diagnosis"]
 
@@ -40,14 +40,14 @@ class Diagnosis:
             "healthy": self.healthy,
             "causes": self.causes,
             "findings": [finding.to_dict() for finding in self.findings],
-            "numbers": dict(self.numbers),
+            "numbers": _named(plain(self.numbers)),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Diagnosis:
         """The diagnosis that `to_dict` wrote."""
         findings = tuple(Finding.from_dict(item) for item in data.get("findings", ()))
-        return cls(findings, dict(data.get("numbers", {})))
+        return cls(findings, _unnamed(dict(data.get("numbers", {}))))
 
     def __str__(self) -> str:
         if not self.findings:

@@ -8,9 +8,19 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._graph import flat_layers, is_random, kernel_of, layer_activation
+from kcnn.callbacks.doctor._graph import (
+    flat_layers,
+    is_norm,
+    is_random,
+    kernel_of,
+    layer_activation,
+)
 
 __all__ = [
+    "bare_end",
+    "bounded",
+    "changed",
+    "deeper",
     "fresh_kernels",
     "leaky",
     "rectified",
@@ -23,7 +33,8 @@ __all__ = [
 ]
 
 
-def _with(layer: Any, **changes: Any) -> Any:
+def changed(layer: Any, **changes: Any) -> Any:
+    """A new layer of the same kind with another configuration."""
     config = layer.get_config()
     config.update({key: value for key, value in changes.items() if key in config})
     return layer.__class__.from_config(config)
@@ -42,7 +53,7 @@ def rectified(model: keras.Model) -> Callable[[Any], Any]:
         if kind in ("sigmoid", "tanh", "softmax", "hard_sigmoid", "softsign") or (
             kind == "linear" and kernel_of(layer) is not None
         ):
-            return _with(layer, activation="relu")
+            return changed(layer, activation="relu")
         return None
 
     return edit
@@ -56,8 +67,8 @@ def leaky(model: keras.Model) -> Callable[[Any], Any]:
         if layer_activation(layer) != "relu" or layer.name == names[-1]:
             return None
         if type(layer).__name__ == "ReLU":
-            return _with(layer, negative_slope=0.1)
-        return _with(layer, activation="leaky_relu")
+            return changed(layer, negative_slope=0.1)
+        return changed(layer, activation="leaky_relu")
 
     return edit
 
@@ -66,12 +77,12 @@ def relaxed(layer: Any) -> Any:
     """No dropout, no noise, no penalties."""
     name = type(layer).__name__
     if "Dropout" in name:
-        return _with(layer, rate=0.0)
+        return changed(layer, rate=0.0)
     if name == "GaussianNoise":
-        return _with(layer, stddev=0.0)
+        return changed(layer, stddev=0.0)
     names = ("kernel_regularizer", "bias_regularizer", "activity_regularizer")
     if any(getattr(layer, key, None) is not None for key in names):
-        return _with(layer, **dict.fromkeys(names))
+        return changed(layer, **dict.fromkeys(names))
     return None
 
 
@@ -91,9 +102,9 @@ def wider(model: keras.Model) -> Callable[[Any], Any]:
         if layer.name == last or kernel_of(layer) is None:
             return None
         if getattr(layer, "units", 64) < 64 and "Dense" in type(layer).__name__:
-            return _with(layer, units=64)
+            return changed(layer, units=64)
         if getattr(layer, "filters", 16) < 16:
-            return _with(layer, filters=16)
+            return changed(layer, filters=16)
         return None
 
     return edit
@@ -115,7 +126,7 @@ def unstrided(model: keras.Model) -> Callable[[Any], Any]:
         if strides is None or kernel_of(layer) is None or "Transpose" in name:
             return None
         one = [min(s, 2) if layer.name in kept else 1 for s in strides]
-        return _with(layer, strides=one, padding="same")
+        return changed(layer, strides=one, padding="same")
 
     return edit
 
@@ -132,6 +143,39 @@ def unnormed(layer: Any) -> Any:
     if type(layer).__name__ == "BatchNormalization":
         return keras.layers.LayerNormalization(axis=layer.axis, name=layer.name)
     return None
+
+
+def bounded(layer: Any) -> Any:
+    """tanh in recurrent layers."""
+    return changed(layer, activation="tanh") if isinstance(layer, keras.layers.RNN) else None
+
+
+def bare_end(model: keras.Model) -> Callable[[Any], Any]:
+    """No normalization and no dropout behind the last kernel."""
+    kernels = [layer for layer in flat_layers(model) if kernel_of(layer) is not None]
+    after = {v.name for v in _after(flat_layers(model), kernels[-1].name if kernels else None)}
+
+    def edit(layer):
+        if layer.name in after and (is_norm(layer) or "Dropout" in type(layer).__name__):
+            return keras.layers.Identity(name=layer.name)
+        return None
+
+    return edit
+
+
+def deeper(model: keras.Model) -> Callable[[Any], Any]:
+    """A hidden layer before the only Dense layer of a linear model."""
+    kernels = [layer for layer in flat_layers(model) if kernel_of(layer) is not None]
+    last = kernels[-1].name if kernels else None
+
+    def edit(layer):
+        if layer.name != last or type(layer).__name__ != "Dense":
+            return None
+        return keras.Sequential(
+            [keras.layers.Dense(64, activation="relu"), changed(layer)], name=layer.name
+        )
+
+    return edit
 
 
 def fresh_kernels(model: keras.Model, seed: int = 0) -> list[np.ndarray]:

@@ -18,6 +18,7 @@ from kcnn.callbacks.doctor._static_data import (
     judge_order,
     judge_scale,
 )
+from kcnn.callbacks.doctor._static_dense import judge_dense, judge_outputs
 from kcnn.callbacks.doctor._static_head import judge_head
 from kcnn.callbacks.doctor._static_metric import judge_metrics
 from kcnn.callbacks.doctor._static_split import judge_balance, judge_leak, judge_shift
@@ -25,6 +26,7 @@ from kcnn.callbacks.doctor._static_start import judge_optimizer, judge_start
 from kcnn.callbacks.doctor._suspect import Suspect
 from kcnn.callbacks.doctor._task import TaskFacts, read_task
 from kcnn.callbacks.doctor._trace import first_rows
+from kcnn.callbacks.doctor._view import graph_of
 
 __all__ = ["Facts", "few", "read_facts"]
 
@@ -41,43 +43,88 @@ class Facts:
     loss: LossFacts
     metrics: list[tuple[str, Any]]
     suspects: list[Suspect]
+    graph: Any
 
 
 def read_facts(model: keras.Model, case: Case) -> Facts:
-    """Read the program; suspicions are ranked by weight."""
+    """Read the program; suspicions are ranked by weight.
+
+    What cannot be read (columns of text, a model that refuses its data) is left to `fit`.
+    """
+    try:
+        return _read(model, case)
+    except Exception as error:
+        case.notes.append(f"facts could not be read: {type(error).__name__}")
+        none = LossFacts("other", "unknown")
+        return Facts(case, OTHER, HeadFacts((), 0, 0, seen=False), none, [], [], model)
+
+
+def _read(model: keras.Model, case: Case) -> Facts:
     metrics = metric_names(model)
     loss = read_loss(_single(model.loss))
     outputs = _outputs(model, case)
+    graph = graph_of(model, first_rows(case.train.x, 2))
     task, head = OTHER, HeadFacts((), 0, 0, seen=False)
     suspects: list[Suspect] = []
-    single = case.train.single and isinstance(outputs, np.ndarray)
-    if single:
-        head = read_head(model, outputs)
-        y = _all_targets(case)
+    y = case.train.y
+    if isinstance(y, np.ndarray) and y.dtype.kind in "OSU":
+        suspects.append(_text(y))
+    elif isinstance(y, np.ndarray) and isinstance(outputs, np.ndarray):
+        head = read_head(graph, outputs)
         scores = any("acc" in name or name in ("auc", "precision", "recall") for name, _ in metrics)
-        task = read_task(y, loss=loss, units=head.units, scores=scores)
-        suspects += judge_head(head, loss, task, case.train.y)
-        suspects += judge_metrics(metrics, head, loss, task, case.train.y)
+        task = read_task(_all_targets(case), loss=loss, units=head.units, scores=scores)
+        if head.rank == 2:
+            suspects += judge_head(head, loss, task, y)
+        else:
+            suspects += judge_dense(head, loss, y, outputs)
+        suspects += judge_metrics(metrics, head, loss, task, y)
         suspects += judge_order(case, task)
         suspects += judge_balance(case, task)
         suspects += judge_leak(case)
         suspects += judge_shift(case, task)
+    else:
+        suspects += judge_outputs(graph, model.loss, outputs, y)
     suspects += judge_finite(model, case)
-    sample = first_rows(case.train.x, 1000)
-    try:
-        inside = first_inputs(model, sample) if isinstance(sample, np.ndarray) else None
-    except Exception:  # a graph that cannot be cut open: judged on what goes in
-        inside = sample
-    suspects += judge_scale(inside, task, case.train.y)
+    suspects += _scales(graph, case, task)
     suspects += judge_body(
-        model,
+        graph,
         batch_size=case.batch_size,
         classes=task.classes,
         classifies=task.kind in ("binary", "multiclass", "multilabel"),
+        head=head,
     )
     suspects += judge_start(model)
     suspects += judge_optimizer(model.optimizer)
-    return Facts(case, task, head, loss, metrics, sorted(suspects, key=lambda s: -s.weight))
+    suspects.sort(key=lambda s: -s.weight)
+    return Facts(case, task, head, loss, metrics, suspects, graph)
+
+
+def _text(y: np.ndarray) -> Suspect:
+    return Suspect(
+        "label_encoding",
+        1.0,
+        f"labels are text or objects ({str(y.reshape(-1)[:1].tolist())[1:-1]}, ...)",
+        "numbers",
+        "Number the classes: names, y = np.unique(y, return_inverse=True).",
+        where="y",
+        firm=True,
+        check="labels",
+    )
+
+
+def _scales(graph: keras.Model, case: Case, task: TaskFacts) -> list[Suspect]:
+    """Size of what the first layers receive, and of the targets."""
+    sample = first_rows(case.train.x, 1000)
+    if not isinstance(sample, np.ndarray):
+        found: list[Suspect] = []
+        for leaf in keras.tree.flatten(sample):
+            found += judge_scale(leaf if leaf.dtype.kind == "f" else None, OTHER, None)
+        return sorted(found, key=lambda s: -s.weight)[:1]
+    try:
+        inside = first_inputs(graph, sample)
+    except Exception:  # a graph that cannot be cut open: judged on what goes in
+        inside = sample
+    return list(judge_scale(inside, task, case.train.y))
 
 
 def _single(loss: Any) -> Any:

@@ -46,16 +46,21 @@ class HeadFacts:
         return self.activations[0] if self.activations else "linear"
 
 
-def read_head(model: keras.Model, outputs: np.ndarray) -> HeadFacts:
-    """Facts about a single-output model; `outputs` (n, ..., units) are its predictions."""
+def read_head(model: keras.Model, outputs: np.ndarray, tensor: Any = None) -> HeadFacts:
+    """Facts about one output of a model; `outputs` (n, ..., units) are its predictions.
+
+    `tensor` is that output in the graph where the model has several.
+    """
     finite = outputs[np.isfinite(outputs)]
     ends: dict[str, Any] = {
         "low": float(finite.min()) if finite.size else 0.0,
         "high": float(finite.max()) if finite.size else 0.0,
     }
     units, rank = int(outputs.shape[-1]) if outputs.ndim > 1 else 1, outputs.ndim
-    if known_graph(model) and len(model.outputs) == 1:
-        found = _walk(model.outputs[0])
+    if tensor is None and known_graph(model) and len(model.outputs) == 1:
+        tensor = model.outputs[0]
+    if tensor is not None:
+        found = _walk(tensor)
         if found is not None:
             return HeadFacts(units=units, rank=rank, **found, **ends)
     return HeadFacts(_guess(outputs), units, rank, seen=False, **ends)

@@ -16,6 +16,7 @@ from kcnn.callbacks.doctor._facts import read_facts
 from kcnn.callbacks.doctor._graph import flat_layers, kernel_of
 from kcnn.callbacks.doctor._live_rules import judge_epochs, judge_layers
 from kcnn.callbacks.doctor._rows import draw
+from kcnn.callbacks.doctor._view import unlinked
 
 __all__ = ["Doctor"]
 
@@ -75,7 +76,9 @@ class Doctor(keras.callbacks.Callback):
         if self.x is not None and self.model.built:
             case = draw(self.x, self.y, {"batch_size": self._batch_size()})
             self._rows = case.train.take(slice(0, 32))
-            for suspect in read_facts(self.model, case).suspects:
+            with unlinked(self.model):
+                suspects = read_facts(self.model, case).suspects
+            for suspect in suspects:
                 if suspect.cause in ("missing_shuffle",):
                     continue  # the order of a sample is not the order of training
                 if suspect.firm or suspect.weight >= 0.6:

@@ -5,17 +5,25 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
+from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor._script import Visit
+from kcnn.callbacks.doctor._words import short
 
-__all__ = ["page"]
+__all__ = ["page", "proof"]
 
 STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
-color:#222;background:#fff}h2{margin-top:2rem}article{border-left:.3rem solid #888;
-padding:.2rem 1rem;margin:1rem 0;background:#f6f6f6}article.failure{border-color:#c22}
-article.warning{border-color:#d90}code{font-size:.9em}small{color:#666}
+:root{color-scheme:light dark}
+body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;
+color:#222;background:#fff}h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
+article{border-left:.3rem solid #888;padding:.6rem 1rem;margin:.8rem 0;background:#f5f5f5;
+border-radius:.2rem}article.failure{border-color:#c22}article.warning{border-color:#d90}
+article.note{border-color:#888}p{margin:.3rem 0}dl{display:grid;grid-template-columns:6rem 1fr;
+gap:.2rem .8rem;margin:.4rem 0}dt{color:#666}dd{margin:0;overflow-wrap:anywhere}
+code{font-size:.9em}small{color:#666}.healthy{color:#186a2c}.failed{color:#b11}
+summary{cursor:pointer;color:#666}table{border-collapse:collapse;font-size:.85rem}
+td{padding:.1rem .8rem .1rem 0;vertical-align:top;overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}article{background:#242424}
-small{color:#999}}
+small,dt,summary{color:#a0a0a0}.healthy{color:#7fd18f}.failed{color:#ff8a80}}
 """
 
 
@@ -23,19 +31,59 @@ def page(script: str, visits: Iterable[Visit]) -> str:
     """HTML with every finding of every `fit`; no script, no network."""
     text = html.escape
     parts = [
-        "<!doctype html><html lang='en'><meta charset='utf-8'>",
-        f"<title>kcnn doctor: {text(script)}</title><style>{STYLE}</style>",
-        f"<h1>kcnn doctor: {text(script)}</h1>",
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
+        "<meta name='viewport' content='width=device-width,initial-scale=1'>",
+        f"<title>kcnn doctor: {text(script)}</title><style>{STYLE}</style></head><body>",
+        f"<h1>kcnn doctor: <code>{text(script)}</code></h1>",
     ]
-    for visit in visits:
-        causes = ", ".join(visit.diagnosis.causes) or "healthy"
-        parts.append(f"<h2>fit at line {visit.line}: {text(causes)}</h2>")
+    found = list(visits)
+    if not found:
+        parts.append("<p>The script called no <code>fit</code>.</p>")
+    for visit in found:
+        healthy = visit.diagnosis.healthy
+        words = ", ".join(visit.diagnosis.causes) or ("healthy" if healthy else "fit fails")
+        parts.append(
+            f"<h2>fit at <code>{text(short(visit.file))}:{visit.line}</code>: "
+            f"<span class='{'healthy' if healthy else 'failed'}'>{text(words)}</span></h2>"
+        )
         for finding, place in zip(visit.diagnosis.findings, visit.places, strict=True):
-            name = text(finding.cause or finding.check)
-            parts.append(
-                f"<article class='{finding.severity}'><strong>{name}</strong>"
-                f" <small>{finding.severity}, <code>{text(place)}</code></small>"
-                f"<p>{text(finding.seen)}. Expected: {text(finding.expected)}.</p>"
-                f"<p>{text(finding.advice)}</p></article>"
-            )
-    return "\n".join(parts) + "</html>\n"
+            parts += _article(finding, place)
+    return "\n".join(parts) + "</body></html>\n"
+
+
+def _article(finding: Finding, place: str) -> list[str]:
+    text = html.escape
+    rows = [("seen", finding.seen), ("expected", finding.expected), ("to do", finding.advice)]
+    rows.append(("trial", proof(finding)))
+    lines = [
+        f"<article class='{finding.severity}'><strong>{text(finding.cause or finding.check)}"
+        f"</strong> <small>{finding.severity}, <code>{text(place)}</code></small><dl>",
+        *(f"<dt>{name}</dt><dd>{text(words)}</dd>" for name, words in rows if words),
+        "</dl>",
+    ]
+    if finding.evidence:
+        cells = (
+            f"<tr><td>{text(name)}</td><td>{text(_number(value))}</td></tr>"
+            for name, value in finding.evidence.items()
+        )
+        lines.append(
+            f"<details><summary>numbers</summary><table>{''.join(cells)}</table></details>"
+        )
+    return [*lines, "</article>"]
+
+
+def proof(finding: Finding) -> str:
+    """One sentence about the trial that confirmed a finding; empty where there was none."""
+    told = finding.evidence
+    if told.get("confirmed_by_trial") and "before" in told and "after" in told:
+        return (
+            f"Confirmed on a copy: with this changed, the skill goes from {told['before']:.2f} "
+            f"to {told['after']:.2f} (0 is a constant answer, 1 is perfect)."
+        )
+    if told.get("confirmed_by_trial") is False:
+        return "Not confirmed: no single change that was tried mends the run."
+    return ""
+
+
+def _number(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import keras
 import numpy as np
 
 from kcnn.callbacks._optimizer import innermost
 from kcnn.callbacks.doctor import _edits
-from kcnn.callbacks.doctor._graph import flat_layers, is_random, layer_activation
+from kcnn.callbacks.doctor._graph import flat_layers, is_random, kernel_of, layer_activation
+from kcnn.callbacks.doctor._setting import Setting
+from kcnn.callbacks.doctor._static_labels import right_head
 from kcnn.callbacks.doctor._static_start import learning_rate, usual_rate
 from kcnn.callbacks.doctor._suspect import Suspect
-from kcnn.callbacks.doctor._trials import Setting, Workshop
+from kcnn.callbacks.doctor._trials import Workshop
 
 __all__ = ["Change", "plan_changes"]
 
@@ -31,7 +34,7 @@ class Change:
 
 def plan_changes(shop: Workshop, suspects: list[Suspect], batch_given: bool) -> list[Change]:
     """Changes in the order of how likely they are to mend the program."""
-    model, case = shop.model, shop.case
+    model, case = shop.graph, shop.case
     known = {s.cause: s for s in sorted(suspects, key=lambda s: s.weight)}
     plan: list[Change] = []
 
@@ -54,7 +57,16 @@ def plan_changes(shop: Workshop, suspects: list[Suspect], batch_given: bool) -> 
         unnormed=_edits.unnormed,
         wider=_edits.wider(model),
         unstrided=_edits.unstrided(model),
+        bounded=_edits.bounded,
+        bare_end=_edits.bare_end(model),
+        deeper=_edits.deeper(model),
     )
+    if shop.standard.known and not shop.standard.same(shop.head, shop.loss):
+        edit = shop.standard.edit(model)
+        if edit is not None:
+            shop.edits["head"] = edit
+            for suspect in _ends(shop, known):
+                plan.append(Change(suspect, Setting(head=True)))
     add("missing_hidden_activation", Setting(edit="rectified"))
     add("vanishing_gradient", Setting(edit="rectified"))
     add("frozen_layers", Setting(edit="thawed"))
@@ -64,21 +76,26 @@ def plan_changes(shop: Workshop, suspects: list[Suspect], batch_given: bool) -> 
         add("augmentation_breaks_label", Setting(edit="still"), _augmented(names))
     if "missing_shuffle" in known or not case.shuffled:
         add("missing_shuffle", Setting(shuffle=True), _ordered(case.source))
-    if "insufficient_capacity" in known:
-        small = "1x1" in known["insufficient_capacity"].seen
-        add("insufficient_capacity", Setting(edit="unstrided" if small else "wider"))
-    add("exploding_gradient", Setting(clip=True))
-    add("bad_normalization", Setting(edit="unnormed"))
+    narrow = known.get("insufficient_capacity") or _small(layers)
+    if narrow is not None:
+        word = "unstrided" if "1x1" in narrow.seen else "wider"
+        add("insufficient_capacity", Setting(edit="deeper" if "no hidden" in narrow.seen else word),
+            narrow)  # fmt: skip
+    grows = known.get("exploding_gradient")
+    recurrent = grows is not None and "tanh" in grows.expected
+    add("exploding_gradient", Setting(edit="bounded") if recurrent else Setting(clip=True))
+    ends = shop.head.norm is not None
+    add("bad_normalization", Setting(edit="bare_end" if ends else "unnormed"))
     add("class_imbalance", Setting(balance=True))
     if "relu" in kinds:
         add("dying_relu", Setting(edit="leaky"))
-    add("wrong_loss", Setting(loss=_better_loss(shop)) if _better_loss(shop) else Setting())
-    rate, usual = learning_rate(model.optimizer), usual_rate(model.optimizer)
+    optimizer = shop.model.optimizer
+    rate, usual = learning_rate(optimizer), usual_rate(optimizer)
     if rate > 0:
         up = max(10.0, usual / rate)
         down = min(0.1, usual / rate)
-        add("lr_too_low", Setting(rate=up), _rate("lr_too_low", rate, usual, model))
-        add("lr_too_high", Setting(rate=down), _rate("lr_too_high", rate, usual, model))
+        add("lr_too_low", Setting(rate=up), _rate("lr_too_low", rate, usual, optimizer))
+        add("lr_too_high", Setting(rate=down), _rate("lr_too_high", rate, usual, optimizer))
     n, batch = case.train.n, case.batch_size
     if batch <= 4 and n >= 64:
         add("bad_batch_size", Setting(batch=32), _batch(batch, 0.6, n))
@@ -87,19 +104,51 @@ def plan_changes(shop: Workshop, suspects: list[Suspect], batch_given: bool) -> 
     return sorted((c for c in plan if c.setting != Setting()), key=lambda change: -change.weight)
 
 
-def _better_loss(shop: Workshop) -> str:
-    task, head = shop.task, shop.head
-    if task.kind == "binary" and head.units == 1 and head.activation == "sigmoid":
-        return "binary_crossentropy" if shop.loss.kind != "bce" else ""
-    if task.kind == "multiclass" and head.activation == "softmax" and task.form == "onehot":
-        return "categorical_crossentropy" if shop.loss.kind != "cce" else ""
-    if task.kind == "multilabel" and head.activation == "sigmoid":
-        return "binary_crossentropy" if shop.loss.kind != "bce" else ""
-    return ""
+def _ends(shop: Workshop, known: dict[str, Suspect]) -> list[Suspect]:
+    """What a customary end that trains far better would prove wrong."""
+    found = [known[c] for c in ("wrong_output_activation", "wrong_loss") if c in known]
+    found += [known["loss_activation_mismatch"]] if "loss_activation_mismatch" in known else []
+    if found:
+        return sorted(found, key=lambda s: -s.weight)[:1]
+    other = shop.loss.kind != shop.standard.facts.kind
+    return [
+        Suspect(
+            "wrong_loss" if other else "wrong_output_activation",
+            0.4,
+            f"{shop.head.activation} output with {shop.loss.name}",
+            right_head(shop.task),
+            f"Use {right_head(shop.task)}.",
+            "compile(loss=...)" if other else shop.head.layer,
+            check="head",
+        )
+    ]
 
 
-def _rate(cause: str, rate: float, usual: float, model: Any) -> Suspect:
-    name = type(innermost(model.optimizer)[-1]).__name__
+def _small(layers: list[Any]) -> Suspect | None:
+    """Hidden layers that may be too narrow, or none at all."""
+    kernels = [layer for layer in layers if kernel_of(layer) is not None]
+    if not kernels or any(isinstance(layer, keras.layers.RNN) for layer in layers):
+        return None
+    if len(kernels) == 1 and not any(isinstance(v, keras.layers.Embedding) for v in layers):
+        words, where = "no hidden layer", kernels[0].name
+    else:
+        sizes = {
+            layer.name: int(getattr(layer, "units", 0) or 4 * (getattr(layer, "filters", 0) or 99))
+            for layer in kernels[:-1]
+        }
+        if not sizes or min(sizes.values()) >= 32:
+            return None
+        where = min(sizes, key=lambda name: sizes[name])
+        words = f"a narrow hidden layer ({where})"
+    return Suspect(
+        "insufficient_capacity", 0.4, words, "hidden layers as wide as the task needs",
+        "Add a hidden layer of 64 relu units." if "no hidden" in words else f"Widen {where}.",
+        where, check="layers",
+    )  # fmt: skip
+
+
+def _rate(cause: str, rate: float, usual: float, optimizer: Any) -> Suspect:
+    name = type(innermost(optimizer)[-1]).__name__
     factor = 10.0 if cause == "lr_too_low" else 0.1
     return Suspect(
         cause,

@@ -58,7 +58,7 @@ def probe_model(model: keras.Model, x: Any, y: Any, weight: Any = None) -> Probe
         layers = [
             layer
             for layer in model.layers
-            if layer_activation(layer) is not None
+            if (layer_activation(layer) is not None or isinstance(layer, keras.layers.RNN))
             and not isinstance(layer, keras.Model)
             and len(layer._inbound_nodes) == 1
         ]

@@ -10,6 +10,7 @@ import numpy as np
 from keras.src.models.functional import Functional
 
 from kcnn.callbacks._optimizer import innermost
+from kcnn.callbacks.doctor._graph import flat_layers
 from kcnn.callbacks.doctor._rows import Rows
 
 __all__ = ["Rig", "batch_order", "copy_model"]
@@ -43,17 +44,20 @@ def copy_model(model: keras.Model, sample: Any, edit: Any = None) -> keras.Model
 
 
 def match_weights(twin: keras.Model, model: keras.Model) -> None:
-    """Give `twin` the weights of `model`, in order, where shapes agree.
-
-    Raises:
-        ValueError: when the number of weights differs.
-    """
-    own, given = twin.weights, model.weights
-    if len(own) != len(given):
-        raise ValueError("the copy has another number of weights")
-    for mine, other in zip(own, given, strict=True):
-        if tuple(mine.shape) == tuple(other.shape):
-            mine.assign(other)
+    """Give `twin` the weights of `model` where shapes agree: in order, or by layer names."""
+    if len(twin.weights) == len(model.weights):
+        for variable, other in zip(twin.weights, model.weights, strict=True):
+            if tuple(variable.shape) == tuple(other.shape):
+                variable.assign(other)
+        return
+    mine = {layer.name: layer for layer in flat_layers(twin)}
+    for layer in flat_layers(model):
+        twins = mine.get(layer.name)
+        if twins is None:
+            continue
+        for variable, other in zip(twins.weights, layer.weights, strict=False):
+            if tuple(variable.shape) == tuple(other.shape):
+                variable.assign(other)
 
 
 def batch_order(n: int, batch: int, steps: int, *, shuffle: bool, seed: int) -> np.ndarray:

@@ -7,7 +7,6 @@ import dataclasses
 import itertools
 import runpy
 import sys
-import traceback
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._examine import examine
 from kcnn.callbacks.doctor._graph import flat_layers
+from kcnn.callbacks.doctor._words import after, print_error, short
 
 __all__ = ["Visit", "examine_script"]
 
@@ -46,6 +46,7 @@ def examine_script(
     fast: bool = False,
     budget_s: float | None = None,
     heard: Callable[[Visit], Any] | None = None,
+    begun: Callable[[str], Any] | None = None,
 ) -> tuple[list[Visit], int]:
     """Run `path` as `__main__`; every `fit` is examined first, then done as written.
 
@@ -54,10 +55,11 @@ def examine_script(
         fast: End each `fit` after its first batch when a failure was found.
         budget_s: Seconds for each examination.
         heard: Called with each visit as soon as it is over.
+        begun: Called with the place of each `fit` before it is examined.
 
     Returns:
         The visits and the exit code of the script (1 after an exception, whose traceback
-        goes to standard error).
+        goes to standard error; 130 after an interrupt).
 
     Raises:
         FileNotFoundError: when there is no such script.
@@ -66,7 +68,7 @@ def examine_script(
     if not path.is_file():
         raise FileNotFoundError(2, "No such script", str(path))
     visits: list[Visit] = []
-    watch = _Watch(str(path.resolve()), fast, budget_s, visits, heard)
+    watch = _Watch(str(path.resolve()), fast, budget_s, visits, heard, begun)
     before = sys.argv, list(sys.path)
     sys.argv = [str(path), *(arguments or [])]
     sys.path.insert(0, str(path.resolve().parent))
@@ -76,8 +78,10 @@ def examine_script(
             runpy.run_path(str(path.resolve()), run_name="__main__")
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except Exception:
-        traceback.print_exc()
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:
+        print_error(error)
         code = 1
     finally:
         sys.argv, sys.path[:] = before[0], before[1]
@@ -85,9 +89,9 @@ def examine_script(
 
 
 class _Watch:
-    def __init__(self, script, fast, budget_s, visits, heard):
+    def __init__(self, script, fast, budget_s, visits, heard, begun):
         self.script, self.fast, self.budget_s = script, fast, budget_s
-        self.visits, self.heard = visits, heard
+        self.visits, self.heard, self.begun = visits, heard, begun
         self.folder = str(Path(script).parent)
         self.lines: Any = weakref.WeakKeyDictionary()
         self.busy = False
@@ -153,12 +157,16 @@ class _Watch:
         self.busy = True
         quiet = {key: value for key, value in kwargs.items() if key not in ("verbose", "callbacks")}
         safe = [c for c in _listed(kwargs.get("callbacks")) if _harmless(c)]
+        if self.begun is not None:
+            self.begun(f"{short(place[0])}:{place[1]}")
+        stopped = None
         try:
             diagnosis = examine(
                 model, looked, y, budget_s=self.budget_s, callbacks=safe, verbose=0, **quiet
             )
-        except Exception as error:
-            diagnosis = getattr(error, "diagnosis", None) or _unread(error)
+        except (Exception, KeyboardInterrupt) as error:
+            diagnosis = after(error)
+            stopped = error if isinstance(error, KeyboardInterrupt) else None
         finally:
             self.busy = False
         places = tuple(self.place(model, finding, place) for finding in diagnosis.findings)
@@ -166,6 +174,8 @@ class _Watch:
         self.visits.append(visit)
         if self.heard is not None:
             self.heard(visit)
+        if stopped is not None:
+            raise stopped
         if self.fast and not diagnosis.healthy:
             kwargs["callbacks"] = _listed(kwargs.get("callbacks")) + [_Stop()]
         return original(model, x, y, **kwargs)
@@ -179,7 +189,7 @@ class _Watch:
                 if layer.name == where:
                     found = self.lines.get(layer)
         file, line = found or fit
-        return f"{file}:{line}"
+        return f"{short(file)}:{line}"
 
 
 class _Stop(keras.callbacks.Callback):
@@ -206,11 +216,3 @@ def _harmless(callback: Any) -> bool:
         keras.callbacks.TerminateOnNaN,
     )
     return type(callback) in kinds
-
-
-def _unread(error: Exception) -> Diagnosis:
-    finding = Finding(
-        "examine", "warning", f"{type(error).__name__}: {error}", "a fit that can be examined",
-        "Run the script without the doctor to see the error by itself.",
-    )  # fmt: skip
-    return Diagnosis((finding,))

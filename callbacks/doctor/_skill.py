@@ -11,7 +11,7 @@ from kcnn.callbacks.doctor._head import HeadFacts
 from kcnn.callbacks.doctor._losses import LossFacts
 from kcnn.callbacks.doctor._task import TaskFacts
 
-__all__ = ["balanced_skill", "classes_of", "skill"]
+__all__ = ["balanced_skill", "classes_of", "loss_skill", "skill"]
 
 
 def classes_of(out: np.ndarray, head: HeadFacts, loss: LossFacts) -> np.ndarray:
@@ -34,7 +34,7 @@ def skill(
     targets clipped to their middle 98 %.
     """
     if not isinstance(out, np.ndarray) or not isinstance(y, np.ndarray):
-        return float("nan")
+        return _several(out, y, task, head, loss)
     if not np.isfinite(out).all():
         return -1.0
     if task.kind in ("binary", "multiclass") and labels is not None:
@@ -46,6 +46,11 @@ def skill(
         rate = true.mean(0)
         base = np.minimum(rate, 1 - rate).mean()
         return float(np.clip(1 - (said != true).mean() / max(base, 1e-6), -1, 1))
+    places = out.shape[1:-1]
+    if task.kind == "other" and y.shape[1:] in (places, (*places, 1)) and out.shape[-1] > 1:
+        ids, said = y.reshape(-1).astype(int), out.reshape(-1, out.shape[-1]).argmax(-1)
+        base = 1 - np.bincount(ids).max() / len(ids)
+        return float(np.clip(1 - (said != ids).mean() / max(base, 1e-6), -1, 1))
     truth = np.asarray(y, "float64").reshape(len(y), -1)
     said = np.asarray(out, "float64").reshape(len(out), -1)
     if truth.shape[1] != said.shape[1]:
@@ -60,6 +65,20 @@ def skill(
         return 0.0
     fit = 1 - ((truth - said) ** 2).mean(0)[alive] / var[alive]
     return float(np.clip(fit.mean(), -1, 1))
+
+
+def _several(out, y, task, head, loss):
+    """Mean over several outputs: classes by the largest score, else numbers."""
+    if isinstance(out, dict) and isinstance(y, dict):
+        if not out.keys() <= y.keys():
+            return float("nan")
+        out, y = [out[k] for k in out], [y[k] for k in out]
+    outs, targets = keras.tree.flatten(out), keras.tree.flatten(y)
+    if len(outs) != len(targets) or any(t is None for t in targets):
+        return float("nan")
+    return float(
+        np.mean([skill(o, t, task, head, loss) for o, t in zip(outs, targets, strict=True)])
+    )
 
 
 def _class_skill(out, labels, task, head, loss):
@@ -99,3 +118,26 @@ def balanced_skill(said: np.ndarray, labels: np.ndarray) -> float:
         return 1.0
     recall = np.mean([(said[labels == k] == k).mean() for k in present])
     return float((recall - 1 / len(present)) / (1 - 1 / len(present)))
+
+
+def loss_skill(loss: Any, out: np.ndarray, y: np.ndarray) -> float:
+    """Share of the user's own loss avoided, of that of the best constant; -1 where unknown.
+
+    A quantile or another skewed loss does not want the mean, so R squared is not its measure.
+    """
+
+    def value(said):
+        said = keras.ops.convert_to_tensor(said.astype("float32"))
+        return float(np.mean(keras.ops.convert_to_numpy(measure(truth, said))))
+
+    try:
+        measure = keras.losses.get(keras.tree.flatten(loss)[0])
+        truth = keras.ops.convert_to_tensor(np.asarray(y, "float32").reshape(out.shape))
+        levels = np.quantile(np.asarray(y, "float64"), np.linspace(0, 1, 21))
+        constant = min(value(np.full(out.shape, level)) for level in levels)
+        own = value(np.asarray(out))
+    except Exception:  # a loss that wants more than numbers
+        return -1.0
+    if not np.isfinite([constant, own]).all() or constant <= 0 or own < 0:
+        return -1.0
+    return float(np.clip(1 - own / constant, -1, 1))

@@ -16,24 +16,33 @@ from kcnn.callbacks.doctor._graph import (
     known_graph,
     layer_activation,
 )
-from kcnn.callbacks.doctor._static_layers import judge_norms, judge_penalties, judge_saturation
+from kcnn.callbacks.doctor._head import HeadFacts
+from kcnn.callbacks.doctor._static_layers import (
+    judge_end,
+    judge_norms,
+    judge_penalties,
+    judge_recurrent,
+    judge_saturation,
+)
 from kcnn.callbacks.doctor._suspect import Suspect
 
 __all__ = ["judge_body"]
 
 
 def judge_body(
-    model: keras.Model, *, batch_size: int, classes: int, classifies: bool
+    model: keras.Model, *, batch_size: int, classes: int, classifies: bool, head: HeadFacts
 ) -> Iterator[Suspect]:
     """Suspicions that the layers alone raise."""
     layers = flat_layers(model)
     if known_graph(model):
-        yield from _linear(layers)
+        yield from _linear(model, layers)
         yield from _narrow(model, layers, classes, classifies)
     yield from _frozen(model, layers)
     yield from judge_penalties(layers)
     yield from judge_norms(layers, batch_size)
     yield from judge_saturation(layers)
+    yield from judge_end(head)
+    yield from judge_recurrent(layers)
 
 
 def _next_kernels(layer: Any, depth: int = 0) -> Iterator[Any]:
@@ -47,7 +56,7 @@ def _next_kernels(layer: Any, depth: int = 0) -> Iterator[Any]:
             yield from _next_kernels(op, depth + 1)
 
 
-def _linear(layers: list[Any]) -> Iterator[Suspect]:
+def _linear(model: Any, layers: list[Any]) -> Iterator[Suspect]:
     kernels = [layer for layer in layers if kernel_of(layer) is not None]
     bare = [
         layer
@@ -58,10 +67,12 @@ def _linear(layers: list[Any]) -> Iterator[Suspect]:
     if not bare:
         return
     share = len(bare) / hidden
-    nonlinear = sum(layer_activation(layer) not in (None, "linear") for layer in layers[:-1]) + sum(
-        isinstance(layer, keras.layers.RNN) for layer in layers
+    calls = [op for op in getattr(model, "_operations", []) if op not in layers]
+    nonlinear = sum(
+        layer_activation(op) not in (None, "linear") or isinstance(op, keras.layers.RNN)
+        for op in [*layers[:-1], *calls]
     )
-    alone = len(bare) == hidden or nonlinear == 0
+    alone = nonlinear == 0
     yield Suspect(
         "missing_hidden_activation",
         1.0 if alone else 0.7 if share > 0.5 else 0.45,

@@ -145,7 +145,7 @@ def _loss(head, loss, task, y):
         tiny = len(y) <= 32
         weight = 0.4 if tiny or task.kind == "multilabel" else 0.75
         if task.kind == "multiclass":
-            weight = 0.9
+            weight = 0.88 if loss.kind in ("mse", "mae", "huber") and head.units > 1 else 0.9
         if loss.kind in ("mape", "msle", "mae"):
             weight = max(weight, 0.85)
         yield (

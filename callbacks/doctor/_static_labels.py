@@ -82,11 +82,25 @@ def judge_labels(head, loss, task, y):
                 "Use loss='sparse_categorical_crossentropy', or keras.utils.to_categorical(y).",
             )  # fmt: skip
     if task.kind == "binary" and loss.kind in ("bce", "scce") and head.units <= 2:
-        if set(values) != {0, 1} and not (loss.kind == "scce" and head.units > task.high):
+        soft = 0 <= values[0] < 0.5 < values[-1] <= 1  # labels smoothed by hand
+        numbered = loss.kind == "scce" and head.units > task.high
+        if set(values) != {0, 1} and not numbered and not (soft and loss.kind == "bce"):
             yield (
                 "label_encoding", 1.0, f"the two labels are {shown}", "0 and 1",
                 "Map the labels to 0 and 1 before training.",
             )  # fmt: skip
+    if task.kind == "binary" and task.form == "ids" and loss.kind == "cce" and head.units == 2:
+        yield (
+            "label_encoding", 0.95, "class numbers under categorical_crossentropy",
+            "one-hot rows of 2",
+            "Use loss='sparse_categorical_crossentropy', or keras.utils.to_categorical(y).",
+        )  # fmt: skip
+    if task.form in ("onehot", "bits") and loss.kind == "scce" and y.ndim == 2 and y.shape[1] > 1:
+        yield (
+            "label_encoding", 0.95, "one-hot rows under sparse_categorical_crossentropy",
+            "one class number a row",
+            "Use loss='categorical_crossentropy', or y.argmax(axis=1).",
+        )  # fmt: skip
     if task.kind == "multilabel" and loss.kind == "bce" and task.low < 0:
         yield (
             "label_encoding", 1.0, f"labels are {shown}", "0 and 1",
@@ -146,13 +160,21 @@ def judge_units(head, loss, task, y):
             "wrong_output_units", 0.9, f"{head.units} outputs for two classes", right_head(task),
             "Use one sigmoid unit, or two softmax units.",
         )  # fmt: skip
-    if task.kind == "binary" and task.form == "ids" and head.units == 2 and loss.kind == "bce":
+    if (
+        task.kind == "binary"
+        and task.form == "ids"
+        and head.units == 2
+        and (loss.kind == "bce" or loss.regresses)
+    ):
         yield (
             "wrong_output_units", 0.9, "two outputs against one 0/1 column", right_head(task),
             "Use one sigmoid unit, or sparse_categorical_crossentropy.",
         )  # fmt: skip
-    if task.kind in ("multilabel", "regression") and y.ndim == 2 and head.units != y.shape[1]:
-        if loss.kind != "other":
+    columns = task.kind in ("multilabel", "regression") or task.form == "onehot"
+    if columns and y.ndim == 2 and head.units != y.shape[1]:
+        if loss.kind not in ("other", "scce") and not (
+            head.units == 1 and "softmax" in head.activations
+        ):
             yield (
                 "wrong_output_units", 0.95, f"{head.units} outputs for {y.shape[1]} targets",
                 right_head(task), f"Give the last layer {y.shape[1]} units.",

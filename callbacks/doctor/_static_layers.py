@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._graph import is_norm, layer_activation
+from kcnn.callbacks.doctor._graph import activation_kind, is_norm, layer_activation
+from kcnn.callbacks.doctor._head import HeadFacts
 from kcnn.callbacks.doctor._suspect import Suspect
 
-__all__ = ["judge_norms", "judge_penalties", "judge_saturation"]
+__all__ = [
+    "judge_end",
+    "judge_norms",
+    "judge_penalties",
+    "judge_recurrent",
+    "judge_saturation",
+]
 
 
 def judge_penalties(layers: list[Any]) -> Iterator[Suspect]:
@@ -136,3 +144,48 @@ def judge_saturation(layers: list[Any]) -> Iterator[Suspect]:
             where=tanh[0].name,
             check="layers",
         )
+
+
+def judge_end(head: HeadFacts) -> Iterator[Suspect]:
+    """Layers between the last kernel and the output that disturb the answer itself."""
+    if head.norm is not None:
+        yield Suspect(
+            "bad_normalization",
+            0.6,
+            f"{head.norm} normalises the outputs themselves",
+            "normalization between hidden layers only",
+            f"Remove {head.norm}.",
+            where=head.norm,
+            check="layers",
+        )
+    if head.dropout is not None:
+        yield Suspect(
+            "excessive_regularization",
+            0.85,
+            f"{head.dropout} drops the outputs themselves",
+            "dropout between hidden layers only",
+            f"Remove {head.dropout}.",
+            where=head.dropout,
+            check="layers",
+        )
+
+
+def judge_recurrent(layers: list[Any]) -> Iterator[Suspect]:
+    """Recurrent layers whose states may grow with time."""
+    for layer in layers:
+        cell = getattr(layer, "cell", layer)
+        if not isinstance(layer, keras.layers.RNN) or not hasattr(cell, "activation"):
+            continue
+        kind = activation_kind(cell.activation)
+        if kind in ("sigmoid", "tanh", "softmax"):
+            continue
+        yield Suspect(
+            "exploding_gradient",
+            0.55,
+            f"{kind} in {layer.name}: its states may grow with every step of time",
+            "tanh in recurrent layers",
+            f"Remove activation={kind!r} from {layer.name}, or set clipnorm=1.0 in the optimizer.",
+            where=layer.name,
+            check="layers",
+        )
+        break

@@ -1,26 +1,23 @@
-"""What the finished run shows: dead units, curves that turn, labels without meaning."""
+"""What the finished run shows: dead units, gradients that fade or explode, curves that turn."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._facts import Facts, few
+from kcnn.callbacks.doctor._facts import few
 from kcnn.callbacks.doctor._probe import Probe, probe_model
 from kcnn.callbacks.doctor._record import Run
 from kcnn.callbacks.doctor._rig import Rig
-from kcnn.callbacks.doctor._static_split import agreement
+from kcnn.callbacks.doctor._setting import Outcome
 from kcnn.callbacks.doctor._suspect import Suspect
-from kcnn.callbacks.doctor._trials import Outcome, Workshop
+from kcnn.callbacks.doctor._trials import Workshop
 
 __all__ = ["read_symptoms"]
 
 
-def read_symptoms(
-    model: keras.Model, rig: Rig, facts: Facts, shop: Workshop, run: Run, final: Outcome
-) -> list[Suspect]:
+def read_symptoms(rig: Rig, shop: Workshop, run: Run, final: Outcome) -> list[Suspect]:
     """Suspicions from the state at the end of the run; `rig` holds the final weights."""
     found: list[Suspect] = []
     rows = shop.look.take(slice(0, few(shop.look.x)))
@@ -35,8 +32,7 @@ def read_symptoms(
         end = None
     if end is not None and start is not None:
         found += _relu(start, end)
-        found += _gradients(start)
-    found += _labels(facts, shop, final)
+        found += _growth(start) or _gradients(start)
     found += _overfitting(run, final)
     return found
 
@@ -49,13 +45,33 @@ def _relu(start: Any, end: Any) -> list[Suspect]:
     return [
         Suspect(
             "dying_relu",
-            0.8 if worst[1] > 0.9 else 0.55,
+            0.8 if born > 0.5 else 0.5,  # units that die in training have a cause before them
             f"{100 * worst[1]:.0f} % of the units of {worst[0]} are zero for every sample",
             "few dead units",
             "Use a smaller learning rate and 'he_normal', or leaky_relu.",
             where=worst[0],
             check="activations",
             evidence={"dead": worst[1], "dead_at_start": born},
+        )
+    ]
+
+
+def _growth(start: Probe) -> list[Suspect]:
+    """Activations that grow from layer to layer, before any step."""
+    sizes = [size for size in list(start.size.values())[:-1] if size > 0]
+    deep = len(sizes) >= 4 and sizes[-1] > 100 * max(sizes[0], 0.1)
+    if not deep and not (len(sizes) >= 1 and max(sizes) > 1e3):
+        return []
+    return [
+        Suspect(
+            "exploding_gradient",
+            0.75,
+            f"activations grow from {sizes[0]:.2g} to {sizes[-1]:.2g} through the layers",
+            "activations of similar size in all layers",
+            "Add normalization layers, or use 'he_normal' and fewer layers.",
+            where=list(start.size)[-2],
+            check="activations",
+            evidence={"first": sizes[0], "last": sizes[-1]},
         )
     ]
 
@@ -89,59 +105,6 @@ def _gradients(start: Any) -> list[Suspect]:
             )
         ]
     return []
-
-
-def _labels(facts: Facts, shop: Workshop, final: Outcome) -> list[Suspect]:
-    case, task = facts.case, facts.task
-    if case.train.n < 100 or not case.train.single:
-        return []
-    labels = task.labels
-    mine = agreement(case.train, task, None if labels is None else labels[: case.train.n])
-    if mine is None:
-        return []
-    z, share, chance = mine
-    other = None
-    if case.val is not None and labels is not None and len(labels) > case.train.n:
-        other = agreement(case.val, task, labels[case.train.n :])
-    weight = 0.0
-    if z < 3:
-        weight = 0.8
-        if other is not None and other[0] > 6:
-            weight = 0.97
-    elif other is not None and other[1] - share > 0.25 and other[0] > 6:
-        weight = 0.8
-    val = final.val if np.isfinite(final.val) else final.train
-    if not weight or val > 0.25:
-        return []
-    if case.moving and other is not None and other[0] > 6:
-        return [
-            Suspect(
-                "augmentation_breaks_label",
-                0.95,
-                f"neighbours share a label less often ({share:.2f}) in the randomly transformed "
-                f"training data than in the validation data ({other[1]:.2f})",
-                "transforms that keep the class",
-                "Remove the random transforms one by one from the training pipeline.",
-                where="x",
-                firm=True,
-                check="augmentation",
-                evidence={"agreement": share, "validation": other[1], "chance": chance},
-            )
-        ]
-    return [
-        Suspect(
-            "label_misalignment",
-            weight,
-            f"near neighbours share a label no more often than chance ({share:.2f}, "
-            f"chance {chance:.2f})",
-            "labels that go with their inputs",
-            "Check that x and y are shuffled, sorted and filtered together.",
-            where="y",
-            firm=weight > 0.75 and val < 0.12,
-            check="label_permutation",
-            evidence={"z": z, "agreement": share, "chance": chance},
-        )
-    ]
 
 
 def _overfitting(run: Run, final: Outcome) -> list[Suspect]:

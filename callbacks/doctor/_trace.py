@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from kcnn.callbacks._snapshot import Snapshot
+from kcnn.callbacks.doctor._view import unlinked
 
 __all__ = ["untouched"]
 
@@ -30,7 +31,8 @@ def untouched(model: keras.Model) -> Iterator[Snapshot]:
     backend = _backend_state()
     snapshot = Snapshot(model)
     try:
-        yield snapshot
+        with unlinked(model):
+            yield snapshot
     finally:
         snapshot.restore()
         for layer, trainable in trained:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,51 +13,14 @@ from kcnn.callbacks.doctor._head import HeadFacts
 from kcnn.callbacks.doctor._losses import LossFacts
 from kcnn.callbacks.doctor._rig import Rig, batch_order, copy_model, copy_optimizer
 from kcnn.callbacks.doctor._rows import Case, Rows
-from kcnn.callbacks.doctor._skill import balanced_skill, classes_of, skill
+from kcnn.callbacks.doctor._setting import Outcome, Setting
+from kcnn.callbacks.doctor._skill import balanced_skill, classes_of, loss_skill, skill
+from kcnn.callbacks.doctor._standard import Standard
 from kcnn.callbacks.doctor._task import TaskFacts
 
-__all__ = ["Outcome", "Setting", "Workshop"]
+__all__ = ["Workshop"]
 
 LOOK = 300, 2000  # rows that a skill is measured on: at least, at most
-
-
-@dataclasses.dataclass(frozen=True)
-class Setting:
-    """One change to the user's program; every field at its default is the program itself."""
-
-    rate: float = 1.0
-    batch: int | None = None
-    shuffle: bool | None = None
-    scale_x: bool = False
-    scale_y: bool = False
-    balance: bool = False
-    clip: bool = False
-    edit: str = ""
-    start: str = ""
-    optimizer: str = ""
-    loss: str = ""
-    head: str = ""
-    steps: float = 1.0
-    clean: bool = False
-
-
-@dataclasses.dataclass
-class Outcome:
-    """How a trial ended: skills on training and held-out rows, and its losses."""
-
-    train: float
-    val: float
-    losses: np.ndarray
-    steps: int
-    balanced: float = 1.0
-    seconds: float = 0.0
-
-    @property
-    def score(self) -> float:
-        """Mean of both skills; the training skill alone without held-out rows."""
-        if not np.isfinite(self.val):
-            return self.train
-        return 0.5 * (self.train + self.val)
 
 
 class Workshop:
@@ -66,20 +28,24 @@ class Workshop:
 
     Args:
         model: The user's model, at its start.
+        graph: The same layers as a Functional model, or the model itself.
         rates: Learning rate of each step of the run.
         steps: Steps of the run.
     """
 
     def __init__(
         self, model: keras.Model, case: Case, task: TaskFacts, head: HeadFacts, loss: LossFacts,
-        *, rates: np.ndarray, steps: int, own_val: bool,
+        *, graph: keras.Model, rates: np.ndarray, steps: int, own_val: bool,
     ):  # fmt: skip
-        self.model, self.case = model, case
+        self.model, self.case, self.graph = model, case, graph
+        place = {id(v): at for at, v in enumerate(model.variables)}
+        self._places = [place.get(id(v)) for v in graph.variables]
         self.task, self.head, self.loss = task, head, loss
         self.rates, self.steps = rates, steps
         self.labels = task.labels
         self.edits: dict[str, Callable[[Any], Any]] = {}
         self.own_val = own_val
+        self.standard = Standard(task, head)
         self._rigs: dict[Any, Rig | None] = {}
         self.split()
 
@@ -117,13 +83,13 @@ class Workshop:
     def rig(self, setting: Setting) -> Rig | None:
         """The copy with the loop for this setting, made once."""
         weighted = self._weights(setting, self.train, self.train_labels) is not None
-        key = setting.edit, setting.optimizer, setting.loss, weighted, setting.clip
+        key = setting.edit, setting.optimizer, setting.loss, weighted, setting.clip, setting.head
         if key not in self._rigs:
             sample = keras.tree.map_structure(lambda leaf: leaf[:2], self.train.x)
-            edit = self.edits.get(setting.edit)
+            edit = self.edits.get("head" if setting.head else setting.edit)
             twin = None
-            if not setting.edit or edit is not None:
-                twin = copy_model(self.model, sample, edit)
+            if not (setting.edit or setting.head) or edit is not None:
+                twin = copy_model(self.graph, sample, edit)
             if twin is None and not setting.edit and not self._rigs:
                 twin = self.model
             optimizer = keras.optimizers.get(setting.optimizer) if setting.optimizer else None
@@ -134,10 +100,16 @@ class Workshop:
                 if twin is None
                 else Rig(
                     twin, self.model, weighted=weighted, optimizer=optimizer,
-                    loss=setting.loss or None,
+                    loss=self.standard.loss if setting.head else setting.loss or None,
                 )
             )  # fmt: skip
         return self._rigs[key]
+
+    def values(self, rig: Rig, values: list[np.ndarray]) -> list[np.ndarray]:
+        """Values of the user's variables in the order of a copy's."""
+        if rig.model is self.model or None in self._places:
+            return values
+        return [values[at] for at in self._places if at is not None]
 
     def try_out(
         self, setting: Setting, *, steps: int, seed: int = 0, until: float = np.inf,
@@ -203,11 +175,32 @@ class Workshop:
         out = rig.predict(x)
         if undo is not None and isinstance(out, np.ndarray):
             out = undo(out)
+        head, loss = self.head, self.loss
+        if setting is not None and setting.head:
+            head, loss = self.standard.head, self.standard.facts
         balanced = 1.0
         single = isinstance(out, np.ndarray)
         if labels is not None and single and self.task.kind in ("binary", "multiclass"):
-            balanced = balanced_skill(classes_of(out, self.head, self.loss), labels)
-        return skill(out, rows.y, self.task, self.head, self.loss, labels), balanced
+            balanced = balanced_skill(classes_of(out, head, loss), labels)
+        value = skill(out, rows.y, self.task, head, loss, labels)
+        if single and self.task.kind == "regression" and self.loss.kind == "other":
+            value = max(value, loss_skill(self.model.loss, out, rows.y))
+        if not np.isfinite(value):
+            value = self._avoided(rig, rows)
+        return value, balanced
+
+    def _avoided(self, rig: Rig, rows: Rows) -> float:
+        """Share of the loss at the start avoided: for tasks without a better measure."""
+        own = rig.loss_of(rows)
+        if not hasattr(self, "_loss_at_start"):
+            held = rig.values()
+            rig.reset()
+            self._loss_at_start = rig.loss_of(self.look)
+            rig.reset(held)
+        begin = self._loss_at_start
+        if not np.isfinite(own):
+            return -1.0
+        return float(np.clip(1 - own / begin, -1, 1)) if begin > 0 else float("nan")
 
     def _prepared(self, setting: Setting):
         x, y, undo = self.train.x, self.train.y, None
@@ -220,14 +213,14 @@ class Workshop:
             undo = lambda out: out * std.reshape(-1)[: out.shape[-1]] + mean  # noqa: E731
         return Rows(x, y), undo
 
-    def _scaled_x(self, x: np.ndarray) -> np.ndarray:
+    def _scaled_x(self, x: Any) -> Any:
         if not hasattr(self, "_moments"):
-            values = np.nan_to_num(np.asarray(self.train.x, "float64"))
-            axes = tuple(range(values.ndim - 1)) if values.ndim >= 4 else 0
-            mean, std = values.mean(axes), values.std(axes)
-            self._moments = mean, np.where(std < 1e-9, 1.0, std)
-        mean, std = self._moments
-        return ((np.nan_to_num(x) - mean) / std).astype("float32")
+            self._moments = [_moments(leaf) for leaf in keras.tree.flatten(self.train.x)]
+        leaves = [
+            leaf if many is None else ((np.nan_to_num(leaf) - many[0]) / many[1]).astype("float32")
+            for leaf, many in zip(keras.tree.flatten(x), self._moments, strict=True)
+        ]
+        return keras.tree.pack_sequence_as(x, leaves)
 
     def _weights(self, setting: Setting, rows: Rows, labels: Any) -> np.ndarray | None:
         weight = rows.weight
@@ -242,3 +235,13 @@ class Workshop:
             counts = np.bincount(labels, minlength=self.task.classes)
             return (len(labels) / (len(counts) * np.maximum(counts, 1)))[labels].astype("float32")
         return None
+
+
+def _moments(leaf: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Mean and deviation per column, or per channel of images; None for what is no number."""
+    if leaf.dtype.kind not in "fiu":
+        return None
+    values = np.nan_to_num(np.asarray(leaf, "float64"))
+    axes = tuple(range(values.ndim - 1)) if values.ndim >= 4 else 0
+    mean, std = values.mean(axes), values.std(axes)
+    return mean, np.where(std < 1e-9, 1.0, std)

@@ -31,6 +31,7 @@ FIRST = [
     "preprocessing_mismatch",
     "bad_normalization",
     "data_leak",
+    "label_misalignment",
 ]
 
 
@@ -53,8 +54,6 @@ class Verdict:
         """Try the changes that could mend the program; what mends it is named."""
         causes = {s.cause for s in self.firm} - {"wrong_metric"}
         if causes:
-            return
-        if not self.facts.case.train.single and self.facts.task.kind != "other":
             return
         Trial(self, run, until).go()
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from kcnn.callbacks.doctor._trials import Outcome
+from kcnn.callbacks.doctor._setting import Outcome
 
-__all__ = ["better", "convincing", "gain", "numbers"]
+__all__ = ["better", "convincing", "gain", "hopeless", "numbers"]
 
 
 def gain(new: Outcome, old: Outcome) -> tuple[float, float]:
@@ -24,8 +24,16 @@ def convincing(d: float, ratio: float, weight: float, before: float) -> bool:
     setting only when the program does badly and another setting does far better.
     """
     if weight < 0.5:
-        return d >= 0.2 - 0.1 * weight and ratio >= 1.6 and before < 0.45 + 0.75 * weight
+        if before >= 0.45 + 0.75 * weight:  # it does fairly well: far better must be possible
+            return d >= 0.15 and ratio >= 2.5 and before < 0.58 + 0.75 * weight
+        return d >= 0.2 - 0.1 * weight and ratio >= 1.6
     return d >= 0.14 - 0.13 * weight and ratio >= 1.7 - 0.6 * weight
+
+
+def hopeless(weight: float, before: float) -> bool:
+    """Not even a perfect outcome would name the cause."""
+    best = min(1.0 - before, 2.0), (1.02 - before) / 0.02
+    return not convincing(*best, weight, before)
 
 
 def better(new: Outcome, old: Outcome) -> bool:

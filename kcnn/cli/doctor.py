@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from kcnn_cli._start import start_tensorflow
+
 __all__ = ["doctor"]
 
 COLORS = {"failure": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
@@ -31,34 +33,45 @@ def doctor(
 
     Every `fit` in it is examined. Options stand before SCRIPT; what follows it is passed on to
     it. Exit code 1 when a failure was found, 0 when everything is healthy, otherwise the
-    script's own.
+    script's own; 130 after Ctrl-C, with what was found so far.
     """
     if not script.is_file():
         raise FileNotFoundError(2, "No such script", str(script))
+    start_tensorflow()
     from kcnn.callbacks.doctor._page import page
     from kcnn.callbacks.doctor._script import examine_script
 
     visits, code = examine_script(
-        script, list(arguments), fast=fast, budget_s=budget, heard=_print_visit
+        script, list(arguments), fast=fast, budget_s=budget, heard=_print_visit, begun=_print_begin
     )
     if json_path is not None:
         data = {"script": str(script), "exit_code": code, "fits": [v.to_dict() for v in visits]}
-        json_path.write_text(json.dumps(data, indent=2, default=str), encoding="utf-8")
+        text = json.dumps(data, indent=2, default=str, allow_nan=False)
+        json_path.write_text(text, encoding="utf-8")
     if html_path is not None:
         html_path.write_text(page(str(script), visits), encoding="utf-8")
     if not visits:
         click.echo("kcnn doctor: no fit was called.", err=True)
-    raise SystemExit(1 if any(not v.diagnosis.healthy for v in visits) else code)
+    failed = any(not v.diagnosis.healthy for v in visits)
+    raise SystemExit(1 if failed and code != 130 else code)
+
+
+def _print_begin(place: str) -> None:
+    click.secho(f"kcnn doctor: examining fit at {place} ...", err=True, dim=True)
 
 
 def _print_visit(visit) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(stderr=True, highlight=False)
-    causes = ", ".join(visit.diagnosis.causes) or "healthy"
-    style = "green" if visit.diagnosis.healthy else "bold red"
-    console.print(Text(f"{visit.file}:{visit.line} fit: {causes}", style=style))
+    from kcnn.callbacks.doctor._page import proof
+    from kcnn.callbacks.doctor._words import short
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    healthy = visit.diagnosis.healthy
+    causes = ", ".join(visit.diagnosis.causes) or ("healthy" if healthy else "fit fails")
+    style = "green" if healthy else "bold red"
+    console.print(Text(f"{short(visit.file)}:{visit.line} fit: {causes}", style=style))
     for finding, place in zip(visit.diagnosis.findings, visit.places, strict=True):
         if finding.severity == "ok":
             continue
@@ -66,6 +79,7 @@ def _print_visit(visit) -> None:
         line.append(finding.severity, style=COLORS[finding.severity])
         line.append(f" {finding.cause or finding.check} at {place}\n")
         line.append(f"    seen: {finding.seen}\n    expected: {finding.expected}")
-        if finding.advice:
-            line.append(f"\n    {finding.advice}")
+        for words in (finding.advice, proof(finding)):
+            if words:
+                line.append(f"\n    {words}")
         console.print(line)

@@ -1,0 +1,51 @@
+"""Trials that are no change of a setting: untransformed rows, and the standard train_step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kcnn.callbacks.doctor._setting import Setting
+from kcnn.callbacks.doctor._suspect import Suspect
+
+__all__ = ["clean_rows", "own_step"]
+
+
+def clean_rows(trial: Any, rig: Any) -> None:
+    """Is half of the untransformed validation data a better teacher than the pipeline?"""
+    rig.reset(trial.ended)
+    before, count = trial.shop.half(rig), trial.case.val.n // 2
+    after = trial.shop.try_out(Setting(clean=True), steps=trial.length, until=trial.until)
+    if after is None or after.val - before.val < 0.1 or before.val > 0.85:
+        return
+    suspect = Suspect(
+        "augmentation_breaks_label", 0.9,
+        f"trained on {count} untransformed samples the model does better "
+        f"({after.val:.2f}) than on the randomly transformed training data "
+        f"({before.val:.2f})", "transforms that keep the target",
+        "Remove the random transforms one by one from the training pipeline.", "x", False,
+        "augmentation", {"before": before.val, "after": after.val},
+    )  # fmt: skip
+    trial.verdict.name(suspect, confirmed_by_trial=True)
+
+
+def own_step(trial: Any) -> None:
+    """A train_step of the user's own: does the standard one do far better?"""
+    rig = trial.shop.rig(Setting())
+    out = trial.shop.try_out(Setting(), steps=trial.steps, until=trial.until)
+    if rig is None or out is None or out.score - trial.final.score < 0.2:
+        return
+    rig.reset()
+    before = rig.loss_of(trial.shop.look)
+    rig.reset(trial.ended)
+    after = rig.loss_of(trial.shop.look)
+    grew = not np.isfinite(after) or after > 1.02 * before
+    suspect = Suspect(
+        "lr_too_high", 0.9 if grew else 0.5,
+        "the loss grows under the model's own train_step and falls under the standard one",
+        "the gradient subtracted, at a moderate rate",
+        "Check the sign of the gradients in train_step.", "train_step", grew,
+        "train_step", {"own": trial.final.score, "standard": out.score},
+    )  # fmt: skip
+    trial.verdict.name(suspect, "failure" if grew else "warning", confirmed_by_trial=True)

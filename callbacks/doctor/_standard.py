@@ -1,0 +1,78 @@
+"""The customary end of a network for a task: activation and loss, on the same number of units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from kcnn.callbacks.doctor._edits import changed
+from kcnn.callbacks.doctor._graph import flat_layers, kernel_of, layer_activation
+from kcnn.callbacks.doctor._head import HeadFacts
+from kcnn.callbacks.doctor._losses import LossFacts
+from kcnn.callbacks.doctor._task import TaskFacts
+
+__all__ = ["Standard"]
+
+
+class Standard:
+    """What the end of the network would customarily be.
+
+    `known` is False where the number of outputs does not fit, so that none can be tried.
+    """
+
+    def __init__(self, task: TaskFacts, head: HeadFacts):
+        self.known, self.activation, self.loss = False, "linear", "mse"
+        kind = "mse"
+        if head.rank == 2 and task.scaled == 1.0:
+            if task.kind == "binary" and head.units == 1 and set(task.values) <= {0, 1}:
+                self.known, self.activation, kind = True, "sigmoid", "bce"
+                self.loss = "binary_crossentropy"
+            elif task.kind in ("binary", "multiclass") and task.form == "ids":
+                fits = task.whole and task.low >= 0 and task.high < head.units
+                self.known, self.activation, kind = fits, "softmax", "scce"
+                self.loss = "sparse_categorical_crossentropy"
+            elif task.kind == "multiclass" and head.units == task.classes and task.low >= 0:
+                self.known, self.activation, kind = True, "softmax", "cce"
+                self.loss = "categorical_crossentropy"
+            elif task.kind == "multilabel" and head.units == task.classes and task.low == 0:
+                self.known, self.activation, kind = True, "sigmoid", "bce"
+                self.loss = "binary_crossentropy"
+            elif task.kind == "regression" and head.units == task.classes:
+                self.known = True
+        ends = () if self.activation == "linear" else (self.activation,)
+        self.head = HeadFacts(ends, head.units, head.rank)
+        self.facts = LossFacts(kind, self.loss)
+
+    def same(self, head: HeadFacts, loss: LossFacts) -> bool:
+        """Whether the program has this end already (scores with from_logits count as such)."""
+        squashed = head.activations == self.head.activations
+        bare = loss.from_logits and not head.activations
+        if self.facts.kind == "mse":  # other losses of numbers are as good
+            return squashed and loss.kind != "bce"
+        return self.facts.kind == loss.kind and (squashed or bare)
+
+    def edit(self, model: keras.Model) -> Callable[[Any], Any] | None:
+        """Layers of the end replaced; None when the last kernel has no activation to set."""
+        layers = flat_layers(model)
+        at = [i for i, layer in enumerate(layers) if kernel_of(layer) is not None]
+        if not at or not hasattr(layers[at[-1]], "activation"):
+            return None
+        last, after = layers[at[-1]], {layer.name for layer in layers[at[-1] + 1 :]}
+        if np.any([not _plain(layer) for layer in layers[at[-1] + 1 :]]):
+            return None
+
+        def change(layer):
+            if layer.name == last.name:
+                return changed(layer, activation=self.activation)
+            if layer.name in after and layer_activation(layer) is not None:
+                return keras.layers.Identity(name=layer.name)
+            return None
+
+        return change
+
+
+def _plain(layer: Any) -> bool:
+    return not layer.weights and layer_activation(layer) is not None

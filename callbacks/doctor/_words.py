@@ -1,0 +1,51 @@
+"""How the doctor of scripts tells places and errors."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+
+from kcnn.callbacks._finding import Finding
+from kcnn.callbacks.doctor._diagnosis import Diagnosis
+
+__all__ = ["after", "print_error", "short"]
+
+
+def short(file: str) -> str:
+    """A path as seen from the working directory, where that is inside of it."""
+    try:
+        return str(Path(file).relative_to(Path.cwd()))
+    except ValueError:
+        return file
+
+
+def after(error: BaseException) -> Diagnosis:
+    """What was found before `error` ended the examination, with the error itself."""
+    found = getattr(error, "diagnosis", None)
+    if isinstance(error, KeyboardInterrupt):
+        said = ("warning", "interrupted: the rest of the run was not examined", "")
+    elif found is None:
+        words = "Run the script without the doctor to see the error by itself."
+        said = ("warning", f"it cannot be examined: {_first_line(error)}", words)
+    else:
+        said = ("failure", f"fit raises {_first_line(error)}", "")
+    finding = Finding("fit", said[0], said[1], "a fit that runs to its end", said[2], where="fit")
+    found = found or Diagnosis()
+    failures = [f for f in found.findings if f.severity == "failure"]
+    rest = [f for f in found.findings if f.severity != "failure"]
+    return Diagnosis((*failures, finding, *rest), found.numbers)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:200] if lines else ''}"
+
+
+def print_error(error: Exception) -> None:
+    """The traceback as the script alone would print it, without the doctor's own frames."""
+    trace = traceback.TracebackException.from_exception(error)
+    own = Path(__file__).parent
+    kept = [f for f in trace.stack if Path(f.filename).parent != own and "runpy" not in f.filename]
+    trace.stack = traceback.StackSummary.from_list(kept)
+    sys.stderr.write("".join(trace.format()))

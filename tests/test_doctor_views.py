@@ -1,0 +1,158 @@
+"""The doctor on models that are not one stack: subclassed, several inputs or outputs, images."""
+
+import keras
+import numpy as np
+import pytest
+
+from kcnn.callbacks import examine
+from kcnn.callbacks.doctor._facts import read_facts
+from kcnn.callbacks.doctor._labels import _renumbered
+from kcnn.callbacks.doctor._rows import draw
+from kcnn.callbacks.doctor._skill import loss_skill
+from kcnn.callbacks.doctor._view import graph_of, unlinked
+from kcnn.callbacks.doctor._weigh import convincing, hopeless
+
+RNG = np.random.default_rng(4)
+X = RNG.normal(size=(160, 6)).astype("float32")
+IDS = RNG.integers(0, 4, 160)
+HOT = np.eye(4, dtype="float32")[IDS]
+PICTURES = RNG.random((40, 8, 8, 1)).astype("float32")
+
+
+class Net(keras.Model):
+    """Two layers and whatever stands between them."""
+
+    def __init__(self, end="softmax", between=None):
+        super().__init__()
+        self.first, self.between = keras.layers.Dense(8), between
+        self.last = keras.layers.Dense(4 if end != "one" else 1, activation="softmax")
+
+    def call(self, x):
+        h = self.first(x)
+        return self.last(h if self.between is None else self.between(h))
+
+
+def firm(model, x, y, loss):
+    model.compile("adam", loss)
+    if not model.built:
+        model(keras.tree.map_structure(lambda leaf: leaf[:2], x))
+    with unlinked(model):
+        return [s.cause for s in read_facts(model, draw(x, y, {})).suspects if s.firm]
+
+
+def stack(*layers):
+    return keras.Sequential([keras.layers.Input((6,)), *layers])
+
+
+def test_a_subclassed_model_is_read_like_its_functional_twin():
+    assert firm(Net(), X, IDS, "sparse_categorical_crossentropy") == ["missing_hidden_activation"]
+    bent = Net(between=keras.ops.relu)
+    assert firm(bent, X, IDS, "sparse_categorical_crossentropy") == []
+    assert firm(Net("one", keras.ops.relu), X, IDS % 2, "binary_crossentropy") == [
+        "wrong_output_activation"
+    ]
+
+
+def test_reading_a_subclassed_model_leaves_no_links():
+    model = Net()
+    model(X[:2])
+    before = [len(layer._inbound_nodes) for layer in model._flatten_layers()]
+    with unlinked(model):
+        assert graph_of(model, X[:2]) is not model
+    assert [len(layer._inbound_nodes) for layer in model._flatten_layers()] == before
+
+
+def test_a_call_that_cannot_be_traced_is_left_alone():
+    model = Net(between=lambda h: h.numpy() * 1.0)
+    model(X[:2])
+    assert graph_of(model, X[:2]) is model
+
+
+@pytest.mark.parametrize(
+    ("layers", "y", "loss", "cause"),
+    [
+        ([keras.layers.Dense(4, "softmax")], HOT, "sparse_categorical_crossentropy",
+         "label_encoding"),
+        ([keras.layers.Dense(2, "softmax")], IDS % 2, "categorical_crossentropy",
+         "label_encoding"),
+        ([keras.layers.Dense(1, "sigmoid")], HOT, "mse", "wrong_output_units"),
+        ([keras.layers.Dense(2, "softmax")], IDS % 2, "mse", "wrong_output_units"),
+        ([keras.layers.Reshape((6, 1)), keras.layers.Dense(4, "softmax")], HOT,
+         "categorical_crossentropy", "wrong_output_units"),
+    ],
+)  # fmt: skip
+def test_targets_in_another_form_than_the_head(layers, y, loss, cause):
+    assert firm(stack(*layers), X, y, loss)[:1] == [cause]
+
+
+@pytest.mark.parametrize(
+    ("activation", "y", "loss", "cause"),
+    [
+        ("softmax", (PICTURES > 0.5).astype("float32"), "binary_crossentropy",
+         "wrong_output_activation"),
+        ("sigmoid", 4 * PICTURES - 2, "mse", "wrong_output_activation"),
+        ("sigmoid", PICTURES, "binary_crossentropy", None),
+        (None, 4 * PICTURES - 2, "mse", None),
+    ],
+)  # fmt: skip
+def test_images_as_targets(activation, y, loss, cause):
+    model = keras.Sequential([
+        keras.layers.Input((8, 8, 1)),
+        keras.layers.Conv2D(4, 3, padding="same", activation="relu"),
+        keras.layers.Conv2D(1, 1, activation=activation),
+    ])  # fmt: skip
+    assert firm(model, PICTURES, y, loss) == ([] if cause is None else [cause])
+
+
+def two_ends(end):
+    inputs = [keras.layers.Input((6,)), keras.layers.Input((6,))]
+    h = keras.layers.Dense(16, "relu")(keras.layers.Concatenate()(inputs))
+    outputs = [keras.layers.Dense(4, "softmax")(h), keras.layers.Dense(1, end)(h)]
+    return keras.Model(inputs, outputs)
+
+
+def test_each_of_several_outputs_is_judged():
+    losses = ["sparse_categorical_crossentropy", "binary_crossentropy"]
+    assert firm(two_ends("sigmoid"), [X, X], [IDS, IDS % 2], losses) == []
+    assert firm(two_ends("softmax"), [X, X], [IDS, IDS % 2], losses) == ["wrong_output_activation"]
+
+
+def test_trials_find_the_rate_of_a_model_with_several_outputs():
+    y = (X[:, 0] > 0).astype(int) + 2 * (X[:, 1] > 0)
+    model = two_ends("sigmoid")
+    model.compile(
+        keras.optimizers.SGD(1e-6), ["sparse_categorical_crossentropy", "binary_crossentropy"]
+    )
+    found = examine(model, [X, X], [y, y % 2], epochs=60, batch_size=16)
+    assert found.causes[:1] == ["lr_too_low"], str(found)
+
+
+def test_a_renumbering_of_the_classes_is_told_from_errors():
+    other = np.array([2, 0, 3, 1])
+    assert _renumbered(IDS, other[IDS], 4)
+    assert not _renumbered(IDS, IDS, 4)
+    assert not _renumbered(IDS, RNG.permutation(IDS), 4)
+
+
+def test_skill_under_a_loss_of_the_users_own():
+    y = np.linspace(0, 10, 101, dtype="float32")
+
+    def pinball(t, p):
+        return np.maximum(0.9 * (t - p), -0.1 * (t - p))
+
+    def own(t, p):
+        return keras.ops.maximum(0.9 * (t - p), -0.1 * (t - p))
+
+    constant = min(pinball(y, q).mean() for q in np.quantile(y, np.linspace(0, 1, 21)))
+    half = y + 0.5
+    expected = 1 - pinball(y, half).mean() / constant
+    np.testing.assert_allclose(loss_skill(own, half, y), expected, rtol=1e-5)
+    assert loss_skill(own, y, y) == 1
+    assert loss_skill(lambda t, p: t - p, half, y) == -1  # no measure: it has no lower end
+
+
+@pytest.mark.parametrize("weight", [0.3, 0.45, 0.6, 0.85])
+def test_only_what_no_outcome_could_prove_is_left_out(weight):
+    for before in np.linspace(-1, 1, 41):
+        best = 1 - before, (1.02 - before) / 0.02
+        assert hopeless(weight, before) == (not convincing(*best, weight, before))
