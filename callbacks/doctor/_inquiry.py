@@ -85,7 +85,8 @@ class Trial:
             if self.verdict.named:
                 return
         self.each([change for change in changes if change.weight >= 0.6])
-        if time.perf_counter() < self.until and not run.cut:
+        whole = not run.cut and np.all(np.isfinite(self.ended_losses))
+        if whole and time.perf_counter() < self.until:
             self.go_on(rig)
         self.each([change for change in changes if change.weight < 0.6])
         conclude(self)
@@ -100,8 +101,15 @@ class Trial:
 
     def promising(self, changes: list[Change]) -> list[Change]:
         """Changes whose success could still name a cause: with a good score few can."""
-        score = self.base.score
+        score, blown = self.base.score, not np.all(np.isfinite(self.ended_losses))
+        if blown:
+            changes = [c for c in changes if c.suspect.cause != "lr_too_low"]
         return [c for c in changes if c.setting.balance or not hopeless(c.weight, score)]
+
+    @property
+    def ended_losses(self) -> list[float]:
+        """The last loss of the run; empty when no epoch was finished."""
+        return self.run.history.get("loss", [])[-1:]
 
     def compare_rows(self, rig: Any) -> bool:
         """Held-out training rows against validation rows; True when that named a cause."""
