@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from benchmarks import _lr_tasks as tasks
 
-__all__ = ["RUNS", "Run", "train"]
+__all__ = ["RUNS", "SEEDS", "Run", "train"]
 
 optimizers = keras.optimizers
 
@@ -82,8 +82,12 @@ UNSTABLE = [
     Run("unstable", "spirals", 4000, "mlp128", 1.5, 30, "sgd"),
     Run("unstable", "textures", 4000, "cnn", 0.3, 15),
 ]
+SEEDS = 3
 RUNS = [
-    (run, seed) for group in (OVER, HEALTHY, UNDER, UNSTABLE) for run in group for seed in range(3)
+    (run, seed)
+    for group in (OVER, HEALTHY, UNDER, UNSTABLE)
+    for run in group
+    for seed in range(SEEDS)
 ]
 
 
@@ -121,8 +125,8 @@ def model_of(run: Run, shape: tuple[int, ...], classes: int) -> keras.Model:
     return keras.Model(inputs, keras.layers.Dense(classes)(h))
 
 
-def train(run: Run, seed: int) -> dict[str, list[float]]:
-    """The history, as `fit` gives it, and "true_val_loss" on the large validation set."""
+def train(run: Run, seed: int) -> dict[str, list[float | None]]:
+    """The history, as `fit` gives it (None: not finite), and "true_val_loss" on the large set."""
     keras.utils.set_random_seed(seed)
     train_rows, small, large = rows_of(run, seed)
     classes = int(max(part[1].max() for part in (train_rows, small, large))) + 1
@@ -160,12 +164,13 @@ def train(run: Run, seed: int) -> dict[str, list[float]]:
         return value, tf.reduce_mean(tf.cast(tf.argmax(scores, -1) == ty, tf.float32))
 
     rng = np.random.default_rng(seed)
-    history: dict[str, list[float]] = {
+    history: dict[str, list[float | None]] = {
         k: [] for k in ("loss", "accuracy", "val_loss", "val_accuracy", "true_val_loss")
     }
     for _ in range(run.epochs):
         order = rng.permutation(run.rows)[: steps * run.batch].reshape(steps, -1)
         told = [*epoch(tf.constant(order)), *test(*small), test(*large)[0]]
         for name, value in zip(history, told, strict=True):
-            history[name].append(round(float(value), 6))
+            number = float(value)
+            history[name].append(float(f"{number:.5g}") if np.isfinite(number) else None)
     return history

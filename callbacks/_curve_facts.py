@@ -41,6 +41,11 @@ class Facts:
 
 def facts_of(history: Mapping[str, Sequence[float]]) -> Facts:
     """Measure a history; see `read_curves` for what it holds."""
+    if not isinstance(history, Mapping):
+        raise ValueError(
+            "read_curves: history must be what `fit` returns or a dict of curves; received "
+            f"{type(history).__name__}."
+        )
     if "loss" not in history or not len(history["loss"]):
         raise ValueError(
             "read_curves: history needs 'loss' with one value per epoch; received "

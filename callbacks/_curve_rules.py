@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from kcnn.callbacks._curve_facts import Facts, ending
 from kcnn.callbacks._curve_stats import noise_level, normal_cdf
+from kcnn.callbacks._curve_unstable import broken, relapsed, shaking, thrown_out
 from kcnn.callbacks._finding import Finding
 
 __all__ = ["RULES", "onset_epoch"]
@@ -21,61 +21,7 @@ MORE_MODEL = (
     "Give the model more capacity, train longer or use a larger learning rate; take "
     "regularization away"
 )
-CALMER = "Use a smaller learning rate, a warmup or gradient clipping"
 SURE = 0.95
-
-
-def broken(facts: Facts) -> Finding | None:
-    """NaN or infinity, or a training loss above where it began."""
-    if not facts.finite:
-        curve = facts.loss if not np.isfinite(facts.loss).all() else facts.val_loss
-        assert curve is not None
-        epoch = int(np.flatnonzero(~np.isfinite(curve))[0]) + 1
-        return _unstable(
-            "failure", f"the loss is {curve[epoch - 1]} in epoch {epoch}", 1.0, epoch=epoch
-        )
-    if facts.epochs < 3:
-        return None
-    low = int(np.argmin(facts.loss))
-    rise = facts.end_loss - facts.loss[0]
-    if rise > max(4 * facts.noise, 0.1 * abs(facts.loss[0])) and low < facts.epochs - 1:
-        return _unstable(
-            "failure",
-            f"the training loss rose from {facts.loss[0]:.3g} to {facts.end_loss:.3g}",
-            normal_cdf(rise / max(facts.noise, 1e-12)),
-        )
-    return None
-
-
-def shaking(facts: Facts) -> Finding | None:
-    """Spikes or oscillation of the training loss, large against what was learned."""
-    if not facts.finite or facts.epochs < 5:
-        return None
-    loss = facts.loss
-    reached = float(loss[0] - loss.min())
-    ups = np.diff(loss)
-    scale = max(reached, 0.05 * abs(float(loss[0])), 1e-12)
-    worst = float(ups.max(initial=0.0))
-    late = loss[len(loss) // 3 :]
-    swing = noise_level(late) / scale
-    ending_level = ending(loss)
-    if worst > 0.3 * scale:
-        at = int(np.argmax(ups)) + 2
-        return _unstable(
-            "warning",
-            f"the training loss jumps by {worst:.3g} in epoch {at}",
-            min(1.0, worst / scale),
-            epoch=at,
-            jump=worst,
-        )
-    if swing > 0.15:
-        return _unstable(
-            "warning",
-            f"the training loss swings by {noise_level(late):.3g} around {ending_level:.3g}",
-            min(1.0, swing / 0.3),
-            swing=noise_level(late),
-        )
-    return None
 
 
 def overfitting(facts: Facts) -> Finding | None:
@@ -140,7 +86,7 @@ def still_improving(facts: Facts) -> Finding | None:
     last = max(3, facts.epochs // 3)
     confidence = normal_cdf(-per_epoch / error) if error > 0 else 1.0
     share = -per_epoch * last / reached
-    if confidence < SURE or share < 0.15:
+    if confidence < SURE or share < 0.15 or facts.trend[0] >= 0:
         return None
     return Finding(
         "underfitting",
@@ -221,6 +167,8 @@ def better_in_validation(facts: Facts) -> Finding | None:
 RULES = (
     broken,
     shaking,
+    relapsed,
+    thrown_out,
     overfitting,
     wide_gap,
     still_improving,
@@ -248,15 +196,3 @@ def _overfit_confidence(facts: Facts) -> float:
     if low.rise < 0.02 * abs(low.low):
         return 0.0
     return normal_cdf(low.z - 1.0)  # the lowest of many is low by chance too
-
-
-def _unstable(severity: str, seen: str, confidence: float, **evidence: Any) -> Finding:
-    return Finding(
-        "unstable",
-        severity,
-        seen,
-        "a training loss that falls smoothly",
-        f"{CALMER}.",
-        "lr_too_high",
-        evidence={"confidence": confidence, **evidence},
-    )

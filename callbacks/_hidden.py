@@ -8,6 +8,7 @@ import keras
 
 from kcnn.callbacks._optimizer import RateControl
 from kcnn.callbacks._snapshot import Snapshot, put_back, state_variables
+from kcnn.callbacks._torch_random import torch_randoms
 
 __all__ = ["HiddenSteps"]
 
@@ -78,6 +79,7 @@ class HiddenSteps:
     def _variable_step(self, args: tuple[Any, ...], rate: float) -> Any:
         """TensorFlow and PyTorch: the state is in the variables; swap it in and out."""
         model = self.model
+        drawn = [(v, keras.ops.copy(v.value)) for v in torch_randoms()]  # by the data loader
         try:
             self.control.hold()
             put_back(self._values)
@@ -91,6 +93,7 @@ class HiddenSteps:
                 self.control.release()
             finally:
                 self.start.rewind_whole()
+                put_back(drawn)
 
     def _pure_step(self, state: Any, iterator: Any, rate: float) -> Any:
         """JAX: the state is an argument; keep one's own and hand `fit` its own back."""

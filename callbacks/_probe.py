@@ -11,6 +11,7 @@ import keras
 from kcnn.callbacks._feed import Feed, inputs_of
 from kcnn.callbacks._optimizer import RateControl
 from kcnn.callbacks._snapshot import Snapshot, put_back, require_compiled, state_variables, sync
+from kcnn.callbacks._torch_random import torch_randoms
 
 __all__ = ["Probe", "true_batch_losses"]
 
@@ -86,17 +87,22 @@ class Probe:
         their mean.
         """
         self._control.set(rate)
-        listener = _Listener(on_iteration, enough)
+        drawn = [(v, keras.ops.copy(v.value)) for v in torch_randoms()]
+        listener = _Listener(on_iteration, enough, drawn)
         self.model.fit(**self.feed.part(start, stop), verbose=0, callbacks=[listener])
         return listener.losses
 
 
 class _Listener(keras.callbacks.Callback):
-    def __init__(self, on_iteration, enough):
+    def __init__(self, on_iteration, enough, drawn):
         super().__init__()
         self.losses: list[float] = []
         self.on_iteration = on_iteration
         self.enough = enough
+        self.drawn = drawn
+
+    def on_train_begin(self, logs=None):
+        put_back(self.drawn)  # a first `fit` has drawn once more than the next ones will
 
     def on_train_batch_begin(self, batch, logs=None):
         true_batch_losses(self.model)

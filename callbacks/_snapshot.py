@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from kcnn.callbacks._optimizer import innermost
+from kcnn.callbacks._torch_random import torch_randoms
 
 __all__ = ["Snapshot", "build_optimizer", "put_back", "require_compiled", "state_variables", "sync"]
 
@@ -20,7 +21,7 @@ class Snapshot:
     Held: weights (batch statistics too), the states of dropout's and augmentation's
     seed generators, optimizer slots, iteration count and learning rate (a schedule
     object is put back as the same object), metric states, `stop_training`, and the
-    global random states of Python, NumPy and Keras. Copies stay in device memory
+    global random states of Python, NumPy, Keras and PyTorch. Copies stay in device memory
     (one copy of every variable), no file is written.
 
     Args:
@@ -137,7 +138,7 @@ def put_back(values: Iterable[tuple[Any, Any]]) -> None:
 
 
 def state_variables(model: keras.Model) -> list[Any]:
-    """Weights, seed states and optimizer variables, each once."""
+    """Weights, seed states (PyTorch's global ones too) and optimizer variables, each once."""
     found = list(model.variables) + list(model.optimizer.variables)
     for optimizer in innermost(model.optimizer):
         found += [
@@ -145,7 +146,7 @@ def state_variables(model: keras.Model) -> list[Any]:
             for v in (optimizer._learning_rate, optimizer.weight_decay)
             if isinstance(v, keras.Variable)
         ]
-    found += _global_seed()
+    found += [*_global_seed(), *torch_randoms()]
     return list({id(v): v for v in found}.values())
 
 

@@ -49,14 +49,14 @@ def read_curves(history: Mapping[str, Sequence[float]]) -> CurveReading:
     """Judge the curves of a whole or half-done training.
 
     Args:
-        history: `History.history`: "loss", and where there is validation "val_loss"; also
-            used if there: "accuracy" (or another accuracy) with its "val_" twin, and
-            "learning_rate". One value per epoch.
+        history: What `fit` returns, or its `history`: "loss", and where there is validation
+            "val_loss"; also used if there: "accuracy" (or another accuracy) with its "val_"
+            twin. One value per epoch.
 
     Raises:
         ValueError: without "loss", with no epoch, or curves of different length.
     """
-    facts = facts_of(history)
+    facts = facts_of(getattr(history, "history", history))
     findings = [found for rule in rules.RULES if (found := rule(facts)) is not None]
     verdict, confidence = _verdict(facts, findings)
     onset = rules.onset_epoch(facts)
@@ -80,7 +80,7 @@ def _verdict(facts: Facts, findings: Sequence[Finding]) -> tuple[str, float]:
 def _healthy(facts: Facts) -> Finding:
     if facts.epochs < 3:
         return Finding(
-            "healthy", "note", f"{facts.epochs} epochs: too few to tell", "3 or more", "Train on."
+            "healthy", "note", f"too few epochs to tell: {facts.epochs}", "3 or more", "Train on."
         )
     end = f"loss {facts.end_loss:.3g}"
     if facts.gap is not None and math.isfinite(facts.gap):

@@ -12,6 +12,7 @@ from kcnn.callbacks._feed import feed_of
 from kcnn.callbacks._finding import Finding
 from kcnn.callbacks._probe import Probe
 from kcnn.callbacks._rates import RateCurve, choose, judge_rates
+from kcnn.callbacks._snapshot import require_compiled
 
 __all__ = ["LRSweep", "SweepResult"]
 
@@ -33,6 +34,12 @@ class SweepResult:
             "suggestion": self.suggestion,
             "findings": [finding.to_dict() for finding in self.findings],
         }
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw every rate's losses with its verdict; returns the figure."""
+        from kcnn.callbacks.plots import plot_sweep
+
+        return plot_sweep(self, ax=ax)
 
 
 class LRSweep:
@@ -97,6 +104,7 @@ class LRSweep:
             batch_size: With arrays; 32 if None.
             on_iteration: Called as `on_iteration(rate_index, iteration, loss)`.
         """
+        require_compiled(model, "LRSweep")
         feed = feed_of(x, y, batch_size=batch_size, batches=self.iterations, seed=self.seed)
         measured: list[list[float]] = []
         with Probe(model, feed, weight_decay=self.weight_decay) as probe:

@@ -97,6 +97,9 @@ def test_noise_alone_is_no_overfitting(seed):
         ({"loss": 2.3 + 0.2 * EPOCHS}, "unstable", "lr_too_high"),
         ({"loss": np.where(EPOCHS % 9 == 8, 2.2, falling())}, "unstable", "lr_too_high"),
         ({"loss": noisy(falling(end=1.0), 0.4)}, "unstable", "lr_too_high"),
+        ({"loss": [9.0, *noisy(np.full(30, 2.31), 0.01)]}, "unstable", "lr_too_high"),
+        ({"loss": np.where(EPOCHS < 9, falling(), 1.5)}, "unstable", "lr_too_high"),
+        ({"loss": noisy(np.full(30, 2.31), 0.0005)}, "underfitting", "insufficient_capacity"),
         ({"loss": noisy(2.3 - 0.03 * EPOCHS)}, "underfitting", "too_few_epochs"),
         ({"loss": noisy(falling(end=1.9, pace=2), 0.01)}, "underfitting", "insufficient_capacity"),
         ({"loss": noisy(falling(), 0.005)}, "healthy", None),
@@ -142,7 +145,24 @@ def test_a_reading_is_json():
     assert reading.to_dict()["verdict"] == "unstable"
 
 
+def test_what_fit_returns_is_read_too():
+    class History:
+        history = {"loss": noisy(falling()), "val_loss": noisy(turning(10))}  # noqa: RUF012
+
+    assert read_curves(History()).verdict == "overfitting"
+
+
+def test_a_restless_level_loss_is_no_instability_while_the_accuracy_rises():
+    history = {
+        "loss": noisy(np.linspace(1.01, 1, 30), 0.002),
+        "accuracy": np.linspace(0.3, 0.6, 30),
+    }
+    assert read_curves(history).verdict != "unstable"
+
+
 def test_bad_histories_are_refused():
+    with pytest.raises(ValueError, match="what `fit` returns"):
+        read_curves([1.0, 2.0])
     with pytest.raises(ValueError, match="'loss'"):
         read_curves({"val_loss": [1.0]})
     with pytest.raises(ValueError, match="'val_loss' has 1"):

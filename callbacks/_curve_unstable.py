@@ -1,0 +1,138 @@
+"""Rules for trainings that do not stay on course; each gives a finding or None."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kcnn.callbacks._curve_facts import Facts, ending
+from kcnn.callbacks._curve_stats import noise_level, normal_cdf, slope
+from kcnn.callbacks._finding import Finding
+
+__all__ = ["broken", "relapsed", "shaking", "thrown_out"]
+
+CALMER = "Use a smaller learning rate, a warmup or gradient clipping"
+RELAPSE = 0.25  # of what had been learned
+RESTLESS = 0.0012  # of the loss, from epoch to epoch: more than a small rate does
+
+
+def broken(facts: Facts) -> Finding | None:
+    """NaN or infinity, or a training loss above where it began."""
+    if not facts.finite:
+        curve = facts.loss if not np.isfinite(facts.loss).all() else facts.val_loss
+        assert curve is not None
+        epoch = int(np.flatnonzero(~np.isfinite(curve))[0]) + 1
+        return _unstable(
+            "failure", f"the loss is {curve[epoch - 1]} in epoch {epoch}", 1.0, epoch=epoch
+        )
+    if facts.epochs < 3:
+        return None
+    low = int(np.argmin(facts.loss))
+    rise = facts.end_loss - facts.loss[0]
+    if rise > max(4 * facts.noise, 0.1 * abs(facts.loss[0])) and low < facts.epochs - 1:
+        return _unstable(
+            "failure",
+            f"the training loss rose from {facts.loss[0]:.3g} to {facts.end_loss:.3g}",
+            normal_cdf(rise / max(facts.noise, 1e-12)),
+        )
+    return None
+
+
+def shaking(facts: Facts) -> Finding | None:
+    """Spikes or oscillation of the training loss, large against what was learned."""
+    if not facts.finite or facts.epochs < 5:
+        return None
+    loss = facts.loss
+    reached = float(loss[0] - loss.min())
+    ups = np.diff(loss)
+    scale = max(reached, 0.05 * abs(float(loss[0])), 1e-12)
+    worst = float(ups.max(initial=0.0))
+    late = loss[len(loss) // 3 :]
+    swing = noise_level(late) / scale
+    ending_level = ending(loss)
+    if worst > 0.3 * scale:
+        at = int(np.argmax(ups)) + 2
+        return _unstable(
+            "warning",
+            f"the training loss jumps by {worst:.3g} in epoch {at}",
+            min(1.0, worst / scale),
+            epoch=at,
+            jump=worst,
+        )
+    if swing > 0.15:
+        return _unstable(
+            "warning",
+            f"the training loss swings by {noise_level(late):.3g} around {ending_level:.3g}",
+            min(1.0, swing / 0.3),
+            swing=noise_level(late),
+        )
+    return None
+
+
+def relapsed(facts: Facts) -> Finding | None:
+    """Training loss that has climbed back over a good part of what it had fallen."""
+    if not facts.finite or facts.epochs < 5:
+        return None
+    loss = facts.loss
+    low = int(np.argmin(loss))
+    learned, lost = float(loss[0] - loss[low]), facts.end_loss - float(loss[low])
+    if learned < 0.05 * abs(float(loss[0])) or low >= facts.epochs - 2:
+        return None
+    if lost < max(RELAPSE * learned, 4 * facts.noise):
+        return None
+    return _unstable(
+        "warning",
+        f"the training loss fell to {loss[low]:.3g} in epoch {low + 1}, then rose to "
+        f"{facts.end_loss:.3g}",
+        normal_cdf(lost / max(facts.noise, 1e-12) - 1),
+        epoch=low + 1,
+        rise=lost,
+    )
+
+
+def thrown_out(facts: Facts) -> Finding | None:
+    """Restless and level since the first epoch: large steps have wrecked the model.
+
+    With too small a rate the loss is as level, but calm.
+    """
+    if not facts.finite or facts.epochs < 6:
+        return None
+    rest = facts.loss[1:]
+    per_epoch, error = slope(rest)
+    gained = -per_epoch * len(rest)
+    if gained > max(2 * error * len(rest), 0.02 * abs(rest[0])) or rest.min() < 0.75 * rest[0]:
+        return None
+    if facts.accuracy is not None and not _guesses(facts.accuracy):
+        return None
+    swing = noise_level(rest)
+    if facts.val_loss is not None:
+        swing = min(swing, noise_level(facts.val_loss[1:]))
+    level = ending(facts.loss)
+    if swing < RESTLESS * abs(level):
+        return None
+    return _unstable(
+        "failure",
+        f"the loss swings around {level:.3g} since the first epoch and nothing is learned",
+        min(1.0, 0.5 + swing / (4 * RESTLESS * abs(level))),
+        swing=swing,
+    )
+
+
+def _guesses(accuracy: np.ndarray) -> bool:
+    """Whether the accuracy gains nothing after the first epoch."""
+    if not np.isfinite(accuracy).all():
+        return True
+    return ending(accuracy) < 0.5 and ending(accuracy) - float(accuracy[0]) < 0.05
+
+
+def _unstable(severity: str, seen: str, confidence: float, **evidence: Any) -> Finding:
+    return Finding(
+        "unstable",
+        severity,
+        seen,
+        "a training loss that falls smoothly",
+        f"{CALMER}.",
+        "lr_too_high",
+        evidence={"confidence": confidence, **evidence},
+    )
