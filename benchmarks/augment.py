@@ -1,13 +1,15 @@
 """Images a second of the same augmentation by kcnn, keras-cv, Keras and albumentations.
 
     python benchmarks/augment.py [--sizes 32 224] [--rounds 5] [--seconds 1.5] [--only NAME ...]
+    python benchmarks/augment.py --table       what augment.json holds
 
 Flip, crop with padding, resized crop, colour jitter and cutout of uint8 RGB images, in a
-`tf.data` pipeline that is fed from memory and not autotuned, with two threads; albumentations
-works image by image on arrays in a pool of as many threads (the better of one and two). The
-contenders take turns in one process; the medians of the rounds are printed, and the ratios of
-kcnn's to theirs, each round against its own neighbours. `cpu` is the processor time an image
-takes (the least of all rounds), which other programs disturb less than the wall clock.
+`tf.data` pipeline that is fed from memory and not autotuned, with two threads and, unless a name
+says "1 call", two parallel calls of the map; albumentations works image by image on arrays in a
+pool of one or two threads. All give float32 but those that say uint8. The contenders take turns in
+one process; the medians of the rounds are kept, and the ratios of kcnn's to theirs, each round
+against its own neighbours. `cpu` is the processor time an image takes (the least of all rounds),
+which other programs disturb less than the wall clock. Lines of augment.json are replaced.
 
 Keras has no random resized crop: RandomZoom stands for it; its RandomCrop draws one offset for the
 whole batch, which is less work than one for each image.
@@ -15,7 +17,10 @@ whole batch, which is less work than one for each image.
 
 import argparse
 import concurrent.futures
+import importlib.metadata
+import json
 import os
+import pathlib
 import statistics
 import time
 
@@ -25,13 +30,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+RESULTS = pathlib.Path(__file__).with_suffix(".json")
 THREADS = 2
 BATCH = {32: 256, 224: 32}
 
 
-def pipeline(images, augment, parallel=None):
-    """Endless augmented batches."""
+def pipeline(images, augment, calls=THREADS):
+    """Endless augmented batches; `calls` of the map run at the same time."""
     dataset = tf.data.Dataset.from_tensors(images).repeat()
+    parallel = calls if calls > 1 else None
     dataset = dataset.map(augment, num_parallel_calls=parallel).prefetch(2)
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -39,8 +46,8 @@ def pipeline(images, augment, parallel=None):
     return iter(dataset.with_options(options))
 
 
-def kcnn_layers(size, dtype):
-    """Our fused pipeline; float32 out, as the others of Keras's family, or uint8."""
+def kcnn_layers(size, dtype="float32", *, fused=True):
+    """Our layers, in one pipeline unless said otherwise."""
     from kcnn import augment
 
     layers = [
@@ -50,22 +57,9 @@ def kcnn_layers(size, dtype):
         augment.ColorJitter(0.2, 0.2, 0.2, 0.05),
         augment.RandomCutout(0.25, 0.25),
     ]
-    chain = augment.Pipeline(layers, seed=1, dtype=dtype)
-    return lambda images: chain(images, training=True)
-
-
-def kcnn_layers_one_by_one(size):
-    """Our layers without the fusion."""
-    from kcnn import augment
-
-    layers = [
-        augment.RandomFlip(),
-        augment.RandomCrop(padding=0.125),
-        augment.RandomResizedCrop(scale=(0.5, 1.0), ratio=(3 / 4, 4 / 3)),
-        augment.ColorJitter(0.2, 0.2, 0.2, 0.05),
-        augment.RandomCutout(0.25, 0.25),
-    ]
-    return in_turn(layers)
+    if not fused:
+        return in_turn(layers)
+    return augment.Pipeline(layers, seed=1, dtype=dtype)
 
 
 def in_turn(layers):
@@ -141,22 +135,25 @@ class Albumentations:
 
 
 def contenders(images, size):
-    """Iterators over augmented batches, by name."""
+    """Makers of iterators over augmented batches, by name."""
+
+    def in_data(augment, calls=THREADS):
+        return lambda: pipeline(images, augment(size), calls)
 
     def albumentations(workers):
         return lambda: Albumentations(images, size, workers)
 
-    def in_data(augment, parallel):
-        return lambda: pipeline(images, augment(size), parallel)
-
     return {
-        "kcnn": lambda: pipeline(images, kcnn_layers(size, "float32")),
-        "kcnn uint8 out": lambda: pipeline(images, kcnn_layers(size, "uint8")),
-        "kcnn one by one": in_data(kcnn_layers_one_by_one, None),
-        "keras-cv": in_data(keras_cv_layers, THREADS),
-        "keras": in_data(keras_layers, THREADS),
-        "albumentations": albumentations(1),
-        "albumentations x2": albumentations(THREADS),
+        "kcnn": in_data(kcnn_layers),
+        "kcnn uint8 out": in_data(lambda size: kcnn_layers(size, "uint8")),
+        "kcnn one by one": in_data(lambda size: kcnn_layers(size, fused=False)),
+        "kcnn, 1 call": in_data(kcnn_layers, 1),
+        "keras-cv": in_data(keras_cv_layers),
+        "keras-cv, 1 call": in_data(keras_cv_layers, 1),
+        "keras": in_data(keras_layers),
+        "keras, 1 call": in_data(keras_layers, 1),
+        "albumentations uint8": albumentations(1),
+        "albumentations x2 uint8": albumentations(THREADS),
     }
 
 
@@ -170,45 +167,83 @@ def speed(batches, batch, seconds):
     return done / elapsed, (time.process_time() - used) / done * 1e6
 
 
+def measured(size, batch, options):
+    """A line of results for each contender."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (batch, size, size, 3)).astype(np.uint8)
+    running = {}
+    for name, make in contenders(images, size).items():
+        if options.only and name not in options.only:
+            continue
+        try:
+            running[name] = make()
+            for _ in range(3):
+                next(running[name])
+        except ImportError as error:
+            print(f"{name}: left out ({error})")
+            running.pop(name, None)
+    rounds = {name: [] for name in running}
+    for _ in range(options.rounds):
+        for name, batches in running.items():
+            rounds[name].append(speed(batches, batch, options.seconds))
+    ours = rounds.get("kcnn")
+    lines = []
+    for name, seen in rounds.items():
+        line = {"size": size, "batch": batch, "name": name, "cores": len(os.sched_getaffinity(0))}
+        line["images_per_s"] = round(statistics.median(rate for rate, _ in seen))
+        line["best"] = round(max(rate for rate, _ in seen))
+        line["cpu_us"] = round(min(used for _, used in seen), 1)
+        if ours:
+            ratios = [a[0] / b[0] for a, b in zip(ours, seen, strict=True)]
+            line["kcnn_is"] = round(statistics.median(ratios), 2)
+            line["kcnn_by_cpu"] = round(line["cpu_us"] / min(used for _, used in ours), 2)
+        lines.append(line)
+    return lines
+
+
+def table(lines):
+    """Print the lines, size by size."""
+    for size in sorted({line["size"] for line in lines}):
+        chosen = [line for line in lines if line["size"] == size]
+        print(f"\n{size}x{size}x3, batches of {chosen[0]['batch']}, {chosen[0]['cores']} cores")
+        print(f"{'':24} {'img/s':>9} {'best':>9} {'cpu us/img':>11} {'kcnn is':>9} {'by cpu':>8}")
+        for line in chosen:
+            ratio, by_cpu = (line.get(key, float("nan")) for key in ("kcnn_is", "kcnn_by_cpu"))
+            print(
+                f"{line['name']:24} {line['images_per_s']:9} {line['best']:9} "
+                f"{line['cpu_us']:11.1f} {ratio:8.1f}x {by_cpu:7.1f}x"
+            )
+
+
+def keep(lines):
+    """Replace these lines of the result file."""
+    found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
+    packages = ("tensorflow", "tensorflow-cpu", "keras", "keras-cv", "albumentations")
+    versions = {package: found[package] for package in packages if package in found}
+    new = {(line["size"], line["name"]) for line in lines}
+    kept = json.loads(RESULTS.read_text())["lines"] if RESULTS.exists() else []
+    kept = [line for line in kept if (line["size"], line["name"]) not in new]
+    text = ",\n".join(json.dumps(line) for line in [*kept, *lines])
+    RESULTS.write_text(f'{{"versions": {json.dumps(versions)}, "lines": [\n{text}\n]}}\n')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[32, 224])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.5)
     parser.add_argument("--only", nargs="+")
+    parser.add_argument("--table", action="store_true", help="print the result file alone")
     options = parser.parse_args()
+    if options.table:
+        return table(json.loads(RESULTS.read_text())["lines"])
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     tf.config.threading.set_inter_op_parallelism_threads(THREADS)
     for size in options.sizes:
-        batch = BATCH.get(size, 64)
-        rng = np.random.default_rng(0)
-        images = rng.integers(0, 256, (batch, size, size, 3)).astype(np.uint8)
-        running = {}
-        for name, make in contenders(images, size).items():
-            if options.only and name not in options.only:
-                continue
-            try:
-                running[name] = make()
-                for _ in range(3):
-                    next(running[name])
-            except ImportError as error:
-                print(f"{name}: left out ({error})")
-                running.pop(name, None)
-        rounds = {name: [] for name in running}
-        for _ in range(options.rounds):
-            for name, batches in running.items():
-                rounds[name].append(speed(batches, batch, options.seconds))
-        print(f"\n{size}x{size}x3, batches of {batch}")
-        print(f"{'':20} {'img/s':>9} {'best':>9} {'cpu us/img':>11} {'kcnn is':>9} {'by cpu':>8}")
-        ours = rounds.get("kcnn")
-        for name, seen in rounds.items():
-            rate, best = statistics.median(r for r, _ in seen), max(r for r, _ in seen)
-            cpu = min(used for _, used in seen)
-            faster = by_cpu = float("nan")
-            if ours:
-                faster = statistics.median(a[0] / b[0] for a, b in zip(ours, seen, strict=True))
-                by_cpu = cpu / min(used for _, used in ours)
-            print(f"{name:20} {rate:9.0f} {best:9.0f} {cpu:11.1f} {faster:8.1f}x {by_cpu:7.1f}x")
+        lines = measured(size, BATCH.get(size, 64), options)
+        table(lines)
+        if not options.only:
+            keep(lines)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ ALLOWED = {
     "kcnn.recipe": None,  # everything but the command
     "kcnn": {
         "kcnn._version",
+        "kcnn.augment",
         "kcnn.callbacks",
         "kcnn.initializers",
         "kcnn.layers",

@@ -81,8 +81,11 @@ class AugmentationLayer(keras.layers.Layer):
 
     Takes images (b, h, w, c) or one (h, w, c), of any number type, or a dictionary with them under
     "images" as keras-cv's layers do; gives back the same structure. With `training=False` images
-    pass through unchanged. `dtype` is that of the images given back, float32 unless said otherwise;
-    "uint8" rounds. The same `seed` gives the same images, call after call. TensorFlow only.
+    pass through unchanged; without the flag they change, as in Keras's own layers (so call a model
+    with `training=False` to export it). `dtype` is that of the images given back, float32 unless
+    said otherwise; "uint8" rounds. The same `seed` gives the same images, call after call; in a
+    `map` with parallel calls, batches take random numbers in the order in which they run.
+    TensorFlow only.
     """
 
     moves_pixels = False  # then bounding boxes and masks would have to move along: refused

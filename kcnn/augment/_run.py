@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kcnn.augment import _kernels as kernels
 from kcnn.augment._steps import Colour, Cut, Mix, Warp, merge_colours, merge_warps
+from kcnn.augment._warp import warp as warp_images
 
 __all__ = ["run"]
 
@@ -49,7 +50,7 @@ def run(
     while left:
         warp = _take(left, Warp)
         if warp is not None:
-            images = kernels.warp(
+            images = warp_images(
                 images,
                 (warp.yy, warp.y0, warp.xx, warp.x0),
                 None if warp.axes else (warp.yx, warp.xy),
@@ -84,18 +85,19 @@ def run(
 def _colour_and_cut(
     images: Any, colour: Colour | None, cuts: list[Cut], dtype: str, compiled: bool | None
 ) -> Any:
-    matrix = bias = None
-    if colour is not None:
-        matrix, bias = colour.matrix, colour.bias
-        if colour.pivot is not None:
-            moved = tf.linalg.matvec(colour.pivot, kernels.image_mean(images))
-            bias = moved if bias is None else bias + moved
+    boxes, fills = [cut.box for cut in cuts], tuple(cut.fill for cut in cuts)
+    if colour is None:
+        return kernels.cut(images, boxes, fills=fills, dtype=dtype, compiled=compiled)
+    bias = colour.bias
+    if colour.pivot is not None:
+        moved = tf.linalg.matvec(colour.pivot, kernels.image_mean(images))
+        bias = moved if bias is None else bias + moved
     return kernels.colour_and_cut(
         images,
-        matrix,
+        colour.matrix,
         bias,
-        [cut.box for cut in cuts],
-        fills=tuple(cut.fill for cut in cuts),
+        boxes,
+        fills=fills,
         value_range=VALUE_RANGE,
         dtype=dtype,
         compiled=compiled,
