@@ -218,8 +218,8 @@ def table(lines):
 def keep(lines):
     """Replace these lines of the result file."""
     found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
-    packages = ("tensorflow", "tensorflow-cpu", "keras", "keras-cv", "albumentations")
-    versions = {package: found[package] for package in packages if package in found}
+    names = {"keras", "keras-cv", "albumentations"} & set(found)
+    versions = {"tensorflow": tf.__version__, **{name: found[name] for name in sorted(names)}}
     new = {(line["size"], line["name"]) for line in lines}
     kept = json.loads(RESULTS.read_text())["lines"] if RESULTS.exists() else []
     kept = [line for line in kept if (line["size"], line["name"]) not in new]
