@@ -1,5 +1,6 @@
 # make demo   from nothing to a trained, diagnosed and exported network
 # make test   from nothing to tested
+# make test-backends   the layers on JAX and PyTorch, which it installs (large)
 # Each sets up .venv by itself; a second run does not install again.
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.10 python3; do \
@@ -15,7 +16,7 @@ export KCNN_MANUAL_DIR ?= $(abspath $(FASHION))
 endif
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-slow lint types check format clean
+.PHONY: demo test test-slow test-backends lint types check format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/kcnn recipe --data digits --out runs/digits --overwrite
@@ -25,6 +26,9 @@ test: $(VENV)/.test
 
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest -m slow
+
+test-backends: $(VENV)/.backends
+	$(BIN)/python -m pytest -m slow tests/test_layers_backends.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -52,6 +56,10 @@ $(VENV)/.installed: setup.cfg pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.test: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
+	@touch $@
+
+$(VENV)/.backends: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check jax torch
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed

@@ -1,17 +1,24 @@
 """Speed and error of GroupNorm and InstanceNorm beside Keras's GroupNormalization.
 
-    python benchmarks/norm.py [--dtypes float32 bfloat16 float16] [--rounds 15] [--torch]
+    python benchmarks/norm.py [--dtypes float32 ...] [--modes plain ...] [--shapes 0 1 ...]
+    python benchmarks/norm.py --errors      the errors alone
+    python benchmarks/norm.py --table       what norm.json holds
 
-Forward and backward through `tf.function`, plain and with `jit_compile=True`, on the maps of
-ResNets; the layers take turns in one process and medians are printed, in milliseconds.
-`unknown batch` traces with a batch dimension of None, as `fit` does; `unknown size` leaves
-height and width open, so that nothing is compiled. Errors are those of float32 against
-float64 at mean 1e3, std 1. `--torch` adds PyTorch's own kernel where PyTorch is installed.
+Forward and backward (y, dx, dgamma and dbeta are asked for) through `tf.function`, plain and
+with `jit_compile=True`, on the maps of ResNets; the layers take turns in one process, medians
+are kept, in milliseconds. `unknown batch` traces with a batch dimension of None, as `fit`
+does; `unknown size` leaves height and width open, so that nothing is compiled; `inference`
+is the forward pass alone. Errors are those of float32 against float64 at mean 1e3, std 1.
+PyTorch's own kernel takes its turn where PyTorch is installed. Each measurement replaces its
+line in norm.json beside this file, which so can be written in pieces.
 """
 
 import argparse
 import functools
+import importlib.util
+import json
 import os
+import pathlib
 import statistics
 import time
 
@@ -23,6 +30,8 @@ import tensorflow as tf
 
 from kcnn.layers import GroupNorm, InstanceNorm
 
+RESULTS = pathlib.Path(__file__).with_suffix(".json")
+
 # (batch, height, width, channels), groups; None: instance norm.
 SHAPES = [
     ((32, 56, 56, 64), 32),
@@ -31,9 +40,15 @@ SHAPES = [
     ((128, 32, 32, 16), 8),
     ((32, 7, 7, 512), 32),
     ((32, 56, 56, 64), None),
+    # The rest of a ResNet-20 at 32 x 32 and of a ResNet-18 at 64 x 64.
+    ((128, 16, 16, 32), 16),
+    ((128, 8, 8, 64), 32),
+    ((32, 16, 16, 64), 32),
+    ((32, 4, 4, 256), 32),
+    ((32, 2, 2, 512), 32),
 ]
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
-MODES = ("plain", "jit", "unknown batch", "unknown size")
+MODES = ("plain", "jit", "unknown batch", "unknown size", "inference")
 
 
 def ours(groups, policy):
@@ -49,14 +64,16 @@ def theirs(groups, policy):
 
 
 def step(layer, shape, dtype, mode):
-    """A function of (x, dy) that returns the gradients of x, gamma and beta."""
+    """A function of (x, dy) that returns y and the gradients of x, gamma and beta."""
     layer.build(shape)
 
     def run(x, dy):
+        if mode == "inference":
+            return layer(x)
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = layer(x)
-        return tape.gradient(y, [x, *layer.trainable_variables], dy)
+        return y, *tape.gradient(y, [x, *layer.trainable_variables], dy)
 
     open_shape = {"unknown batch": (None, *shape[1:]), "unknown size": (None,) * 3 + shape[3:]}
     if mode in open_shape:
@@ -79,56 +96,42 @@ def take_turns(functions, rounds):
     return {name: statistics.median(t) for name, t in times.items()}
 
 
-def torch_step(shape, groups):
-    """PyTorch's group_norm on the same map, channels last; None without PyTorch."""
-    try:
-        import torch
-    except ImportError:
-        return None
-    x = torch.randn(shape).permute(0, 3, 1, 2).requires_grad_()
-    gamma = torch.ones(shape[3], requires_grad=True)
-    beta = torch.zeros(shape[3], requires_grad=True)
+def torch_step(shape, groups, backward=True):
+    """PyTorch's group_norm on the same map, float32, channels last."""
+    import torch
+
+    x = torch.randn(shape).permute(0, 3, 1, 2).requires_grad_(backward)
+    gamma = torch.ones(shape[3], requires_grad=backward)
+    beta = torch.zeros(shape[3], requires_grad=backward)
     dy = torch.randn(shape).permute(0, 3, 1, 2)
 
     def run():
         y = torch.nn.functional.group_norm(x, groups or shape[3], gamma, beta, 1e-5)
-        torch.autograd.grad(y, (x, gamma, beta), dy)
+        return torch.autograd.grad(y, (x, gamma, beta), dy) if backward else y
 
     return run
 
 
-def speed(dtypes, modes, rounds, with_torch):
-    """Print one line for each shape, type and mode; then the geometric means."""
-    print(
-        f"{'shape':20} {'groups':>6} {'type':9} {'mode':13} {'keras':>7} {'ours':>7} {'ratio':>6}"
-    )
-    ratios = {}
-    for shape, groups in SHAPES:
-        for dtype in dtypes:
-            x = tf.cast(tf.random.normal(shape), dtype)
-            dy = tf.cast(tf.random.normal(shape), dtype)
-            for mode in modes:
-                functions = {}
-                for name, make in (("keras", theirs), ("ours", ours)):
-                    run = step(make(groups, POLICIES[dtype]), shape, dtype, mode)
-                    functions[name] = functools.partial(run, x, dy)
-                native = with_torch and dtype == "float32" and mode == "plain"
-                native = torch_step(shape, groups) if native else None
-                if native:
-                    functions["torch"] = native
-                t = take_turns(functions, rounds)
-                ratio = t["keras"] / t["ours"]
-                extra = f"  torch {t['torch']:.1f}" if native else ""
-                print(
-                    f"{shape!s:20} {groups or 'inst':>6} {dtype:9} {mode:13} "
-                    f"{t['keras']:7.1f} {t['ours']:7.1f} {ratio:5.2f}x{extra}",
-                    flush=True,
-                )
-                if groups and shape[1] >= 28:
-                    ratios.setdefault((dtype, mode), []).append(ratio)
-    print("\nGroupNorm on maps of 28x28 and larger: geometric mean, least")
-    for (dtype, mode), found in ratios.items():
-        print(f"  {dtype:9} {mode:13} {statistics.geometric_mean(found):.2f}x  {min(found):.2f}x")
+def speed(shape, groups, dtype, mode, rounds):
+    """One measurement, as a line of the results."""
+    x = tf.cast(tf.random.normal(shape), dtype)
+    dy = tf.cast(tf.random.normal(shape), dtype)
+    functions = {}
+    for name, make in (("keras", theirs), ("ours", ours)):
+        run = step(make(groups, POLICIES[dtype]), shape, dtype, mode)
+        functions[name] = functools.partial(run, x, dy)
+    torch_too = dtype == "float32" and mode in ("plain", "inference")
+    if torch_too and importlib.util.find_spec("torch"):
+        functions["torch"] = torch_step(shape, groups, mode == "plain")
+    milliseconds = take_turns(functions, rounds)
+    return {
+        "shape": list(shape),
+        "groups": groups,
+        "dtype": dtype,
+        "mode": mode,
+        **{name: round(t, 3) for name, t in milliseconds.items()},
+        "cores": len(os.sched_getaffinity(0)),
+    }
 
 
 def exact(x, dy, groups, epsilon=1e-5):
@@ -143,37 +146,91 @@ def exact(x, dy, groups, epsilon=1e-5):
     return y, dx, (d * y).sum((0, 1, 2)), d.sum((0, 1, 2))
 
 
-def errors():
-    """Print the errors of both layers at mean 1e3: rms of y and dx, largest of the rest."""
-    print("\nfloat32 against float64 at mean 1e3, std 1: rms of y and dx, largest of the others")
-    print(f"{'shape':20} {'groups':>6} {'layer':6} {'y':>9} {'dx':>9} {'dgamma':>9} {'dbeta':>9}")
+def errors(shape, groups, mode):
+    """Errors of both layers at mean 1e3: rms of y and dx, the largest of dgamma and dbeta."""
     rng = np.random.default_rng(0)
-    for shape, groups in SHAPES:
-        x = (rng.standard_normal(shape) + 1e3).astype("float32")
-        dy = rng.standard_normal(shape).astype("float32")
-        want = exact(x, dy, groups or shape[3])
-        for name, make in (("keras", theirs), ("ours", ours)):
-            layer = make(groups, "float32")
-            got = [layer(x).numpy()]
-            got += [np.array(g) for g in step(layer, shape, "float32", "plain")(x, dy)]
-            off = [got[i].astype("float64") - want[i] for i in range(4)]
-            found = [np.sqrt(np.mean(off[i] ** 2)) for i in range(2)]
-            found += [np.abs(off[i]).max() for i in (2, 3)]
-            row = " ".join(f"{e:9.1e}" for e in found)
-            print(f"{shape!s:20} {groups or 'inst':>6} {name:6} {row}", flush=True)
+    x = (rng.standard_normal(shape) + 1e3).astype("float32")
+    dy = rng.standard_normal(shape).astype("float32")
+    want = exact(x, dy, groups or shape[3])
+    line = {"shape": list(shape), "groups": groups, "dtype": "float32", "error": mode}
+    for name, make in (("keras", theirs), ("ours", ours)):
+        got = step(make(groups, "float32"), shape, "float32", mode)(x, dy)
+        off = [np.array(g, "float64") - w for g, w in zip(got, want, strict=True)]
+        found = [np.sqrt(np.mean(o**2)) for o in off[:2]] + [np.abs(o).max() for o in off[2:]]
+        names = ("y", "dx", "dgamma", "dbeta")
+        line[name] = {n: float(f"{e:.3g}") for n, e in zip(names, found, strict=True)}
+    return line
+
+
+def keep(line):
+    """Put a line into the results, in the place of its predecessor."""
+    known = json.loads(RESULTS.read_text())["lines"] if RESULTS.exists() else []
+    key = ("shape", "groups", "dtype", "mode", "error")
+    known = [old for old in known if [old.get(k) for k in key] != [line.get(k) for k in key]]
+    versions = {"tensorflow": tf.__version__, "keras": keras.__version__}
+    lines = ",\n".join(json.dumps(old) for old in [*known, line])
+    RESULTS.write_text(f'{{"versions": {json.dumps(versions)}, "lines": [\n{lines}\n]}}\n')
+
+
+def show(line):
+    """Print one line."""
+    place = f"{tuple(line['shape'])!s:20} {line['groups'] or 'inst':>5} {line['dtype']:9}"
+    if "error" in line:
+        for name in ("keras", "ours"):
+            row = " ".join(f"{n} {e:.1e}" for n, e in line[name].items())
+            print(f"{place} error {line['error']:6} {name:6} {row}", flush=True)
+        return
+    extra = f"  torch {line['torch']:.2f}" if "torch" in line else ""
+    print(
+        f"{place} {line['mode']:13} keras {line['keras']:7.2f}  ours {line['ours']:6.2f}  "
+        f"{line['keras'] / line['ours']:5.2f}x{extra}",
+        flush=True,
+    )
+
+
+def table():
+    """Print the results and what they come to."""
+    lines = json.loads(RESULTS.read_text())["lines"]
+    place = {name: i for i, name in enumerate(MODES)}
+    lines.sort(key=lambda a: (a["dtype"], place.get(a.get("mode"), 9), "error" in a))
+    large, least = {}, {}
+    for line in lines:
+        show(line)
+        if "error" in line:
+            continue
+        ratio, kind = line["keras"] / line["ours"], (line["dtype"], line["mode"])
+        least.setdefault(kind, []).append(ratio)
+        if line["groups"] and line["shape"][1] >= 28:
+            large.setdefault(kind, []).append(ratio)
+    print("\nGroupNorm, 28 x 28 and larger: geometric mean and least; least of all shapes")
+    for (dtype, mode), found in large.items():
+        mean = statistics.geometric_mean(found)
+        print(
+            f"  {dtype:9} {mode:13} {mean:.2f}x  {min(found):.2f}x   {min(least[dtype, mode]):.2f}x"
+        )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dtypes", nargs="+", default=["float32"], choices=POLICIES)
-    parser.add_argument("--modes", nargs="+", default=MODES, choices=MODES)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--torch", action="store_true")
-    parser.add_argument("--no-errors", action="store_true")
+    parser.add_argument("--dtypes", nargs="+", default=list(POLICIES), choices=POLICIES)
+    parser.add_argument("--modes", nargs="+", default=["plain", "jit"], choices=MODES)
+    parser.add_argument("--shapes", nargs="+", type=int, default=range(len(SHAPES)))
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--errors", action="store_true")
+    parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
-    speed(args.dtypes, args.modes, args.rounds, args.torch)
-    if not args.no_errors:
-        errors()
+    if args.table:
+        table()
+        return
+    for shape, groups in (SHAPES[i] for i in args.shapes):
+        if args.errors:
+            lines = [errors(shape, groups, mode) for mode in ("plain", "jit")]
+        else:
+            kinds = ((dtype, mode) for dtype in args.dtypes for mode in args.modes)
+            lines = (speed(shape, groups, *kind, args.rounds) for kind in kinds)
+        for line in lines:
+            show(line)
+            keep(line)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,26 @@
 """Training steps a second of ResNets with each kind of normalization.
 
-    python benchmarks/step.py [--model resnet20|resnet18] [--rounds 8] [--norms ...] [--torch]
+    python benchmarks/step.py [--models resnet20 resnet18] [--rounds 8] [--norms ...]
+    python benchmarks/step.py --fresh      first step and peak memory, a process for each norm
+    python benchmarks/step.py --table      what step.json holds
 
 One process, one compiled step for each model (`model.train_function`'s way: forward, loss,
 backward, SGD with momentum), taking turns; medians, in images a second. "keras group" is
-the same model with `keras.layers.GroupNormalization` and the same groups. `--torch` adds the
-same network written in PyTorch, where PyTorch is installed (channels last in memory).
+the same model with `keras.layers.GroupNormalization` and the same groups. Where PyTorch is
+installed, the same network written in it takes its turn (channels last in memory). Peak
+memory is what the largest resident set of the process has grown by since the imports, in MB.
+The results of each run replace those of its model in step.json beside this file.
 """
 
 import argparse
+import importlib.util
+import json
 import os
+import pathlib
+import resource
 import statistics
+import subprocess
+import sys
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -22,6 +32,7 @@ import tensorflow as tf
 from kcnn import create_model
 from kcnn.layers import norm
 
+RESULTS = pathlib.Path(__file__).with_suffix(".json")
 SETTINGS = {  # batch, side in pixels
     "resnet20": (128, 32),
     "resnet18": (32, 64),
@@ -46,6 +57,7 @@ KINDS = {
     "batch": "batch",
     "none": "none",
 }
+TORCH_KINDS = ("group", "batch", "none")
 
 
 def keras_step(model_name, kind, batch, side):
@@ -76,6 +88,8 @@ def torch_step(model_name, kind, batch, side):
     from _torch_resnet import resnet
     from torch import nn, optim, randint, randn
 
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+
     def make_norm(channels):
         if kind == "group":
             return nn.GroupNorm(norm("group", channels=channels).groups, channels)
@@ -96,37 +110,91 @@ def torch_step(model_name, kind, batch, side):
     return step
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="resnet20", choices=SETTINGS)
-    parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--norms", nargs="+", default=list(KINDS), choices=KINDS)
-    parser.add_argument("--torch", action="store_true")
-    args = parser.parse_args()
-    batch, side = SETTINGS[args.model]
-    steps = {kind: keras_step(args.model, kind, batch, side) for kind in args.norms}
-    if args.torch:
-        for kind in ("group", "batch", "none"):
-            steps[f"torch {kind}"] = torch_step(args.model, kind, batch, side)
-    first, times = {}, {name: [] for name in steps}
-    for name, step in steps.items():
-        start = time.perf_counter()
+def take_turns(model_name, kinds, rounds):
+    """The results of one model: median images a second of every norm."""
+    batch, side = SETTINGS[model_name]
+    steps = {kind: keras_step(model_name, kind, batch, side) for kind in kinds}
+    if importlib.util.find_spec("torch"):
+        steps |= {f"torch {k}": torch_step(model_name, k, batch, side) for k in TORCH_KINDS}
+    times = {name: [] for name in steps}
+    for step in steps.values():
         step()
-        first[name] = time.perf_counter() - start
         step()
-    for _ in range(args.rounds):
+    for _ in range(rounds):
         for name, step in steps.items():
             start = time.perf_counter()
             step()
             times[name].append(time.perf_counter() - start)
-    print(f"{args.model}, batch {batch}, {side}x{side}")
-    base = statistics.median(times[args.norms[0]])
-    for name, found in times.items():
-        median = statistics.median(found)
-        print(
-            f"  {name:14} {batch / median:7.0f} images/s   {base / median:.2f}x {args.norms[0]}"
-            f"   first step {first[name]:.1f} s"
-        )
+    speeds = {name: round(batch / statistics.median(t), 1) for name, t in times.items()}
+    return {"images_per_second": speeds, "cores": len(os.sched_getaffinity(0))}
+
+
+def one_fresh(model_name, kind):
+    """First step in seconds and growth of the peak memory in MB, of this very process."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    step = keras_step(model_name, kind, *SETTINGS[model_name])
+    start = time.perf_counter()
+    step()
+    first = time.perf_counter() - start
+    for _ in range(3):
+        step()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"first_step_s": round(first, 2), "peak_mb": round((peak - before) / 1024)}
+
+
+def fresh(model_name, kinds):
+    """`one_fresh` of every norm, each in a process of its own."""
+    found = {}
+    for kind in kinds:
+        command = [sys.executable, __file__, "--one", model_name, kind]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found[kind] = json.loads(done.stdout.splitlines()[-1])
+    return {"fresh": found}
+
+
+def keep(model_name, results):
+    """Replace what the results hold of this model and kind."""
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    known["versions"] = {"tensorflow": tf.__version__, "keras": keras.__version__}
+    known.setdefault(model_name, {}).update(results)
+    RESULTS.write_text(json.dumps(known, indent=1) + "\n")
+
+
+def table():
+    """Print the results."""
+    known = json.loads(RESULTS.read_text())
+    for model_name, (batch, side) in SETTINGS.items():
+        found = known.get(model_name, {})
+        speeds, once = found.get("images_per_second", {}), found.get("fresh", {})
+        print(f"{model_name}, batch {batch}, {side}x{side}, {found.get('cores', '?')} cores")
+        for name in dict.fromkeys([*speeds, *once]):
+            row = f"  {name:14}"
+            if name in speeds:
+                row += f" {speeds[name]:7.1f} images/s"
+                row += f"  {speeds[name] / speeds['keras group']:5.2f}x keras group"
+            if name in once:
+                row += f"  first step {once[name]['first_step_s']:5.1f} s"
+                row += f"  peak +{once[name]['peak_mb']} MB"
+            print(row)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", default=list(SETTINGS), choices=SETTINGS)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--norms", nargs="+", default=list(KINDS), choices=KINDS)
+    parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        print(json.dumps(one_fresh(*args.one)))
+        return
+    if not args.table:
+        for name in args.models:
+            found = fresh(name, args.norms) if args.fresh else None
+            keep(name, found or take_turns(name, args.norms, args.rounds))
+    table()
 
 
 if __name__ == "__main__":

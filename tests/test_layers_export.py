@@ -19,6 +19,7 @@ def compiled(monkeypatch):
     """How often each kernel has been traced: kernels are compiled once for each trace and batch."""
     monkeypatch.setattr(_norm_tensorflow, "_seen", type(_norm_tensorflow._seen)(set))
     _norm_tensorflow._kernel.cache_clear()
+    _norm_tensorflow._by_batch.cache_clear()
     return _norm_tensorflow._kernel.cache_info
 
 
@@ -55,6 +56,25 @@ def test_an_exported_graph_holds_nothing_for_xla_alone(tmp_path, way, compiled):
     np.testing.assert_allclose(y, model.predict(x, verbose=0), atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_litert_runs_it_with_its_own_operations_alone():
+    lite = getattr(tf, "lite", None)
+    if lite is None:
+        pytest.skip("this TensorFlow has no LiteRT converter")
+    model = network()
+    x = np.random.default_rng(0).standard_normal((8, SIDE, SIDE, 3)).astype("float32")
+    model.fit(x, np.arange(8) % 2, verbose=0)
+    converter = lite.TFLiteConverter.from_keras_model(model)  # refuses any other operation
+    runner = lite.Interpreter(model_content=converter.convert())
+    runner.resize_tensor_input(0, x.shape)
+    runner.allocate_tensors()
+    runner.set_tensor(runner.get_input_details()[0]["index"], x)
+    runner.invoke()
+    y = runner.get_tensor(runner.get_output_details()[0]["index"])
+    np.testing.assert_allclose(y, model.predict(x, verbose=0), atol=1e-5)
+
+
 def gradient(layer):
     def run(x):
         with tf.GradientTape() as tape:
@@ -81,6 +101,13 @@ def test_kernels_are_compiled_for_few_sizes_and_batches(compiled, monkeypatch):
     for batch in (7, 9, 11, 13, 14, 21):
         run(tf.ones((batch, 24, 24, 8)))
     assert compiled().currsize == 4, "forward and backward for two sizes"
+
+
+def test_layers_like_each_other_share_their_kernels(compiled):
+    several = keras.Sequential([GroupNorm(2, activation="relu") for _ in range(4)])
+    run = tf.function(gradient(several), input_signature=[tf.TensorSpec((None, 24, 24, 8))])
+    assert run(tf.ones((2, 24, 24, 8))).shape == (2, 24, 24, 8)
+    assert compiled().currsize == 2, "one forward, one backward"
 
 
 def test_batch_sizes_people_choose_are_compiled():

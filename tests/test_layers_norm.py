@@ -5,40 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from layers_oracle import gradients, normalize
+from layers_tools import LARGE, SMALL, differentiate, draw, with_weights
 
 from kcnn.layers import GroupNorm, InstanceNorm, norm
-
-SMALL = (4, 7, 5, 8)  # below the size for which kernels are compiled
-LARGE = (2, 17, 16, 16)  # above it; 272 pixels and then some
-
-
-def draw(shape, mean=0.0, seed=0):
-    return (np.random.default_rng(seed).standard_normal(shape) + mean).astype("float32")
-
-
-def with_weights(layer, shape, seed=9):
-    """The layer, built, with random gamma and beta; and these two."""
-    layer.build(shape)
-    gamma, beta = draw((2, shape[layer.axis]), seed=seed)
-    layer.set_weights([gamma, beta])
-    return layer, gamma, beta
-
-
-def differentiate(layer, mode="eager"):
-    """x, dy -> y, dx, dgamma, dbeta, eagerly, in a graph, or under XLA."""
-
-    def run(x, dy):
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = layer(x)
-        return y, *tape.gradient(y, [x, *layer.trainable_variables], dy)
-
-    if mode == "open":
-        spec = tf.TensorSpec([None, None, None, layer.channels])
-        run = tf.function(run, input_signature=[spec, spec])
-    elif mode != "eager":
-        run = tf.function(run, jit_compile=mode == "jit")
-    return lambda x, dy: [np.array(t) for t in run(tf.constant(x), tf.constant(dy))]
 
 
 @pytest.mark.parametrize("kind", ["batch", "layer", "instance", "group"])
@@ -56,40 +25,6 @@ def test_every_kind_is_the_one_formula(kind, data_format):
     np.testing.assert_allclose(np.moveaxis(y, 1, -1) if first else y, want, atol=3e-6)
 
 
-@pytest.mark.parametrize("mode", ["eager", "graph", "jit", "open"])
-@pytest.mark.parametrize("shape", [SMALL, LARGE])
-@pytest.mark.parametrize("mean", [0.0, 1e3])
-def test_value_and_gradients_against_float64(mode, shape, mean):
-    layer, gamma, beta = with_weights(GroupNorm(4), shape)
-    x, dy = draw(shape, mean, 1), draw(shape, seed=2)
-    y, dx, dgamma, dbeta = differentiate(layer, mode)(x, dy)
-    np.testing.assert_allclose(
-        y, normalize(x, gamma, beta, over="group", groups=4), atol=5e-6, rtol=1e-6
-    )
-    want = gradients(x, dy, gamma, groups=4)
-    for got, exact, off in zip((dx, dgamma, dbeta), want, (1e-5, 1e-4, 1e-4), strict=True):
-        np.testing.assert_allclose(got, exact, atol=off)
-
-
-@pytest.mark.parametrize("mode", ["graph", "jit", "open"])
-def test_a_large_mean_costs_less_than_in_keras(mode):
-    x, dy = draw((4, 56, 56, 16), 1e3), draw((4, 56, 56, 16), seed=1)
-    ones, groups = np.ones(16), 8
-    want = [normalize(x, ones, 0, over="group", groups=groups)]
-    want += gradients(x, dy, ones, groups=groups)
-    off = {}
-    for layer in (GroupNorm(groups), keras.layers.GroupNormalization(groups, epsilon=1e-5)):
-        layer.build(x.shape)
-        layer.channels = 16
-        got = differentiate(layer, mode)(x, dy)
-        errors = [np.sqrt(np.mean((g - w) ** 2)) for g, w in zip(got, want, strict=True)]
-        off[type(layer).__name__] = errors
-    ours, theirs = off["GroupNorm"], off["GroupNormalization"]
-    assert ours[0] <= theirs[0]
-    assert ours[1] <= theirs[1] / 3
-    assert ours[2] <= theirs[2] / 3
-
-
 @pytest.mark.parametrize("shape", [(6, 8), (3, 9, 8), (2, 3, 4, 5, 8), (3, 1, 1, 8), (5, 2, 2, 8)])
 def test_any_rank_and_tiny_maps(shape):
     layer, gamma, beta = with_weights(GroupNorm(2), shape)
@@ -97,22 +32,6 @@ def test_any_rank_and_tiny_maps(shape):
     y, dx, *_ = differentiate(layer)(x, dy)
     np.testing.assert_allclose(y, normalize(x, gamma, beta, over="group", groups=2), atol=3e-6)
     np.testing.assert_allclose(dx, gradients(x, dy, gamma, groups=2)[0], atol=2e-5)
-
-
-@pytest.mark.parametrize("side", [16, 17, 19, 23])
-@pytest.mark.parametrize("axis", [-1, 1])
-def test_compiled_kernels_for_sizes_that_do_not_divide(side, axis):
-    shape = (2, side, side, 16)
-    x, dy = draw(shape, 1.0), draw(shape, seed=1)
-    turn = (lambda a: np.moveaxis(a, -1, 1)) if axis == 1 else lambda a: a
-    layer, gamma, beta = with_weights(GroupNorm(8, axis=axis), turn(x).shape)
-    y, dx, dgamma, _ = differentiate(layer, "graph")(turn(x), turn(dy))
-    exact = gradients(x, dy, gamma, groups=8)
-    np.testing.assert_allclose(
-        y, turn(normalize(x, gamma, beta, over="group", groups=8)), atol=5e-6
-    )
-    np.testing.assert_allclose(dx, turn(exact[0]), atol=1e-5)
-    np.testing.assert_allclose(dgamma, exact[1], atol=1e-4)
 
 
 def test_an_axis_in_the_middle():
@@ -196,29 +115,6 @@ def test_an_empty_batch():
 def test_masks_pass_through():
     x = keras.layers.Masking()(np.ones((2, 3, 8), "float32"))
     assert GroupNorm(2)(x)._keras_mask is not None
-
-
-@pytest.mark.parametrize("shape", [(2, 3, 3, 4), LARGE])
-def test_second_derivatives_against_finite_differences(shape):
-    # Keras's own layer is no oracle here: its second derivatives are off, since TensorFlow's
-    # moments stop the gradient of the mean inside the variance.
-    layer, *_ = with_weights(GroupNorm(2, activation="tanh", dtype="float64"), shape)
-    x, dy, weight, way = (tf.constant(draw(shape, seed=i), "float64") for i in range(4))
-
-    def penalty(x, dy):
-        with tf.GradientTape() as inner:
-            inner.watch(x)
-            y = layer(x)
-        return tf.reduce_sum(weight * inner.gradient(y, x, dy))
-
-    with tf.GradientTape() as outer:
-        outer.watch([x, dy])
-        p = penalty(x, dy)
-    found = [float(tf.reduce_sum(g * way)) for g in outer.gradient(p, [x, dy])]
-    h = 1e-5 * way
-    want = [float(penalty(x + h, dy) - penalty(x - h, dy)) / 2e-5]
-    want += [float(penalty(x, dy + h) - penalty(x, dy - h)) / 2e-5]
-    np.testing.assert_allclose(found, want, rtol=1e-5, atol=1e-6)
 
 
 def test_regularizer_constraint_center_and_scale():

@@ -41,7 +41,8 @@ def _forward(spec, x, gamma, beta, residual):
 def _backward(spec, saved, dy):
     x, gamma, beta, residual, y, statistics, like = saved
     kernel = _kernels(spec, x).backward
-    dx, dgamma, dbeta, dz = kernel(spec, dy, x, gamma, beta, residual, y, *statistics)
+    found = kernel(spec, dy, x, gamma, beta, residual, y, *statistics)
+    dx, dgamma, dbeta, dz = found if len(found) == 4 else (*found, dy)
     return (
         dx.astype(x.dtype),
         dgamma.astype(gamma.dtype),

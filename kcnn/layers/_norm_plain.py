@@ -66,9 +66,9 @@ def forward(spec, x, gamma, beta, residual=None):
 
 
 def backward(spec, dy, x, gamma, beta, residual, y, shift, rest, inv):
-    """Returns (dx, dgamma, dbeta, dz); dz, before the activation, is the residual's gradient.
+    """Returns (dx, dgamma, dbeta) and, given `residual` or `y`, dz: the residual's gradient.
 
-    `residual` and `y` may be None where the activation's gradient does not need them.
+    `residual` and `y` are what `kept_for_backward` keeps; without an activation dz is dy.
     """
     kind, shape, count = compute_type(x), _shape(spec, x), _count(spec, x)
     wide = [_per_channel(spec, small) for small in (shift, rest, inv)]
@@ -90,4 +90,5 @@ def backward(spec, dy, x, gamma, beta, residual, y, shift, rest, inv):
     offset = _per_channel(spec, inv * (rest * mean_d - mean_1))
     dx = dz * ops.reshape(wide[2] * gamma, shape) - d * ops.reshape(of_d, shape)
     dx = dx + ops.reshape(offset, shape)
-    return dx, dgamma, dbeta, dz
+    found = (ops.cast(dx, x.dtype), dgamma, dbeta)
+    return found if residual is None and y is None else (*found, ops.cast(dz, spec.dtype))

@@ -62,14 +62,15 @@ def _backward(spec, compiled, y, statistics, dy, *tensors):
     def run(dy, *tensors):
         x, gamma, beta, *rest = map(tf.stop_gradient, tensors)
         residual, output = kept_for_backward(spec, rest[0] if rest else None, tf.stop_gradient(y))
-        dx, dgamma, dbeta, dz = _dispatch(
+        found = _dispatch(
             "backward",
             spec,
             compiled,
             *(tf.stop_gradient(dy), x, gamma, beta, residual, output),
             *map(tf.stop_gradient, statistics),
         )
-        found = [dx, dgamma, dbeta, dz][: len(tensors)]
+        if len(found) < len(tensors):  # nothing between the residual and y
+            found = (*found, dy)
         found = [tf.cast(g, t.dtype) for g, t in zip(found, tensors, strict=True)]
 
         def second(*upstream):
@@ -93,19 +94,31 @@ def _backward(spec, compiled, y, statistics, dy, *tensors):
 
 def _dispatch(which, spec, compiled, *tensors):
     """Run the plain or the compiled kernel; which one may depend on the batch size."""
-    plain = functools.partial(getattr(_norm_plain, which), spec)
-    if not compiled:
-        return plain(*tensors)
     batch = tensors[0].shape[0]
-    if batch is not None and not _compiled_batch(batch):
-        return plain(*tensors)
-    fast = _kernel(which, spec, _signature(tensors))
-    if batch is not None:
-        return fast(*tensors)
-    batch = tf.shape(tensors[0])[0]
-    odd = batch // tf.maximum(tf.bitwise.bitwise_and(batch, -batch), 1)
-    known = tf.reduce_any(tf.equal(odd, tf.constant(_ODD_PARTS)))
-    return tf.cond(known, lambda: fast(*tensors), lambda: plain(*tensors))
+    if not compiled or not (batch is None or _compiled_batch(batch)):
+        return getattr(_norm_plain, which)(spec, *tensors)
+    choose = _kernel if batch is not None else _by_batch
+    return choose(which, spec, _signature(tensors))(*tensors)
+
+
+@functools.cache
+def _by_batch(which, spec, signature):
+    """The compiled kernel or the plain one, decided when the batch size is known.
+
+    Functions, so that layers like each other are traced once; the plain one is not inlined,
+    so that TensorFlow prepares it for running only if a batch of such a size ever comes.
+    """
+    fast = _kernel(which, spec, signature)
+    plain = functools.partial(getattr(_norm_plain, which), spec)
+    plain = tf.function(plain, autograph=False, experimental_attributes={"_noinline": True})
+
+    def choose(*tensors):
+        batch = tf.shape(tensors[0])[0]
+        odd = batch // tf.maximum(tf.bitwise.bitwise_and(batch, -batch), 1)
+        known = tf.reduce_any(tf.equal(odd, tf.constant(_ODD_PARTS)))
+        return tf.cond(known, lambda: fast(*tensors), lambda: plain(*tensors))
+
+    return tf.function(choose, autograph=False)
 
 
 def _compiled_batch(batch):
