@@ -119,3 +119,26 @@ def test_fast_ends_a_failing_fit_and_errors_keep_their_exit_code(tmp_path):
     script.write_text("raise SystemExit(7)")
     assert CliRunner().invoke(main, ["doctor", str(script)]).exit_code == 7
     assert CliRunner().invoke(main, ["doctor", str(tmp_path / "none.py")]).exit_code == 2
+
+
+def test_a_crash_and_an_interrupt_are_told(tmp_path):
+    from kcnn_cli import main
+
+    script, answer = tmp_path / "user.py", tmp_path / "a.json"
+    text = textwrap.dedent(SCRIPT.format(activation="sigmoid"))
+    script.write_text(text.replace("fit(x, y,", "fit(x[:, :3], y,"))
+    result = CliRunner().invoke(main, ["doctor", "--json", str(answer), str(script)])
+    assert result.exit_code == 1
+    assert "fit raises" in json.loads(answer.read_text())["fits"][0]["findings"][0]["seen"]
+
+    script.write_text(
+        "import signal\nsignal.signal(signal.SIGALRM, signal.default_int_handler)\n"
+        + text.replace("history =", "signal.setitimer(signal.ITIMER_REAL, 1)\nhistory =").replace(
+            "epochs=15", "epochs=5000"
+        )
+    )
+    result = CliRunner().invoke(main, ["doctor", "--json", str(answer), str(script)])
+    assert result.exit_code == 130
+    found = json.loads(answer.read_text())
+    assert found["exit_code"] == 130
+    assert any("interrupted" in f["seen"] for f in found["fits"][0]["findings"])

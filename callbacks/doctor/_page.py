@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor._script import Visit
-from kcnn.callbacks.doctor._words import short
+from kcnn.callbacks.doctor._words import headline, short
 
 __all__ = ["page", "proof"]
 
@@ -40,8 +40,7 @@ def page(script: str, visits: Iterable[Visit]) -> str:
     if not found:
         parts.append("<p>The script called no <code>fit</code>.</p>")
     for visit in found:
-        healthy = visit.diagnosis.healthy
-        words = ", ".join(visit.diagnosis.causes) or ("healthy" if healthy else "fit fails")
+        words, healthy = headline(visit.diagnosis)
         parts.append(
             f"<h2>fit at <code>{text(short(visit.file))}:{visit.line}</code>: "
             f"<span class='{'healthy' if healthy else 'failed'}'>{text(words)}</span></h2>"

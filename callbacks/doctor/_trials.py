@@ -54,18 +54,18 @@ class Workshop:
         n, self.train, self.val = self.case.train.n, self.case.train, None
         labels = self.labels if self.labels is not None and len(self.labels) >= n else None
         self.train_labels = None if labels is None else labels[:n]
-        self.val_labels = None
+        self.val_labels, self.held_out = None, False
         if self.own_val and self.case.val is not None and self.case.val.n >= 10:
             self.val = self.case.val
             self.val_labels = None if labels is None else self.case_val_labels
         elif n >= 80:
+            self.held_out = True
             order = np.random.default_rng(7).permutation(n)
             cut = n // 5
             held, kept = order[:cut], np.sort(order[cut:])
             self.val, self.train = self.case.train.take(held), self.case.train.take(kept)
             if labels is not None:
                 self.val_labels, self.train_labels = labels[held], labels[kept]
-        self.held_out = self.val is not None and not (self.own_val and self.case.val is not None)
         most = int(np.clip(self.steps * self.case.batch_size / 8, *LOOK))
         pick = np.random.default_rng(3).permutation(self.train.n)[:most]
         self.look = self.train.take(pick)

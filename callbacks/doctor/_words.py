@@ -9,7 +9,7 @@ from pathlib import Path
 from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 
-__all__ = ["after", "print_error", "short"]
+__all__ = ["after", "headline", "print_error", "short"]
 
 
 def short(file: str) -> str:
@@ -38,8 +38,24 @@ def after(error: BaseException) -> Diagnosis:
 
 
 def _first_line(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:200] if lines else ''}"
+    """The line of a message that says something: TensorFlow's stands behind its call stack."""
+    lines = [line for line in str(error).splitlines() if line.strip()] or [""]
+    if lines[0].startswith("Graph execution error"):
+        skip = ("Graph", "Detected at", "[[", "Stack trace", "File ", "<")
+        told = [line for line in lines if not line.strip().startswith(skip)]
+        lines = told[-1:] or lines
+    return f"{type(error).__name__}: {lines[0].strip()[:200]}"
+
+
+def headline(diagnosis: Diagnosis) -> tuple[str, bool]:
+    """What a diagnosis comes to in a few words, and whether that is good."""
+    if diagnosis.causes:
+        return ", ".join(diagnosis.causes), False
+    if not diagnosis.healthy:
+        return "fit fails", False
+    if any(f.check == "fit" for f in diagnosis.findings):
+        return "nothing found so far", False
+    return "healthy", True
 
 
 def print_error(error: Exception) -> None:

@@ -65,13 +65,12 @@ def _print_visit(visit) -> None:
     from rich.text import Text
 
     from kcnn.callbacks.doctor._page import proof
-    from kcnn.callbacks.doctor._words import short
+    from kcnn.callbacks.doctor._words import headline, short
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    healthy = visit.diagnosis.healthy
-    causes = ", ".join(visit.diagnosis.causes) or ("healthy" if healthy else "fit fails")
-    style = "green" if healthy else "bold red"
-    console.print(Text(f"{short(visit.file)}:{visit.line} fit: {causes}", style=style))
+    words, good = headline(visit.diagnosis)
+    style = "green" if good else "bold red"
+    console.print(Text(f"{short(visit.file)}:{visit.line} fit: {words}", style=style))
     for finding, place in zip(visit.diagnosis.findings, visit.places, strict=True):
         if finding.severity == "ok":
             continue
