@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from layers_oracle import gradients, normalize
 
+import kcnn.layers
 from kcnn.layers import (
     BasicBlock,
     BottleneckBlock,
@@ -117,6 +118,8 @@ def check_layers():
         lambda: PreActBlock(6, strides=2, dropout=0.1),
         lambda: StochasticDepth(0.2),
     ]
+    public = {n for n in kcnn.layers.__all__ if isinstance(getattr(kcnn.layers, n), type)}
+    assert public == {type(make()).__name__ for make in table}, "a public layer is missing"
     x = draw((4, 6, 6, 4))
     for make in table:
         inputs = keras.Input((6, 6, 4))

@@ -17,7 +17,7 @@ import math
 
 from keras import ops
 
-from kcnn.layers._norm_spec import activation_gradient, compute_type
+from kcnn.layers._norm_spec import activation_gradient, compute_type, per_channel
 from kcnn.layers._pointwise import pointwise
 from kcnn.layers._xla import pair
 
@@ -43,6 +43,10 @@ class _View:
         shape = (-1, self.size, c) if self.last else (-1, c, self.size)
         return ops.cast(ops.reshape(x, shape), kind)
 
+    def restored(self, x):
+        """From three axes to those of the input."""
+        return ops.reshape(x, (-1, *self.x.shape[1:]))
+
     def cut(self, x, edges):
         """The blocks of rows between the edges, or a None for each if x is None."""
         if x is None:
@@ -55,8 +59,7 @@ class _View:
 
     def groups(self, small):
         """(batch, groups) -> broadcastable to the three axes."""
-        wide = ops.repeat(small, self.spec.depth, axis=1)
-        return ops.expand_dims(wide, 1 if self.last else 2)
+        return ops.expand_dims(per_channel(self.spec, small), 1 if self.last else 2)
 
     def sums(self, f, *tensors):
         """Sums over space of the two tensors that f(*tensors) returns: (batch, channels)."""
@@ -77,10 +80,12 @@ class _View:
 
     def _add_up(self, values, rows):
         """Sums over the `rows` of space, by a product that nothing is fused into."""
-        ones = ops.ones((ops.shape(values)[0], rows), compute_type(self.x))
+        batch = ops.shape(values)[0]
+        ones = ops.ones((batch, 1, rows) if self.last else (batch, rows, 1), compute_type(self.x))
         if values.dtype != ones.dtype:
             ones = pair(ones, ops.zeros_like(ones))
-        return (ones[:, None] @ values)[:, 0] if self.last else (values @ ones[..., None])[..., 0]
+        sums = ones @ values if self.last else values @ ones
+        return ops.reshape(sums, (-1, self.spec.channels))
 
     def part_means(self, x):
         """The means of every `_PART`-th pixel of the groups: (batch, groups)."""
@@ -113,7 +118,7 @@ def forward(spec, x, gamma, beta, residual=None):
     if residual is not None:
         y = y + view.flat(residual)
     y = ops.cast(pointwise(spec.activation)(y), spec.dtype)
-    return ops.reshape(y, ops.shape(x)), shift, rest, inv
+    return view.restored(y), shift, rest, inv
 
 
 def backward(spec, dy, x, gamma, beta, residual, y, shift, rest, inv):
@@ -145,15 +150,13 @@ def backward(spec, dy, x, gamma, beta, residual, y, shift, rest, inv):
         return slope, slope * centred(tensors[1])
 
     dz_sums, dzd_sums = view.sums(products, *tensors)
-    inv_c = ops.repeat(inv, spec.depth, axis=1)
-    dgamma = ops.sum(dzd_sums * inv_c, axis=0)
+    dgamma = ops.sum(dzd_sums * per_channel(spec, inv), axis=0)
     dbeta = ops.sum(dz_sums, axis=0)
     mean_1 = view.groups(view.group_means(dz_sums * gamma))
     mean_d = view.groups(view.group_means(dzd_sums * gamma) * ops.square(inv))
     dz3 = dz(*tensors)
     dx = wide_inv * (wide_gamma * dz3 - mean_1 - centred(x3) * mean_d)
-    shape = ops.shape(x)
-    found = (ops.cast(ops.reshape(dx, shape), x.dtype), dgamma, dbeta)
+    found = (ops.cast(view.restored(dx), x.dtype), dgamma, dbeta)
     if residual is None and y is None:
         return found
-    return *found, ops.cast(ops.reshape(dz3, shape), spec.dtype)
+    return *found, ops.cast(view.restored(dz3), spec.dtype)

@@ -8,7 +8,7 @@ float32 sum loses.
 
 from keras import ops
 
-from kcnn.layers._norm_spec import activation_gradient, compute_type
+from kcnn.layers._norm_spec import activation_gradient, compute_type, per_channel
 from kcnn.layers._pointwise import pointwise
 
 __all__ = ["backward", "forward"]
@@ -33,17 +33,12 @@ def _group_sums(spec, sums):
     return ops.sum(ops.reshape(sums, (-1, spec.groups, spec.depth)), axis=-1)
 
 
-def _per_channel(spec, small):
-    """(batch, groups) -> (batch, channels)."""
-    return ops.repeat(small, spec.depth, axis=1)
-
-
 def _count(spec, x):
     """Values in a group, as a number or a scalar tensor."""
     count = spec.depth
-    for i, size in enumerate(ops.shape(x)):
-        if i not in (0, spec.axis):
-            count = count * size
+    for i in range(1, len(x.shape)):
+        if i != spec.axis:
+            count = count * (ops.shape(x)[i] if x.shape[i] is None else x.shape[i])
     return count if isinstance(count, int) else ops.cast(count, compute_type(x))
 
 
@@ -52,12 +47,12 @@ def forward(spec, x, gamma, beta, residual=None):
     kind, shape, count = compute_type(x), _shape(spec, x), _count(spec, x)
     x = ops.cast(x, kind)
     shift = _group_sums(spec, _sums(spec, x)) / count
-    x = x - ops.reshape(_per_channel(spec, shift), shape)
+    x = x - ops.reshape(per_channel(spec, shift), shape)
     rest = _group_sums(spec, _sums(spec, x)) / count
     variance = _group_sums(spec, _sums(spec, ops.square(x))) / count - ops.square(rest)
     inv = ops.rsqrt(variance + spec.epsilon)
-    scale = _per_channel(spec, inv) * gamma
-    offset = beta - _per_channel(spec, rest) * scale
+    scale = per_channel(spec, inv) * gamma
+    offset = beta - per_channel(spec, rest) * scale
     y = x * ops.reshape(scale, shape) + ops.reshape(offset, shape)
     if residual is not None:
         y = y + ops.cast(residual, kind)
@@ -71,7 +66,7 @@ def backward(spec, dy, x, gamma, beta, residual, y, shift, rest, inv):
     `residual` and `y` are what `kept_for_backward` keeps; without an activation dz is dy.
     """
     kind, shape, count = compute_type(x), _shape(spec, x), _count(spec, x)
-    wide = [_per_channel(spec, small) for small in (shift, rest, inv)]
+    wide = [per_channel(spec, small) for small in (shift, rest, inv)]
     d = ops.cast(x, kind) - ops.reshape(wide[0], shape)
 
     def z():
@@ -86,8 +81,8 @@ def backward(spec, dy, x, gamma, beta, residual, y, shift, rest, inv):
     dbeta = ops.sum(dz_sums, axis=0)
     mean_1 = _group_sums(spec, dz_sums * gamma) / count
     mean_d = _group_sums(spec, dzd_sums * gamma) / count * ops.square(inv)
-    of_d = _per_channel(spec, inv * mean_d)
-    offset = _per_channel(spec, inv * (rest * mean_d - mean_1))
+    of_d = per_channel(spec, inv * mean_d)
+    offset = per_channel(spec, inv * (rest * mean_d - mean_1))
     dx = dz * ops.reshape(wide[2] * gamma, shape) - d * ops.reshape(of_d, shape)
     dx = dx + ops.reshape(offset, shape)
     found = (ops.cast(dx, x.dtype), dgamma, dbeta)
