@@ -19,11 +19,21 @@ from kcnn.callbacks._snapshot import require_compiled
 if TYPE_CHECKING:
     from kcnn.callbacks.find_lr import FoundRate
 
-__all__ = ["LADDER", "Plan", "Standing", "judge_ladder", "plan_of", "score"]
+__all__ = [
+    "LADDER",
+    "Plan",
+    "Standing",
+    "judge_ladder",
+    "plan_of",
+    "ranked",
+    "score",
+    "start_of",
+]
 
 LADDER = tuple(float(10.0**e) for e in np.arange(-5.0, 1.1, 0.5))  # 1e-5 ... 10, half decades
-ENDS = (16, 32, 64, 122)  # iterations after which fewer go on
-KEEP = (5, 3, 2, 0)  # how many: 16 * 13 + 16 * 5 + 32 * 3 + 58 * 2 = 500 iterations
+ENDS = (12, 30, 60, 118)  # iterations after which fewer go on
+KEEP = (6, 4, 2, 0)  # how many: 12 * 13 + 18 * 6 + 30 * 4 + 58 * 2 = 500 iterations
+LEVEL, EQUAL = 0.03, 0.02  # of the loss at the start: learned less is nothing; closer is equal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,31 +70,65 @@ def plan_of(rates: Sequence[float], iterations: int, model: keras.Model) -> Plan
         raise ValueError(f"find_lr: iterations must be 50 or more; received {iterations}.")
     group = steps_per_update(model)
     alive = (len(rates), *KEEP[:-1])
-    begins = (0, *ENDS[:-1])
-    cost = sum(n * (end - begin) for n, begin, end in zip(alive, begins, ENDS, strict=True))
-    share = min(1.0, iterations / cost)
+
+    def cost(ends: Sequence[int]) -> int:
+        return sum(n * (e - b) for n, b, e in zip(alive, (0, *ends[:-1]), ends, strict=True))
+
+    share = min(1.0, iterations / cost(ENDS))
     ends: list[int] = []
     for end in ENDS:
-        whole = int(end * share) // group * group  # rounded down: never above `iterations`
+        whole = int(end * share) // group * group
         ends.append(max(whole, (ends[-1] if ends else 0) + group))
+    while cost(ends) > iterations and ends[-1] - ends[-2] > group:
+        ends[-1] -= group
     return Plan(rates, tuple(ends), KEEP)
 
 
 def score(losses: Sequence[float]) -> float:
-    """Mean of the latest eighth of the losses (3 at least); infinity after divergence."""
+    """Mean of the latest quarter of the losses (5 at least); infinity after divergence."""
     if not losses or not all(math.isfinite(loss) for loss in losses):
         return math.inf
-    return float(np.mean(losses[-max(3, len(losses) // 8) :]))
+    return float(np.mean(losses[-_window(losses) :]))
+
+
+def _window(losses: Sequence[float]) -> int:
+    return max(5, len(losses) // 4)
+
+
+def ranked(standings: Sequence[Standing], start: float) -> list[Standing]:
+    """Those with finite scores, best first.
+
+    While none has learned anything yet (many networks begin on a plateau), rates with about
+    the same loss are equal and the largest comes first: a small rate leads there only in
+    that it does less harm, and will be the last to leave the plateau.
+    """
+    found = sorted((score(s.losses), s.rate, s) for s in standings if _sane(s))
+    if not found:
+        return []
+    low = found[0][0]
+    margin = EQUAL * abs(start) if start - low < LEVEL * abs(start) else 0.0
+    equal = [row for row in found if row[0] <= low + margin] if margin else []
+    rest = found[len(equal) :]
+    return [row[2] for row in sorted(equal, key=lambda row: -row[1]) + rest]
+
+
+def start_of(standings: Sequence[Standing]) -> float:
+    """Loss before any update: the median of the first losses; NaN if none is finite."""
+    first = [s.losses[0] for s in standings if s.losses and math.isfinite(s.losses[0])]
+    return float(np.median(first)) if first else math.nan
+
+
+def _sane(standing: Standing) -> bool:
+    return math.isfinite(score(standing.losses))
 
 
 def judge_ladder(standings: Sequence[Standing], *, repeated: bool) -> FoundRate:
     """Pick a rate, say why and how sure that is."""
     from kcnn.callbacks.find_lr import FoundRate
 
-    first = [s.losses[0] for s in standings if s.losses and math.isfinite(s.losses[0])]
-    start = float(np.median(first)) if first else math.nan
+    start = start_of(standings)
     longest = max(len(s.losses) for s in standings)
-    final = [s for s in standings if len(s.losses) == longest and math.isfinite(score(s.losses))]
+    final = [s for s in standings if len(s.losses) == longest and _sane(s)]
     best = min(final, key=lambda s: score(s.losses), default=None)
     suggestion, confidence, reason = None, 0.0, ""
     if best is not None:
@@ -97,6 +141,9 @@ def judge_ladder(standings: Sequence[Standing], *, repeated: bool) -> FoundRate:
                 f"lowest of {len(standings)} rates from {standings[0].rate:.1g} to "
                 f"{standings[-1].rate:.1g}"
             )
+        elif _differ(standings):
+            suggestion, confidence = best.rate, 0.1
+            reason = f"a guess: no rate has left the start's {start:.3g} in {longest} iterations"
     findings = [_finding(standings, start, suggestion, confidence, reason)]
     if repeated:
         findings.append(
@@ -118,6 +165,19 @@ def judge_ladder(standings: Sequence[Standing], *, repeated: bool) -> FoundRate:
     )
 
 
+def _differ(standings: Sequence[Standing]) -> bool:
+    """Whether some rate's losses differ from the smallest one's, batch by batch, beyond chance."""
+    first = standings[0].losses
+    for other in standings[1:]:
+        count = min(len(first), len(other.losses), ENDS[0])
+        apart = np.subtract(other.losses[:count], first[:count])
+        if count >= 10 and np.isfinite(apart).all():
+            error = float(np.std(apart, ddof=1)) / math.sqrt(count)
+            if error > 0 and abs(float(np.mean(apart))) > 4 * error:
+                return True
+    return False
+
+
 def _confidence(best: Standing, final: Sequence[Standing], standings: Sequence[Standing]) -> float:
     """Chance that the best of the last rung is better than the next one, by paired batches.
 
@@ -127,7 +187,7 @@ def _confidence(best: Standing, final: Sequence[Standing], standings: Sequence[S
     sure = 1.0
     if others:
         second = min(others, key=lambda s: score(s.losses))
-        window = max(3, len(best.losses) // 8)
+        window = _window(best.losses)
         ahead = np.subtract(second.losses[-window:], best.losses[-window:])
         error = float(np.std(ahead, ddof=1)) / math.sqrt(window)
         sure = normal_cdf(float(np.mean(ahead)) / max(error, 1e-12))
@@ -146,6 +206,12 @@ def _finding(standings, start, suggestion, confidence, reason) -> Finding:
             "warning",
             f"learning rate {suggestion:.2g}, the last of the ladder: {reason}",
             "Search again with rates beyond it.",
+        )
+    if suggestion is not None and reason.startswith("a guess"):
+        return found(
+            "warning",
+            f"learning rate {suggestion:.2g}, {reason}",
+            "Search again with more iterations, or add normalization.",
         )
     if suggestion is not None:
         return found("ok", f"learning rate {suggestion:.2g}: {reason}")

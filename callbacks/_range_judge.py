@@ -35,9 +35,10 @@ def judge_range(
     finite = 0
     while finite < len(losses) and math.isfinite(losses[finite]):
         finite += 1
-    found = suggestions(*_by_rate(rates[:finite], losses[:finite]))
+    ended = finite < len(losses)
+    found = suggestions(*_by_rate(rates[:finite], losses[:finite]), ended=ended)
     best = next((s for s in found if s.name == "kcnn"), None)
-    findings = [_verdict(rates, losses, finite, best)]
+    findings = [_verdict(rates, losses, finite, best, falls=len(found) > 1)]
     if repeated:
         findings.append(
             Finding(
@@ -64,7 +65,9 @@ def _by_rate(rates: Sequence[float], losses: Sequence[float]) -> tuple[np.ndarra
     return distinct, np.bincount(place, weights=np.asarray(losses, "float64")) / np.bincount(place)
 
 
-def _verdict(rates: Sequence[float], losses: Sequence[float], finite: int, best: Any) -> Finding:
+def _verdict(
+    rates: Sequence[float], losses: Sequence[float], finite: int, best: Any, *, falls: bool
+) -> Finding:
     expected = "a loss that falls while the rate rises, then breaks out"
     evidence = {"steps": len(losses), "suggestion": None if best is None else best.lr}
 
@@ -92,5 +95,11 @@ def _verdict(rates: Sequence[float], losses: Sequence[float], finite: int, best:
             "failure",
             f"the loss never falls clearly between {rates[0]:.2g} and {rates[-1]:.2g}",
             "Widen the range, take more iterations or larger batches; first fit a small sample.",
+        )
+    if not falls:
+        return found(
+            "warning",
+            f"suggested learning rate {best.lr:.2g}, a guess: {best.reason}",
+            "Ask `find_lr`, which trains longer; take more iterations or larger batches.",
         )
     return found("ok", f"suggested learning rate {best.lr:.2g}: {best.reason}")

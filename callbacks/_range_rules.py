@@ -10,12 +10,16 @@ from numpy.typing import ArrayLike
 
 from kcnn.callbacks._rates import noise_of
 
-__all__ = ["Suggestion", "longest_fall", "smoothed", "suggestions"]
+__all__ = ["Suggestion", "centered", "longest_fall", "smoothed", "suggestions"]
 
 
-# Tuned on half of the tasks of benchmarks/lr_suggestion.py, with the smoothing of 0.9: 5 gives
-# more dead ends, 8 trains more slowly; smoothing of 0.88 to 0.92 does as well.
-BELOW_LOWEST = 6.0
+# Tuned on the tuning tasks of benchmarks/lr_suggestion.py, nine range tests each. Where the
+# loss is lowest says little: it depends on the noise, and a fast sweep outruns divergence.
+# Where the loss leaves its first level for good is steadier.
+BELOW = 10.0  # the suggestion lies so far below
+EDGE_SHARE = 0.8  # weight of the edge, in the logarithm, against the end of the fall
+FALLEN = 0.9  # of the fall
+NOISES = 3.0  # above the first level is out
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,20 +44,42 @@ def smoothed(losses: ArrayLike, momentum: float = 0.9) -> np.ndarray:
     return np.asarray(out)
 
 
-def suggestions(rates: ArrayLike, losses: ArrayLike) -> tuple[Suggestion, ...]:
-    """What each rule says; none where the losses never fall clearly.
+def centered(losses: ArrayLike, spread: float = 2.0) -> np.ndarray:
+    """Mean of the neighbours on both sides (Gaussian weights): no lag. float64."""
+    values = np.asarray(losses, "float64")
+    reach = int(3 * spread)
+    window = np.exp(-0.5 * (np.arange(-reach, reach + 1) / spread) ** 2)
+    inside = slice(reach, reach + len(values))
+    weights = np.convolve(np.ones(len(values)), window)[inside]
+    return np.convolve(values, window)[inside] / weights
+
+
+def suggestions(
+    rates: ArrayLike, losses: ArrayLike, *, ended: bool = False
+) -> tuple[Suggestion, ...]:
+    """What each rule says.
+
+    Where the losses never fall clearly only "kcnn" may say something: from where they
+    break out, or grow restless, if they do.
 
     Args:
         rates: Learning rate of each step, rising.
         losses: Each step's own batch loss, finite.
+        ended: Whether the next loss was not finite.
     """
-    rate, loss = np.asarray(rates, "float64"), smoothed(losses)
-    if len(loss) < 10:
+    rate, raw = np.asarray(rates, "float64"), np.asarray(losses, "float64")
+    if len(raw) < 10:
         return ()
+    edge = _edge(raw)
     if not falls_clearly(losses):
-        return ()
+        if edge == len(raw) and not ended and not _restless(raw):
+            return ()
+        at = float(rate[min(edge, len(raw) - 1)])
+        reason = f"a tenth of {at:.2g}, up to which the loss neither falls clearly nor breaks out"
+        return (Suggestion("kcnn", at / BELOW, reason),)
+    loss = smoothed(raw)
     found = [_steepest(rate, loss), _minimum(rate, loss), _valley(rate, loss)]
-    found.append(_kcnn(rate, loss))
+    found.append(_kcnn(rate, raw, edge))
     return tuple(s for s in found if s is not None)
 
 
@@ -67,12 +93,38 @@ def falls_clearly(losses: ArrayLike) -> bool:
     return start - float(means.min()) > max(4 * error, 0.01 * abs(start))
 
 
-def _kcnn(rate: np.ndarray, loss: np.ndarray) -> Suggestion:
-    low = int(np.argmin(loss))
+def _level(raw: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation of the losses in the first fifth."""
+    head = raw[: max(5, len(raw) // 5)]
+    return float(np.mean(head)), float(np.std(head))
+
+
+def _edge(raw: np.ndarray) -> int:
+    """First step from which the loss stays above its first level; all steps if it never does."""
+    level, noise = _level(raw)
+    inside = np.flatnonzero(centered(raw) <= level + NOISES * noise)
+    return int(inside[-1]) + 1 if inside.size else 0
+
+
+def _restless(raw: np.ndarray) -> bool:
+    """Whether the last tenth scatters far more than the first fifth: the steps do something."""
+    last = raw[-max(5, len(raw) // 10) :]
+    return float(np.std(last)) > 2.5 * _level(raw)[1] > 0
+
+
+def _kcnn(rate: np.ndarray, raw: np.ndarray, edge: int) -> Suggestion:
+    loss, (level, _) = centered(raw), _level(raw)
+    fallen = int(np.argmax(loss <= level - FALLEN * (level - loss.min())))
+    out, low = float(rate[min(edge, len(rate) - 1)]), float(rate[fallen])
+    between = out**EDGE_SHARE * low ** (1 - EDGE_SHARE)
+    breaks = f"{out:.2g}, where the loss breaks out"
+    if edge == len(rate):
+        breaks = f"{out:.2g}, the last (the loss does not break out)"
     return Suggestion(
         "kcnn",
-        float(rate[low]) / BELOW_LOWEST,
-        f"a sixth of {rate[low]:.2g}, where the smoothed loss is lowest ({loss[low]:.3g})",
+        between / BELOW,
+        f"a tenth of {between:.2g}, between {low:.2g}, where it has fallen by nine tenths, "
+        f"and {breaks}",
     )
 
 

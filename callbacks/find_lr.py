@@ -11,7 +11,16 @@ import keras
 
 from kcnn.callbacks._feed import feed_of
 from kcnn.callbacks._finding import Finding, print_sink
-from kcnn.callbacks._ladder import LADDER, Plan, Standing, judge_ladder, plan_of, score
+from kcnn.callbacks._ladder import (
+    LADDER,
+    Plan,
+    Standing,
+    judge_ladder,
+    plan_of,
+    ranked,
+    score,
+    start_of,
+)
 from kcnn.callbacks._probe import Probe
 
 __all__ = ["FoundRate", "find_lr"]
@@ -138,6 +147,6 @@ def _forget_all_but(standings: Sequence[Standing], keep: int) -> None:
     """Free the saved states of all but the best: at most `keep` copies are held."""
     held = [s for s in standings if s.saved is not None]
     done = max(len(s.losses) for s in held)
-    ranked = sorted((s for s in held if len(s.losses) == done), key=lambda s: score(s.losses))
-    for standing in ranked[keep:]:
+    best = ranked([s for s in held if len(s.losses) == done], start_of(standings))
+    for standing in best[keep:]:
         standing.saved = None

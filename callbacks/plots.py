@@ -22,6 +22,7 @@ __all__ = ["plot_curves", "plot_range", "plot_rates", "plot_sweep"]
 GRAY = "#7a7a7a"  # 4.3:1 on white, 4.9:1 on black
 COLORS = ("#2f7fd1", "#d9700a", "#1f9d6b", "#c2478f", "#8a63d2", "#b08900", "#0e97a7")
 STYLES = ("-", "--", "-.", ":")
+SCALE = (COLORS[0], COLORS[4], COLORS[3], COLORS[1])  # many rates, small to large
 
 
 def plot_range(result: RangeResult, *, ax: Any = None) -> Any:
@@ -34,7 +35,7 @@ def plot_range(result: RangeResult, *, ax: Any = None) -> Any:
     Returns:
         The `matplotlib.figure.Figure`; save it with `savefig`.
     """
-    from kcnn.callbacks._range_rules import smoothed
+    from kcnn.callbacks._range_rules import centered
 
     figure, ax = _axes(ax)
     rates, losses = np.asarray(result.rates), np.asarray(result.losses, "float64")
@@ -42,9 +43,9 @@ def plot_range(result: RangeResult, *, ax: Any = None) -> Any:
     rates, losses = rates[shown], losses[shown]
     ax.plot(rates, losses, color=GRAY, lw=0.8, alpha=0.7, label="batch loss")
     if losses.size:
-        smooth = smoothed(losses)
+        smooth = centered(losses)
         ax.plot(rates, smooth, color=COLORS[0], lw=2, label="smoothed")
-        low, high = float(np.min(smooth)), float(max(losses[0], np.median(losses)))
+        low, high = float(np.min(losses)), float(max(losses[0], np.median(losses)))
         ax.set_ylim(low - 0.1 * (high - low + 1e-9), high + 0.6 * (high - low + 1e-9))
     for i, suggestion in enumerate(result.suggestions):
         chosen = suggestion.lr == result.suggestion
@@ -70,7 +71,8 @@ def plot_rates(
     """Loss over iterations, one line for each learning rate; the chosen one thick."""
     from kcnn.callbacks._range_rules import smoothed
 
-    figure, ax = _axes(ax)
+    figure, ax = _axes(ax, width=8.5)  # with room for the legend
+    colors = _colors(len(rates))
     first = [c[0] for c in losses if len(c) and math.isfinite(c[0])]
     for i, (rate, curve) in enumerate(zip(rates, losses, strict=True)):
         values = np.asarray(curve, "float64")
@@ -78,18 +80,24 @@ def plot_rates(
         if not finite.size:
             continue
         chosen = suggestion is not None and math.isclose(rate, suggestion)
-        name = f"{rate:.2g}" + (f" {labels[i]}" if labels else "") + (" *" if chosen else "")
+        name = (
+            f"{rate:.2g}"
+            + (f" {labels[i]}" if labels else "")
+            + (" (suggestion)" if chosen else "")
+        )
         ax.plot(
             np.arange(1, finite.size + 1),
             smoothed(finite, 0.8),
-            color=COLORS[i % len(COLORS)],
-            ls=STYLES[i // len(COLORS) % len(STYLES)],
-            lw=2.6 if chosen else 1.2,
+            color=colors[i],
+            lw=2.8 if chosen else 1.2,
+            zorder=3 if chosen else 2,
             label=name,
         )
     if first:
         ax.set_ylim(top=1.5 * float(np.median(first)), bottom=0 if min(first) >= 0 else None)
-    return _finish(figure, ax, "iteration", "loss", "Learning rates from the same start")
+    return _finish(
+        figure, ax, "iteration", "loss", "Learning rates from the same start", beside=True
+    )
 
 
 def plot_sweep(result: SweepResult, *, ax: Any = None) -> Any:
@@ -144,17 +152,27 @@ def plot_curves(
     return _finish(figure, ax, "epoch", metric, title)
 
 
-def _axes(ax: Any) -> tuple[Any, Any]:
+def _axes(ax: Any, *, width: float = 7) -> tuple[Any, Any]:
     if ax is not None:
         return ax.figure, ax
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(width, 4), layout="constrained")
     figure.patch.set_alpha(0.0)
     return figure, figure.add_subplot()
 
 
-def _finish(figure: Any, ax: Any, x: str, y: str, title: str) -> Any:
+def _colors(count: int) -> list[Any]:
+    """Distinct colors for a few lines, a scale for many."""
+    if count <= len(COLORS):
+        return list(COLORS[:count])
+    from matplotlib.colors import LinearSegmentedColormap
+
+    scale = LinearSegmentedColormap.from_list("rates", SCALE)
+    return [scale(i / (count - 1)) for i in range(count)]
+
+
+def _finish(figure: Any, ax: Any, x: str, y: str, title: str, *, beside: bool = False) -> Any:
     ax.patch.set_alpha(0.0)
     ax.set_xlabel(x, color=GRAY)
     ax.set_ylabel(y, color=GRAY)
@@ -164,7 +182,8 @@ def _finish(figure: Any, ax: Any, x: str, y: str, title: str) -> Any:
         spine.set_color(GRAY)
     ax.grid(color=GRAY, alpha=0.25, lw=0.6)
     if ax.get_legend_handles_labels()[0]:
-        legend = ax.legend(frameon=False, fontsize="small")
+        place = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if beside else {}
+        legend = ax.legend(frameon=False, fontsize="small", **place)
         for text in legend.get_texts():
             text.set_color(GRAY)
     return figure

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kcnn.callbacks import Snapshot, find_lr
-from kcnn.callbacks._ladder import LADDER, Standing, judge_ladder, plan_of, score
+from kcnn.callbacks._ladder import LADDER, Standing, judge_ladder, plan_of, ranked, score
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -65,8 +65,7 @@ def test_it_keeps_to_its_budget_and_tells_every_step(found):
         assert [step for step, _ in mine] == list(range(len(losses)))
         assert [loss for _, loss in mine] == list(losses)
     lengths = sorted((len(losses) for losses in result.losses), reverse=True)
-    assert lengths[:5] == [122, 122, 64, 32, 32]
-    assert lengths[5] == 16
+    assert lengths[:7] == [118, 118, 60, 60, 30, 30, 12]
 
 
 def test_reason_confidence_and_json(found):
@@ -84,12 +83,12 @@ def test_a_rate_that_goes_on_continues_where_it_stood():
     model.layers[1].rate = 0.0
     x, y = data()
     result = find_lr(model, x, y, rates=(1e-7, 0.05), sink=None)
-    assert len(result.losses[-1]) == 122
+    assert len(result.losses[-1]) == 118
     order = np.random.default_rng(0)
-    rows = np.concatenate([order.permutation(640) for _ in range(7)])[: 122 * 32]
+    rows = np.concatenate([order.permutation(640) for _ in range(7)])[: 118 * 32]
     model.optimizer.learning_rate = 0.05
     losses = []
-    for batch in rows.reshape(122, 32):
+    for batch in rows.reshape(118, 32):
         told = model.train_on_batch(x[batch], y[batch])
         losses.append(float(np.ravel(told)[0]))
         model.reset_metrics()
@@ -128,6 +127,22 @@ def test_nothing_is_invented():
     assert judge_ladder(noisy, repeated=False).suggestion is None
 
 
+def test_on_a_plateau_the_largest_of_equal_rates_goes_on():
+    level = [Standing(rate, [2.30 + 0.001 * i] * 12, None) for i, rate in enumerate(LADDER)]
+    level[-1].losses[-5:] = [9.0] * 5
+    assert ranked(level, 2.3)[:3] == [level[11], level[10], level[9]]
+    level[4].losses[-5:] = [1.9] * 5  # one has left it: the losses decide
+    assert [s.rate for s in ranked(level, 2.3)[:2]] == [LADDER[4], LADDER[0]]
+    batches = 0.1 * np.random.default_rng(0).normal(size=118)
+    stuck = [
+        Standing(rate, list(2.3 + batches - 1e-5 * i * np.arange(118)), None)
+        for i, rate in enumerate(LADDER)
+    ]
+    guess = judge_ladder(stuck, repeated=False)
+    assert guess.suggestion == LADDER[-1]
+    assert (guess.findings[0].severity, guess.confidence) == ("warning", 0.1)
+
+
 def test_the_end_of_the_ladder_is_pointed_out():
     falls = [
         Standing(r, list(2 - i * np.linspace(0, 0.1, 122)), None) for i, r in enumerate(LADDER)
@@ -139,7 +154,7 @@ def test_the_end_of_the_ladder_is_pointed_out():
 
 
 def test_the_score_is_the_tail_and_infinite_after_divergence():
-    assert score([9.0] * 35 + [1.0] * 5) == pytest.approx(1.0)
+    assert score([9.0] * 30 + [1.0] * 10) == pytest.approx(1.0)
     assert score([1.0, math.nan]) == math.inf
     assert score([]) == math.inf
 

@@ -7,7 +7,7 @@ import pytest
 
 from kcnn.callbacks import LRFinder, RangeResult, Snapshot
 from kcnn.callbacks._range_judge import judge_range
-from kcnn.callbacks._range_rules import longest_fall, smoothed, suggestions
+from kcnn.callbacks._range_rules import centered, longest_fall, smoothed, suggestions
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -25,6 +25,8 @@ def model_with(optimizer="sgd", **compiled):
         [keras.Input((12,)), keras.layers.Dense(16, activation="relu"), keras.layers.Dense(4)]
     )
     model.compile(optimizer, LOSS, **compiled)
+    if keras.config.backend() == "torch":  # a first fit draws before any callback hears
+        model.fit(*(part[:32] for part in data()), verbose=0)
     return model
 
 
@@ -185,6 +187,37 @@ def test_the_suggestion_lies_on_the_fall_below_the_break():
         for low, high in ((0.05, 1.0), (0.0005, 0.05), (0.3, 3.0)):
             result = judge_range(*curve(low, high, noise=0.05, seed=seed))
             assert low / 10 < result.suggestion < 1.5 * high, (low, high, seed)
+
+
+def test_a_level_loss_that_breaks_out_gives_a_guess_and_says_so():
+    rates = np.geomspace(1e-7, 10, 100)
+    rng = np.random.default_rng(0)
+    level = 2.3 + 0.01 * rng.normal(size=100)
+    out = np.where(rates > 1, 4.0, level)
+    for losses, edge in (
+        (out, 1.0),  # up for good
+        ([*level[:80], math.nan], rates[79]),
+        (level + np.where(rates > 1, 0.05, 0) * (-1) ** np.arange(100), 10.0),  # restless
+    ):
+        result = judge_range(rates[: len(losses)], losses)
+        assert result.findings[0].severity == "warning"
+        assert 0.4 < result.suggestion / (edge / 10) < 2.5
+        assert [s.name for s in result.suggestions] == ["kcnn"]
+
+
+def test_the_suggestion_is_a_tenth_of_a_mean_of_edge_and_end_of_the_fall():
+    rates = np.geomspace(1e-7, 10, 100)
+    losses = np.where(rates < 0.01, 2.0, np.where(rates < 1, 1.0, 6.0))
+    expected = 1.0**0.8 * 0.01**0.2 / 10
+    assert 0.5 < judge_range(rates, losses).suggestion / expected < 2
+
+
+def test_centered_smoothing_has_no_lag():
+    line = np.linspace(0, 5, 50)
+    np.testing.assert_allclose(centered(line)[6:-6], line[6:-6])
+    spike = centered(np.eye(1, 50, 20)[0])
+    assert np.argmax(spike) == 20
+    np.testing.assert_allclose(spike[14:20], spike[26:20:-1])
 
 
 def test_the_longest_fall_is_the_longest_by_brute_force():
