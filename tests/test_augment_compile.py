@@ -72,6 +72,20 @@ def test_only_so_many_image_sizes_are_compiled(compiled, monkeypatch):
     assert (2, 31, 31, 3) in compiled
 
 
+def test_compiled_images_are_the_same_eagerly_in_tf_data_and_in_models():
+    images = noise(9)
+    want = np.asarray(chain()(images))
+    rows = tf.data.Dataset.from_tensor_slices(images).batch(9)
+    assert rows.element_spec.shape[0] is None
+    in_data = next(iter(rows.map(chain(), num_parallel_calls=2)))
+    np.testing.assert_allclose(in_data, want, atol=1e-2)
+    for whole in (False, True):
+        inputs = keras.Input((32, 24, 3))
+        model = keras.Model(inputs, chain()(inputs))
+        run = tf.function(lambda x, model=model: model(x, training=True), jit_compile=whole)
+        np.testing.assert_allclose(run(images.astype(np.float32)), want, atol=1e-2)
+
+
 def test_an_export_for_inference_holds_no_compiled_function_and_no_random_numbers(tmp_path):
     inputs = keras.Input((32, 24, 3))
     model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(chain()(inputs)))

@@ -47,15 +47,22 @@ class Draws:
     def next_seed(self) -> Any:
         """A fresh seed (2,) for a stateless operation of TensorFlow."""
         self._seeds += 1
-        return tf.random.experimental.stateless_fold_in(self._seed, self._seeds)
+        return tf.random.experimental.stateless_fold_in(self._seed, self._seeds, alg="philox")
+
+    def _fresh_rows(self) -> Any:
+        """Uniform in [0, 1), float32 (ROWS, b), from whole bits: XLA makes other floats of them."""
+        bits = tf.random.stateless_uniform(
+            (self.ROWS, self.batch), self.next_seed(), None, None, tf.uint32, alg="philox"
+        )
+        return (
+            tf.cast(tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32)), tf.float32) / 2.0**24
+        )
 
     def uniform(self, low: float = 0.0, high: float = 1.0, tries: int | None = None) -> Any:
         """Uniform in [low, high), float32 (b,), or (tries, b)."""
         count = tries or 1
         if self._used + count > self.ROWS:
-            shape = (self.ROWS, self.batch)
-            self._rows = tf.random.stateless_uniform(shape, self.next_seed())
-            self._used = 0
+            self._rows, self._used = self._fresh_rows(), 0
         start, self._used = self._used, self._used + count
         drawn = self._rows[start] if tries is None else self._rows[start : self._used]
         return drawn if (low, high) == (0.0, 1.0) else low + (high - low) * drawn
