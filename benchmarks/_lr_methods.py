@@ -13,19 +13,19 @@ import numpy as np
 __all__ = ["METHODS"]
 
 
-def _smooth(losses: np.ndarray, momentum: float) -> np.ndarray:
-    """Exponential average, bias corrected (fastai, Lightning)."""
+def _smooth(losses: np.ndarray, momentum: float, first: int = 1) -> np.ndarray:
+    """Exponential average, bias corrected as if the first step were number `first`."""
     average, out = 0.0, []
     for i, loss in enumerate(losses):
         average = momentum * average + (1 - momentum) * loss
-        out.append(average / (1 - momentum ** (i + 1)))
+        out.append(average / (1 - momentum ** (i + first)))
     return np.asarray(out)
 
 
 def _until(rates: np.ndarray, smooth: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
     """Up to the step at which the smoothed loss exceeds `factor` times its best."""
     best = np.minimum.accumulate(np.nan_to_num(smooth, nan=np.inf, posinf=np.inf))
-    bad = ~np.isfinite(smooth) | (smooth > factor * best)
+    bad = smooth > factor * best  # not true of NaN: none of the packages stops there
     end = int(np.argmax(bad)) + 1 if bad.any() else len(smooth)
     return rates[:end], smooth[:end]
 
@@ -52,7 +52,7 @@ def fastai_valley(rates, losses):
         if higher.any():
             length[i] = length[:i][higher].max() + 1
     end = int(np.argmax(length))
-    begin = max(end - int(length[end]), 0)
+    begin = end - int(length[end])  # one before its first step
     third = (end - begin) / 3
     return float(rates[begin + int(third) + int(third / 2)])
 
@@ -60,7 +60,7 @@ def fastai_valley(rates, losses):
 def fastai_slide(rates, losses, width=15, threshold=0.005):
     """A window of 15 steps slides down from the end until its ends have equal slopes."""
     rates, smooth = _fastai(rates, losses)
-    if len(smooth) <= width + 1:
+    if len(smooth) <= width:
         return None
     slope = np.gradient(smooth)
     right, left = len(smooth) - 1, len(smooth) - 1 - width
@@ -86,8 +86,12 @@ def fastai_steep(rates, losses):
 
 
 def lightning(rates, losses):
-    """PyTorch Lightning's tuner: average 0.98, first 10 and last step out, slope over the rate."""
-    rates, smooth = _until(rates, _smooth(losses, 0.98), 4.0)
+    """PyTorch Lightning's tuner: average 0.98, first 10 and last step out, slope over the rate.
+
+    Its correction of the average's bias counts steps from 2, so that the curve begins at
+    half of the loss and rises.
+    """
+    rates, smooth = _until(rates, _smooth(losses, 0.98, first=2), 4.0)
     rates, smooth = rates[10:-1], smooth[10:-1]
     kept = np.isfinite(smooth)
     rates, smooth = rates[kept], smooth[kept]
@@ -97,15 +101,16 @@ def lightning(rates, losses):
 
 
 def torch_lr_finder(rates, losses):
-    """pytorch-lr-finder: 0.05 of each new loss, stops at 5 times the best, steepest per step."""
+    """pytorch-lr-finder: 0.05 of each new loss, stops at 5 times the best, steepest per step.
+
+    It gives up with fewer than 17 steps, and does not look for NaN.
+    """
     smooth = [losses[0]]
     for loss in losses[1:]:
         smooth.append(0.05 * loss + 0.95 * smooth[-1])
     rates, curve = _until(rates, np.asarray(smooth), 5.0)
     rates, curve = rates[10:-5], curve[10:-5]
-    kept = np.isfinite(curve)
-    rates, curve = rates[kept], curve[kept]
-    return float(rates[np.argmin(np.gradient(curve))]) if len(curve) > 2 else None
+    return float(rates[np.argmin(np.gradient(curve))]) if len(curve) > 1 else None
 
 
 # name: (method, first rate, last rate) of its own default range, 100 steps each

@@ -9,9 +9,7 @@ from numpy.typing import ArrayLike
 from benchmarks._lr_tasks import Task
 from kcnn.callbacks import Snapshot
 
-__all__ = ["RATES", "Trainer", "tail_loss"]
-
-RATES = np.geomspace(1e-5, 10.0, 25)
+__all__ = ["Trainer", "tail_loss"]
 
 
 class Trainer:
@@ -23,7 +21,8 @@ class Trainer:
         x, y = task.data()
         self.x, self.y = tf.constant(x), tf.constant(y)
         self.start = Snapshot(self.model)
-        self._loop = tf.function(self._steps, reduce_retracing=True)
+        signature = [tf.TensorSpec([None, task.batch_size], "int64"), tf.TensorSpec([None])]
+        self._loop = tf.function(self._steps, input_signature=signature)
 
     def losses(self, rates: ArrayLike, steps: int, *, order_seed: int | None = None) -> np.ndarray:
         """Batch losses of `steps` steps from the start; NaN after divergence. float32 (steps,).
@@ -39,7 +38,9 @@ class Trainer:
             [rng.permutation(rows)[: per_epoch * batch].reshape(-1, batch) for _ in range(passes)]
         )[:steps]
         each = np.broadcast_to(np.asarray(rates, "float32"), (steps,))
-        return self._loop(tf.constant(order), tf.constant(each)).numpy()
+        losses = self._loop(tf.constant(order), tf.constant(each)).numpy()
+        losses[np.logical_or.accumulate(~np.isfinite(losses))] = np.nan
+        return losses
 
     def _steps(self, order, rates):
         model, optimizer = self.model, self.model.optimizer
@@ -53,6 +54,8 @@ class Trainer:
                 loss = model.compute_loss(x, y, model(x, training=True), None)
             optimizer.apply(tape.gradient(loss, variables), variables)
             losses = losses.write(i, loss)
+            if not tf.math.is_finite(loss):
+                break
         return losses.stack()
 
 

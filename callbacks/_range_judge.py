@@ -83,7 +83,7 @@ def _verdict(
             "Look for NaN in inputs, labels and weights.",
             "nan_inputs",
         )
-    if np.ptp(np.asarray(losses[:finite])) == 0:
+    if np.ptp(np.asarray(losses[:finite])) <= 1e-6 * abs(losses[0]):
         return found(
             "failure",
             f"the loss stays at {losses[0]:.4g} at every rate",

@@ -94,9 +94,10 @@ def falls_clearly(losses: ArrayLike) -> bool:
 
 
 def _level(raw: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of the losses in the first fifth."""
+    """Mean and standard deviation of the losses in the first fifth (at least the rounding's)."""
     head = raw[: max(5, len(raw) // 5)]
-    return float(np.mean(head)), float(np.std(head))
+    level = float(np.mean(head))
+    return level, max(float(np.std(head)), 3e-4 * abs(level))
 
 
 def _edge(raw: np.ndarray) -> int:
