@@ -6,12 +6,16 @@ Sums run over one spatial axis after the other: short sums keep the accuracy tha
 float32 sum loses.
 """
 
+import math
+
 from keras import ops
 
 from kcnn.layers._norm_spec import activation_gradient, compute_type, per_channel
 from kcnn.layers._pointwise import pointwise
 
 __all__ = ["backward", "forward"]
+
+_SHORT = 64  # values that one sum may take without losing accuracy
 
 
 def _shape(spec, x):
@@ -22,9 +26,12 @@ def _shape(spec, x):
 
 def _sums(spec, values):
     """Sum over space: (batch, *space, channels) -> (batch, channels)."""
-    for i in range(1, len(values.shape)):
-        if i != spec.axis:
-            values = ops.sum(values, axis=i, keepdims=True)
+    space = [i for i in range(1, len(values.shape)) if i != spec.axis]
+    sizes = [values.shape[i] for i in space]
+    if space and None not in sizes and math.prod(sizes) <= _SHORT:
+        return ops.sum(values, axis=space)
+    for i in space:
+        values = ops.sum(values, axis=i, keepdims=True)
     return ops.reshape(values, (-1, spec.channels))
 
 
