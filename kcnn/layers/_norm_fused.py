@@ -43,18 +43,20 @@ class _View:
         shape = (-1, self.size, c) if self.last else (-1, c, self.size)
         return ops.cast(ops.reshape(x, shape), kind)
 
-    def flat_once(self, x):
-        """`flat`, where half precision is converted once rather than anew in every pass.
+    def once(self, x):
+        """x, calculated once rather than anew in every pass, let alone for every value.
 
-        XLA repeats a conversion but not a division; this one, by a 1 that it can't foresee,
-        changes no value and makes it keep the quotients.
+        XLA repeats a conversion or an expansion but not a division; this one, by a 1 that it
+        can't foresee, changes no value and makes it keep the quotients.
         """
-        x3 = self.flat(x)
-        if x.dtype == x3.dtype:
-            return x3
-        some = ops.cast(ops.reshape(self.x, (-1,))[:1], x3.dtype)
+        some = ops.cast(ops.reshape(self.x, (-1,))[:1], x.dtype)
         one = ops.minimum(ops.abs(some), 0.0) + 1.0
-        return x3 / ops.where(ops.isnan(some), ops.ones_like(one), one)
+        return x / ops.where(ops.isnan(some), ops.ones_like(one), one)
+
+    def flat_once(self, x):
+        """`flat`, where half precision is converted once."""
+        x3 = self.flat(x)
+        return x3 if x.dtype == x3.dtype else self.once(x3)
 
     def restored(self, x):
         """From three axes to those of the input."""
@@ -72,7 +74,10 @@ class _View:
 
     def groups(self, small):
         """(batch, groups) -> broadcastable to the three axes."""
-        return ops.expand_dims(per_channel(self.spec, small), 1 if self.last else 2)
+        wide = per_channel(self.spec, small)
+        if self.spec.depth > 1:
+            wide = self.once(wide)
+        return ops.expand_dims(wide, 1 if self.last else 2)
 
     def sums(self, f, *tensors):
         """Sums over space of the two tensors that f(*tensors) returns: (batch, channels)."""
