@@ -6,8 +6,9 @@ import pytest
 
 from kcnn.callbacks import examine
 from kcnn.callbacks.doctor._facts import read_facts
-from kcnn.callbacks.doctor._labels import _renumbered
-from kcnn.callbacks.doctor._rows import draw
+from kcnn.callbacks.doctor._graph import runs_away
+from kcnn.callbacks.doctor._labels import _contradicts, _renumbered
+from kcnn.callbacks.doctor._rows import Rows, draw
 from kcnn.callbacks.doctor._skill import loss_skill
 from kcnn.callbacks.doctor._view import graph_of, unlinked
 from kcnn.callbacks.doctor._weigh import convincing, hopeless
@@ -156,3 +157,52 @@ def test_only_what_no_outcome_could_prove_is_left_out(weight):
     for before in np.linspace(-1, 1, 41):
         best = 1 - before, (1.02 - before) / 0.02
         assert hopeless(weight, before) == (not convincing(*best, weight, before))
+
+
+def suspects(model, x, y, loss):
+    model.compile("adam", loss)
+    return {s.cause: s.seen for s in reversed(read_facts(model, draw(x, y, {})).suspects)}
+
+
+@pytest.mark.parametrize(("trainable", "found"), [(False, True), (True, False)])
+def test_an_embedding_frozen_at_its_random_start(trainable, found):
+    words = RNG.integers(0, 50, (160, 6))
+    model = keras.Sequential([
+        keras.layers.Input((6,), dtype="int32"),
+        keras.layers.Embedding(50, 8, trainable=trainable),
+        keras.layers.Flatten(),
+        keras.layers.Dense(4, activation="softmax"),
+    ])  # fmt: skip
+    named = suspects(model, words, IDS, "sparse_categorical_crossentropy")
+    assert ("frozen_layers" in named) == found
+    model.layers[0].set_weights([RNG.normal(size=(50, 8))])
+    named = suspects(model, words, IDS, "sparse_categorical_crossentropy")
+    assert "frozen_layers" not in named  # vectors from elsewhere may well be frozen
+
+
+@pytest.mark.parametrize(
+    ("activation", "away"),
+    [("relu", False), ("gelu", False), ("softmax", False), ("exponential", True),
+     (keras.ops.square, True), (lambda x: 1.5 * x, False)],
+)  # fmt: skip
+def test_activations_that_grow_faster_than_their_input(activation, away):
+    assert runs_away(keras.layers.Dense(3, activation=activation)) == away
+
+
+@pytest.mark.parametrize(("strides", "found"), [(1, False), (4, True)])
+def test_maps_of_a_few_pixels_are_worth_a_trial(strides, found):
+    model = keras.Sequential([
+        keras.layers.Input((8, 8, 1)),
+        keras.layers.Conv2D(32, 3, strides=strides, padding="same", activation="relu"),
+        keras.layers.Flatten(),
+        keras.layers.Dense(1, activation="sigmoid"),
+    ])  # fmt: skip
+    named = suspects(model, PICTURES, IDS[:40] % 2, "binary_crossentropy")
+    assert ("2x2" in named.get("insufficient_capacity", "")) == found
+
+
+def test_the_same_rows_with_other_labels_contradict_themselves():
+    twice, labels = np.concatenate([X, X]), np.concatenate([IDS, IDS])
+    assert not _contradicts(Rows(twice, labels), labels)
+    assert _contradicts(Rows(twice, labels), RNG.permutation(labels))
+    assert not _contradicts(Rows(X, IDS), RNG.permutation(IDS))

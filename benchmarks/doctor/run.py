@@ -136,6 +136,9 @@ def main() -> int:
         "--log", type=Path, help="JSONL of results (default runs/doctor/HALF.jsonl)"
     )
     parser.add_argument("--fresh", action="store_true", help="forget earlier results")
+    parser.add_argument(
+        "--report", action="store_true", help="examine nothing, write what is known so far"
+    )
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -145,7 +148,9 @@ def main() -> int:
         log.unlink(missing_ok=True)
     chosen = _chosen(options)
     start = time.monotonic()
-    if options.jobs > 1:
+    if options.report:
+        pass
+    elif options.jobs > 1:
         sys.argv = [a for a in sys.argv if a != "--fresh"]
         _fan_out(options)
     else:
@@ -166,9 +171,11 @@ def main() -> int:
         print("nothing examined")
         return 1
     print(f"{len(records)} of {len(chosen)} examined", figures(records))
-    if len(records) == len(chosen) and not (options.only or options.variant):
+    whole = len(records) == len(chosen)
+    if (whole or options.report) and not (options.only or options.variant):
         path = HERE / f"result_{options.half.replace('-', '_')}.md"
-        path.write_text(table(records, f"The doctor on the {options.half} half"))
+        part = "" if whole else f", {len(records)} of {len(chosen)} variants so far"
+        path.write_text(table(records, f"The doctor on the {options.half} half{part}"))
         print(f"written: {path}")
     return 0
 

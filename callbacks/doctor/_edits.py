@@ -14,6 +14,7 @@ from kcnn.callbacks.doctor._graph import (
     is_random,
     kernel_of,
     layer_activation,
+    runs_away,
 )
 
 __all__ = [
@@ -50,9 +51,8 @@ def rectified(model: keras.Model) -> Callable[[Any], Any]:
         kind = layer_activation(layer)
         if layer.name == last or layer.name in after or kind is None:
             return None
-        if kind in ("sigmoid", "tanh", "softmax", "hard_sigmoid", "softsign") or (
-            kind == "linear" and kernel_of(layer) is not None
-        ):
+        saturates = kind in ("sigmoid", "tanh", "softmax", "hard_sigmoid", "softsign")
+        if (saturates or runs_away(layer)) or (kind == "linear" and kernel_of(layer) is not None):
             return changed(layer, activation="relu")
         return None
 

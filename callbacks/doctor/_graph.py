@@ -17,6 +17,7 @@ __all__ = [
     "kernel_of",
     "known_graph",
     "layer_activation",
+    "runs_away",
 ]
 
 PASSING = [
@@ -137,6 +138,18 @@ def activation_kind(function: Any) -> str:
         if np.allclose(out, answer, atol=2e-4):
             return name
     return str(getattr(function, "__name__", "other"))
+
+
+def runs_away(layer: Any) -> bool:
+    """True when an activation grows faster than its input, as squares and exponentials do."""
+    function = getattr(layer, "activation", None)
+    if not callable(function) or layer_activation(layer) == "softmax":
+        return False
+    try:
+        out = keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(_PROBE)))
+    except Exception:  # a user's own function may refuse the probe
+        return False
+    return out.shape == _PROBE.shape and bool(abs(out[0, -1]) > 2 * _PROBE[0, -1])
 
 
 def layer_activation(layer: Any) -> str | None:

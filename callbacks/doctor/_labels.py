@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kcnn.callbacks.doctor._facts import Facts
+from kcnn.callbacks.doctor._rows import Rows
 from kcnn.callbacks.doctor._setting import Outcome, Setting
 from kcnn.callbacks.doctor._skill import classes_of
 from kcnn.callbacks.doctor._static_split import agreement
@@ -34,7 +35,7 @@ def judge_meaning(facts: Facts, val: float) -> Suspect | None:
         weight = 0.8
     if not weight:
         return None
-    if case.moving and other is not None and other[0] > 6:
+    if case.moving and other is not None and other[0] > 6 and not _contradicts(case.train, labels):
         return Suspect(
             "augmentation_breaks_label",
             0.95,
@@ -57,6 +58,20 @@ def judge_meaning(facts: Facts, val: float) -> Suspect | None:
         check="label_permutation",
         evidence={"z": z, "agreement": share, "chance": chance},
     )
+
+
+def _contradicts(rows: Rows, labels: np.ndarray | None) -> bool:
+    """The very same inputs come again with other labels: no transform did that."""
+    if labels is None:
+        return False
+    first: dict[int, int] = {}
+    other = again = 0
+    for row, label in zip(np.ascontiguousarray(rows.x), labels, strict=False):
+        known = first.setdefault(hash(row.tobytes()), int(label))
+        again += 1
+        other += known != label
+    again -= len(first)
+    return again >= 20 and other > 0.3 * again
 
 
 def judge_rows(

@@ -78,12 +78,16 @@ def plan_changes(shop: Workshop, suspects: list[Suspect], batch_given: bool) -> 
         add("missing_shuffle", Setting(shuffle=True), _ordered(case.source))
     narrow = known.get("insufficient_capacity") or _small(layers)
     if narrow is not None:
-        word = "unstrided" if "1x1" in narrow.seen else "wider"
+        word = "unstrided" if " map is down to " in narrow.seen else "wider"
         add("insufficient_capacity", Setting(edit="deeper" if "no hidden" in narrow.seen else word),
             narrow)  # fmt: skip
-    grows = known.get("exploding_gradient")
-    recurrent = grows is not None and "tanh" in grows.expected
-    add("exploding_gradient", Setting(edit="bounded") if recurrent else Setting(clip=True))
+        other = _small(layers) if word == "unstrided" else None
+        if other is not None and "no hidden" not in other.seen:
+            plan.append(Change(other, Setting(edit="wider")))
+    cures = {"tanh in recurrent layers": "bounded", "relu in hidden layers": "rectified"}
+    grows = [s for s in suspects if s.cause == "exploding_gradient" and s.expected in cures]
+    cure = Setting(edit=cures[grows[0].expected]) if grows else Setting(clip=True)
+    add("exploding_gradient", cure)
     ends = shop.head.norm is not None
     add("bad_normalization", Setting(edit="bare_end" if ends else "unnormed"))
     add("class_imbalance", Setting(balance=True))

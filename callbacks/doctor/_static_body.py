@@ -109,6 +109,8 @@ def _narrow(model: Any, layers: list[Any], classes: int, classifies: bool) -> It
             check="layers",
         )
         break
+    else:
+        yield from _small_maps(model, layers)
     widths = [(int(kernel_of(layer).shape[-1]), layer) for layer in kernels[:-1]]
     widths = [(w, layer) for w, layer in widths if type(layer).__name__ != "DepthwiseConv2D"]
     if widths:
@@ -126,7 +128,30 @@ def _narrow(model: Any, layers: list[Any], classes: int, classifies: bool) -> It
             )
 
 
+def _small_maps(model: Any, layers: list[Any]) -> Iterator[Suspect]:
+    """Images of which strides and poolings leave few positions: a trial tells if it hurts."""
+    entry = getattr(model, "input_shape", None)
+    if not isinstance(entry, tuple) or len(entry) != 4 or None in entry[1:]:
+        return
+    shapes: list[Any] = [getattr(getattr(layer, "output", None), "shape", ()) for layer in layers]
+    maps = [(shape, layer) for shape, layer in zip(shapes, layers, strict=True) if len(shape) == 4]
+    if not maps or None in maps[-1][0][1:]:
+        return
+    shape, layer = maps[-1]
+    if int(np.prod(shape[1:-1])) <= 4 and int(np.prod(entry[1:-1])) >= 36:
+        yield Suspect(
+            "insufficient_capacity",
+            0.4,
+            f"the map is down to {shape[1]}x{shape[2]} after {layer.name}",
+            "several positions left for the last layers",
+            "Use fewer strides or poolings so that the maps do not shrink to nothing.",
+            where=layer.name,
+            check="layers",
+        )
+
+
 def _frozen(model: Any, layers: list[Any]) -> Iterator[Suspect]:
+    yield from _frozen_tables(layers)
     holders = [layer for layer in layers if kernel_of(layer) is not None]
     frozen = [layer for layer in holders if not kernel_of(layer).trainable]
     if not model.trainable_variables and model.weights:
@@ -159,6 +184,25 @@ def _frozen(model: Any, layers: list[Any]) -> Iterator[Suspect]:
         check="layers",
         evidence={"frozen_share": count / max(total, 1)},
     )
+
+
+def _frozen_tables(layers: list[Any]) -> Iterator[Suspect]:
+    """Embeddings that stay what Keras drew: uniform in -0.05..0.05."""
+    for layer in layers:
+        if not isinstance(layer, keras.layers.Embedding) or layer.trainable or not layer.built:
+            continue
+        table = np.asarray(keras.ops.convert_to_numpy(layer.embeddings), "float64")
+        if np.abs(table).max() <= 0.05 and abs(table.std() * np.sqrt(12) / 0.1 - 1) < 0.1:
+            yield Suspect(
+                "frozen_layers",
+                0.85,
+                f"{layer.name} is frozen at its random start",
+                "frozen layers hold trained weights",
+                f"Set {layer.name}.trainable = True before compile, or load trained vectors.",
+                where=layer.name,
+                check="layers",
+            )
+            return
 
 
 def _untrained(layer: Any) -> bool:

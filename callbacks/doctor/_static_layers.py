@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._graph import activation_kind, is_norm, layer_activation
+from kcnn.callbacks.doctor._graph import activation_kind, is_norm, layer_activation, runs_away
 from kcnn.callbacks.doctor._head import HeadFacts
 from kcnn.callbacks.doctor._suspect import Suspect
 
@@ -131,6 +131,17 @@ def judge_saturation(layers: list[Any]) -> Iterator[Suspect]:
             "relu in hidden layers",
             "Change the hidden activations to 'relu'.",
             where=sig[0].name,
+            check="layers",
+        )
+    wild = [layer for layer in layers[:-1] if runs_away(layer)]
+    if wild:
+        yield Suspect(
+            "exploding_gradient",
+            0.6,
+            f"the activation of {wild[0].name} grows faster than its input",
+            "relu in hidden layers",
+            f"Change the activation of {wild[0].name} to 'relu'.",
+            where=wild[0].name,
             check="layers",
         )
     tanh = [layer for layer, kind in hidden if kind == "tanh"]

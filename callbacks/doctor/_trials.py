@@ -89,6 +89,9 @@ class Workshop:
             edit = self.edits.get("head" if setting.head else setting.edit)
             twin = None
             if not (setting.edit or setting.head) or edit is not None:
+                for rig in self._rigs.values():
+                    if rig is not None and rig.model is self.model:
+                        rig.reset()  # a copy starts where the user's model started
                 twin = copy_model(self.graph, sample, edit)
             if twin is None and not setting.edit and not self._rigs:
                 twin = self.model
