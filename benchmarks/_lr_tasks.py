@@ -216,4 +216,9 @@ TASKS = (
         128,
         128,
     ),
+    # Long level starts: four more to tune on.
+    Task("fashion-cnn-none-sgd-16", True, fashion, cnn(16, 32), sgd, 16, 256),
+    Task("textures-cnn-none-sgd-32", True, textures, cnn(16, 32, outputs=6), sgd, 32, 192),
+    Task("digits-deepcnn-none-sgd-32", True, digits, cnn(16, 16, 32), sgd, 32, 192),
+    Task("digits-cnn-none-adam-16", True, digits, cnn(16, 32), adam, 16, 192),
 )

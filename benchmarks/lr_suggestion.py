@@ -28,20 +28,27 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 import numpy as np
 
 HERE = Path(__file__).parent
-STORE = HERE / "lr_suggestion.json"
+STORE, CURVES = HERE / "lr_suggestion.json", HERE / "lr_curves.json"
 RATES = np.geomspace(1e-5, 10.0, 25)
 SEEDS, OTHER_SEEDS = (0, 1, 2), (100, 101, 102)
-LONGER = 4
+LONGER, LONG_SEEDS = 4, (0,)
 DEFAULTS = {"sgd": 1e-2, "plain_sgd": 1e-2, "adam": 1e-3, "adamw": 1e-3}
 OURS = ("kcnn find_lr", "kcnn LRFinder", "kcnn LRSweep")
+HEAD = f"""# Suggested learning rates
+
+Written by `python -m benchmarks.lr_suggestion table`. Regret of a suggestion: 0 = final loss of
+the best of {len(RATES)} rates ({RATES[0]:g} to {RATES[-1]:g}, mean of {len(SEEDS)} seeds), 1 = no
+better than untrained or diverged. Dead: regret above 0.9, or no suggestion. "4x": regret after
+trainings {LONGER} times as long, against the best of all rates there ({len(LONG_SEEDS)} seed).
+Iterations: training steps taken, at most. Our rules were tuned on the second half alone."""
 
 
-def load() -> dict[str, Any]:
-    return json.loads(STORE.read_text()) if STORE.exists() else {}
+def load(path: Path = STORE) -> dict[str, Any]:
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
-def save(store: dict[str, Any]) -> None:
-    STORE.write_text(json.dumps(store, indent=None, separators=(",", ":")) + "\n")
+def save(store: dict[str, Any], path: Path = STORE) -> None:
+    path.write_text(json.dumps(store, indent=None, separators=(",", ":")) + "\n")
 
 
 def tasks():
@@ -58,76 +65,101 @@ def truth(seconds: float) -> bool:
     from benchmarks._lr_truth import Trainer, tail_loss
 
     begun, store = time.time(), load()
-    for seed in SEEDS:
+    wanted = [("truth", seed, 1) for seed in SEEDS] + [("longer", s, LONGER) for s in LONG_SEEDS]
+    for key, seed, times in wanted:
         for task in tasks():
-            entry = store.setdefault(task.name, {"tune": task.tune, "truth": {}})
-            if str(seed) in entry["truth"]:
+            entry = store.setdefault(task.name, {"tune": task.tune})
+            if str(seed) in entry.setdefault(key, {}):
                 continue
             if time.time() - begun > seconds:
                 return False
             trainer = Trainer(task, seed)
-            curves = [trainer.losses(rate, task.steps) for rate in RATES]
-            entry["truth"][str(seed)] = {
+            curves = [trainer.losses(rate, times * task.steps) for rate in RATES]
+            entry[key][str(seed)] = {
                 "final": [_number(tail_loss(curve)) for curve in curves],
                 "untrained": _number(np.median([curve[0] for curve in curves])),
             }
+            save(store)
+            print(f"{key} {task.name} {seed} {time.time() - begun:.0f} s", flush=True)
+            keras.backend.clear_session()
+    return True
+
+
+def measure(seconds: float) -> bool:
+    """Fill in the range tests of the published methods and our suggestions; True when done.
+
+    Take "suggested" out of the store to measure ours anew.
+    """
+    import keras
+
+    begun, store, curves = time.time(), load(), load(CURVES)
+    for seed in OTHER_SEEDS:
+        for task in tasks():
+            told = store[task.name].setdefault("suggested", {})
+            if str(seed) in told:
+                continue
+            if time.time() - begun > seconds:
+                return False
+            kept = curves.setdefault(task.name, {})
+            if str(seed) not in kept:
+                kept[str(seed)] = _range_tests(task, seed)
+                save(curves, CURVES)
+            told[str(seed)] = _ours(task, seed)
             save(store)
             print(f"{task.name} {seed} {time.time() - begun:.0f} s", flush=True)
             keras.backend.clear_session()
     return True
 
 
-def measure(seconds: float, only: str | None = None) -> bool:
-    """Fill in every method's suggestions; True when all are there."""
-    import keras
-
+def _range_tests(task, seed: int) -> dict[str, list[float | None]]:
+    """Batch losses of a range test over each range that a published method asks for."""
     from benchmarks._lr_methods import METHODS
     from benchmarks._lr_truth import Trainer
 
-    begun, store = time.time(), load()
-    for seed in OTHER_SEEDS:
-        for task in tasks():
-            told = store[task.name].setdefault("suggested", {}).setdefault(str(seed), {})
-            if only is None and "kcnn find_lr" in told:
-                continue
-            if time.time() - begun > seconds:
-                return False
-            if only is None:
-                trainer = Trainer(task, seed)
-                for name, (method, low, high) in METHODS.items():
-                    rates = np.geomspace(low, high, 100)
-                    told[name] = method(rates, trainer.losses(rates, 100).astype("float64"))
-            told.update(_ours(task, seed))
-            told["defaults"] = DEFAULTS[task.optimizer.__name__]
-            save(store)
-            print(f"{task.name} {seed} {time.time() - begun:.0f} s {told}", flush=True)
-            keras.backend.clear_session()
-    return True
+    trainer = Trainer(task, seed)
+    ranges = sorted({(low, high) for _, low, high in METHODS.values()})
+    measured = {r: trainer.losses(np.geomspace(*r, 100), 100) for r in ranges}
+    return {f"{low:g} {high:g}": [_short(v) for v in c] for (low, high), c in measured.items()}
 
 
-def _ours(task, seed: int) -> dict[str, float | None]:
+def published(curves: dict[str, list[float | None]]) -> dict[str, float | None]:
+    """What each published method suggests from these range tests."""
+    from benchmarks._lr_methods import METHODS
+
+    found = {}
+    for name, (method, low, high) in METHODS.items():
+        losses = [np.nan if loss is None else loss for loss in curves[f"{low:g} {high:g}"]]
+        found[name] = method(np.geomspace(low, high, 100), np.asarray(losses))
+    return found
+
+
+def _ours(task, seed: int) -> dict[str, float | int | None]:
     from kcnn.callbacks import LRFinder, LRSweep, find_lr
 
     x, y = task.data()
     model = task.model(seed)
     found = find_lr(model, x, y, batch_size=task.batch_size, seed=seed, sink=None)
     finder = LRFinder(sink=None)
-    keras_seed = np.random.default_rng(seed).permutation(len(x))
-    model.fit(
-        x[keras_seed],
-        y[keras_seed],
-        batch_size=task.batch_size,
-        epochs=100,
-        verbose=0,
-        callbacks=[finder],
-    )
-    swept = LRSweep(weight_decay=None, seed=seed).run(model, x, y, batch_size=task.batch_size)
-    rates = {"kcnn find_lr": found.suggestion, "kcnn LRFinder": finder.suggestion}
-    return rates | {"kcnn LRSweep": swept.suggestion}
+    order = np.random.default_rng(seed).permutation(len(x))
+    fitted = {"batch_size": task.batch_size, "epochs": 100, "verbose": 0}
+    model.fit(x[order], y[order], callbacks=[finder], **fitted)
+    swept = LRSweep(weight_decay=None, seed=seed, sink=None)
+    suggested = swept.run(model, x, y, batch_size=task.batch_size).suggestion
+    return {
+        "kcnn find_lr": found.suggestion,
+        "kcnn LRFinder": finder.suggestion,
+        "kcnn LRSweep": suggested,
+        "find_lr iterations": found.iterations,
+        "fixed defaults": DEFAULTS[task.optimizer.__name__],
+    }
 
 
 def _number(value: float) -> float | None:
     return round(float(value), 6) if np.isfinite(value) else None
+
+
+def _short(value: float) -> float | None:
+    return float(f"{value:.5g}") if np.isfinite(value) else None
 
 
 def regret(entry: dict[str, Any], rate: float | None, key: str = "truth") -> float:
@@ -144,39 +176,59 @@ def regret(entry: dict[str, Any], rate: float | None, key: str = "truth") -> flo
 
 
 def table() -> str:
-    """The regrets of all methods on the tuned and on the unseen tasks."""
-    store = load()
+    """The regrets of all methods on the unseen and on the tuned tasks."""
+    store, curves = load(), load(CURVES)
+    for task, entry in store.items():
+        for seed, told in entry.get("suggested", {}).items():
+            told.update(published(curves[task][seed]))
     names: list[str] = []
     for entry in store.values():
         for told in entry.get("suggested", {}).values():
-            names += [name for name in told if name not in names]
-    parts = []
+            names += [n for n in told if n not in (*names, "find_lr iterations")]
+    names.sort(key=lambda n: n not in OURS)
+    parts = [HEAD]
     for tune, title in ((False, "Unseen tasks"), (True, "Tasks used for tuning")):
         entries = {n: e for n, e in store.items() if e["tune"] is tune and "suggested" in e}
-        lines = [
-            f"### {title} ({len(entries)} tasks x {len(OTHER_SEEDS)} seeds)",
-            "",
-            "| method | median | mean | worst | dead |",
-            "|---|---|---|---|---|",
-        ]
-        for name in sorted(names, key=lambda n: (n not in OURS, names.index(n))):
-            values = [
-                regret(entry, told.get(name))
-                for entry in entries.values()
-                for told in entry["suggested"].values()
-            ]
-            if values:
-                lines.append(
-                    f"| {name} | {np.median(values):.3f} | {np.mean(values):.3f} | "
-                    f"{max(values):.3f} | {sum(v > 0.9 for v in values)} |"
-                )
-        parts.append("\n".join(lines))
+        runs = sum(len(entry["suggested"]) for entry in entries.values())
+        rows = [(name, *_regrets(entries, name)) for name in names]
+        parts.append(
+            "\n".join(
+                [
+                    f"## {title} ({len(entries)} tasks, {runs} runs)",
+                    "",
+                    "| method | iterations | median | mean | worst | dead | 4x mean | 4x worst |",
+                    "|---|---|---|---|---|---|---|---|",
+                    *(_row(*row, _iterations(entries, row[0])) for row in rows),
+                ]
+            )
+        )
     return "\n\n".join(parts) + "\n"
+
+
+def _regrets(entries: dict[str, Any], name: str) -> tuple[list[float], list[float]]:
+    told = [(e, t.get(name)) for e in entries.values() for t in e["suggested"].values()]
+    short = [regret(entry, rate) for entry, rate in told]
+    return short, [regret(entry, rate, "longer") for entry, rate in told if "longer" in entry]
+
+
+def _iterations(entries: dict[str, Any], name: str) -> int:
+    told = [t for e in entries.values() for t in e["suggested"].values()]
+    steps = {"kcnn find_lr": max(t["find_lr iterations"] for t in told), "kcnn LRSweep": 500}
+    return steps.get(name, 0 if name == "fixed defaults" else 100)
+
+
+def _row(name: str, values: list[float], longer: list[float], steps: int) -> str:
+    dead = sum(value > 0.9 for value in values)
+    late = f"{np.mean(longer):.3f} | {max(longer):.3f}" if longer else "- | -"
+    return (
+        f"| {name} | {steps} | {np.median(values):.3f} | {np.mean(values):.3f} | "
+        f"{max(values):.3f} | {dead} | {late} |"
+    )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["truth", "measure", "ours", "table"])
+    parser.add_argument("what", choices=["truth", "measure", "table"])
     parser.add_argument("--seconds", type=float, default=1e9, help="stop after about so long")
     given = parser.parse_args()
     if given.what == "table":
@@ -184,10 +236,8 @@ def main() -> int:
         print(text)
         (HERE / "lr_suggestion.md").write_text(text)
         return 0
-    if given.what == "truth":
-        return 0 if truth(given.seconds) else 3
-    only = "ours" if given.what == "ours" else None
-    return 0 if measure(given.seconds, only) else 3
+    done = truth(given.seconds) if given.what == "truth" else measure(given.seconds)
+    return 0 if done else 3
 
 
 if __name__ == "__main__":
