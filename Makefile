@@ -15,6 +15,8 @@ ifneq ($(FASHION),)
 export KCNN_MANUAL_DIR ?= $(abspath $(FASHION))
 endif
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# Each worker takes whole files, for the sake of the fixtures they share.
+WORKERS ?= -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: demo test test-slow test-backends lint types check format clean
 
@@ -22,7 +24,7 @@ demo: $(VENV)/.installed
 	$(BIN)/kcnn recipe --data digits --out runs/digits --overwrite
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(WORKERS) -m "not slow"
 
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest -m slow
