@@ -32,7 +32,7 @@ def run(work: Work) -> StepOutcome:
     scored = [r for r in runs if r["best_epoch"] is not None]
     best: dict[str, Any] | None = None
     for row in scored:
-        if is_better(row, best):
+        if is_better(row, best, images=len(work.dataset.val)):
             best = row
     result = {"runs": runs, "best": runs.index(best) if best else None}
     if best:
@@ -73,7 +73,7 @@ def _train(work: Work, index: int, settings: Settings) -> dict[str, Any]:
     model = work.bench.fresh(
         width=settings.width, lr=settings.lr, weight_decay=settings.weight_decay
     )
-    keeper = BestWeights()
+    keeper = BestWeights(len(work.dataset.val))
     checkpoint = Checkpoint(work.state, index, keeper)
     start = checkpoint.restore(model)
     title = f"refining, run {index + 1} of {work.budget.refine_runs}, {epochs} epochs"

@@ -31,15 +31,28 @@ class Settings:
         }
 
 
-def is_better(logs: dict[str, float], than: dict[str, float] | None) -> bool:
-    """Higher validation accuracy, at equal accuracy the lower validation loss."""
+def is_better(
+    logs: dict[str, float], than: dict[str, float] | None, *, images: int | None = None
+) -> bool:
+    """Higher validation accuracy; where it is as good as equal, the lower validation loss.
+
+    As good as equal: within one standard error of an accuracy over so many validation images
+    (the rule of Breiman et al. 1984, section 3.4.3). On few images the luckiest epoch is
+    otherwise taken for the best one. Without `images`: exactly equal.
+    """
     if not math.isfinite(logs["val_loss"]):
         return False
-    return than is None or _score(logs) > _score(than)
+    if than is None:
+        return True
+    gain = logs["val_accuracy"] - than["val_accuracy"]
+    noise = _standard_error(than["val_accuracy"], images) if images else 0.0
+    return gain > noise + 1e-6 or (gain > -noise - 1e-6 and logs["val_loss"] < than["val_loss"])
 
 
-def _score(logs: dict[str, float]) -> tuple[float, float]:
-    return (round(logs["val_accuracy"], 6), -logs["val_loss"])
+def _standard_error(accuracy: float, images: int) -> float:
+    """Of a share of `images`; one more right and one more wrong keep it above zero."""
+    share = (accuracy * images + 1) / (images + 2)
+    return math.sqrt(share * (1 - share) / images)
 
 
 def last_scores(history: dict[str, list[float]]) -> dict[str, float | None]:
@@ -57,15 +70,16 @@ def last_scores(history: dict[str, list[float]]) -> dict[str, float | None]:
 
 
 class BestWeights(keras.callbacks.Callback):
-    """Keeps the weights of the epoch with the best validation score in memory."""
+    """Keeps the weights of the epoch with the best validation score, over `images`, in memory."""
 
-    def __init__(self):
+    def __init__(self, images: int | None = None):
         super().__init__()
+        self.images = images
         self.weights: list[np.ndarray] | None = None
         self.logs: dict[str, float] | None = None
         self.epoch: int | None = None
 
     def on_epoch_end(self, epoch, logs=None):
-        if logs and is_better(logs, self.logs):
+        if logs and is_better(logs, self.logs, images=self.images):
             self.logs, self.epoch = dict(logs), epoch + 1
             self.weights = self.model.get_weights()
