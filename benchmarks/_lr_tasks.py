@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
-import os
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 
 import keras
 import numpy as np
 
+from benchmarks._lr_data import clusters, digits, fashion, spirals, textures, waves
 from kcnn.layers import norm
 
 __all__ = ["TASKS", "Task"]
@@ -44,76 +41,6 @@ class Task:
         return model
 
 
-# --- data ---------------------------------------------------------------------------------
-
-
-@cache
-def digits(scale: str = "normal"):
-    from sklearn.datasets import load_digits
-
-    found = load_digits()
-    x = found.images[..., None].astype("float32")
-    if scale == "normal":
-        x = (x - x.mean()) / x.std()
-    return x[:1536], found.target[:1536].astype("int64")
-
-
-@cache
-def fashion(count: int = 4096, size: int = 14):
-    folder = Path(os.environ["KCNN_MANUAL_DIR"])
-    folder = folder / "fashion-mnist" if (folder / "fashion-mnist").is_dir() else folder
-    with gzip.open(folder / "train-images-idx3-ubyte.gz") as file:
-        x = np.frombuffer(file.read(16 + 784 * count), "uint8", offset=16)
-    with gzip.open(folder / "train-labels-idx1-ubyte.gz") as file:
-        y = np.frombuffer(file.read(8 + count), "uint8", offset=8)
-    x = x.reshape(count, size, 28 // size, size, 28 // size).mean((2, 4))[..., None]
-    x = ((x - x.mean()) / x.std()).astype("float32")
-    return x, y.astype("int64")
-
-
-@cache
-def clusters(noise: float = 0.2, classes: int = 20, count: int = 4096):
-    rng = np.random.default_rng(1)
-    y = rng.integers(0, classes, count)
-    centers = rng.normal(size=(classes, 32))
-    x = (centers[y] + 0.8 * rng.normal(size=(count, 32))).astype("float32")
-    wrong = rng.random(count) < noise
-    return x, np.where(wrong, rng.integers(0, classes, count), y)
-
-
-@cache
-def spirals(count: int = 4096):
-    rng = np.random.default_rng(2)
-    y = rng.integers(0, 3, count)
-    r = rng.random(count)
-    angle = 4 * r + 2 * np.pi * y / 3 + 0.1 * rng.normal(size=count)
-    return (3 * np.stack([r * np.cos(angle), r * np.sin(angle)], 1)).astype("float32"), y
-
-
-@cache
-def waves(count: int = 4096):
-    rng = np.random.default_rng(3)
-    x = rng.uniform(-1, 1, size=(count, 8)).astype("float32")
-    y = np.sin(3 * x[:, :1]) + x[:, 1:2] * x[:, 2:3] + 0.05 * rng.normal(size=(count, 1))
-    return x, y.astype("float32")
-
-
-@cache
-def textures(count: int = 4096, size: int = 12):
-    """Gratings of six directions with random phase, contrast and noise."""
-    rng = np.random.default_rng(4)
-    y = rng.integers(0, 6, count)
-    grid = np.arange(size)
-    angle = np.pi * y / 6
-    phase = rng.uniform(0, 2 * np.pi, count)
-    wave = (
-        grid[None, :, None] * np.cos(angle)[:, None, None]
-        + grid[None, None, :] * np.sin(angle)[:, None, None]
-    )
-    x = np.sin(1.3 * wave + phase[:, None, None]) * rng.uniform(0.5, 1.5, count)[:, None, None]
-    return (x + 0.7 * rng.normal(size=x.shape)).astype("float32")[..., None], y
-
-
 # --- models -------------------------------------------------------------------------------
 
 
@@ -124,6 +51,7 @@ def mlp(*widths: int, outputs: int = 10, activation: str = "relu", kind: str = "
         for width in widths:
             h = L.Dense(width)(h)
             h = L.LayerNormalization()(h) if kind == "layer" else h
+            h = L.BatchNormalization()(h) if kind == "batch" else h
             h = L.Activation(activation)(h)
         return keras.Model(inputs, L.Dense(outputs)(h))
 
@@ -221,4 +149,53 @@ TASKS = (
     Task("textures-cnn-none-sgd-32", True, textures, cnn(16, 32, outputs=6), sgd, 32, 192),
     Task("digits-deepcnn-none-sgd-32", True, digits, cnn(16, 16, 32), sgd, 32, 192),
     Task("digits-cnn-none-adam-16", True, digits, cnn(16, 32), adam, 16, 192),
+    # More of both halves, so that the unseen one holds tasks that no rule had met.
+    Task("digits-mlp-batch-sgd-128", True, digits, mlp(64, 64, kind="batch"), sgd, 128, 96),
+    Task("fashion-cnn-batch-sgd-16", True, fashion, cnn(16, 32, kind="batch"), sgd, 16, 192),
+    Task("clusters-mlp-adam-32", True, clusters, mlp(64, 64, outputs=20), adam, 32, 192),
+    Task("waves-mlp-adamw-32", True, waves, mlp(64, 64, outputs=1), adamw, 32, 192, "mse"),
+    Task(
+        "spirals-mlp-tanh-adam-16",
+        True,
+        spirals,
+        mlp(64, 64, outputs=3, activation="tanh"),
+        adam,
+        16,
+        256,
+    ),
+    Task("digits-cnn-group-sgd-128", True, digits, cnn(16, 32, kind="group"), sgd, 128, 72),
+    Task("fashion-mlp-sgd-64", False, fashion, mlp(128, 64), sgd, 64, 160),
+    Task("clusters-mlp-plainsgd-64", False, clusters, mlp(64, 64, outputs=20), plain_sgd, 64, 192),
+    Task("digits-mlp-tanh-sgd-16", False, digits, mlp(64, 64, activation="tanh"), sgd, 16, 256),
+    Task(
+        "waves-mlp-tanh-adamw-256",
+        False,
+        waves,
+        mlp(64, 64, outputs=1, activation="tanh"),
+        adamw,
+        256,
+        160,
+        "mse",
+    ),
+    Task(
+        "spirals-mlp-layer-adamw-64",
+        False,
+        spirals,
+        mlp(64, 64, outputs=3, kind="layer"),
+        adamw,
+        64,
+        192,
+    ),
+    Task("digits-cnn-instance-adam-64", False, digits, cnn(16, 32, kind="instance"), adam, 64, 96),
+    Task(
+        "textures-cnn-batch-sgd-64",
+        False,
+        textures,
+        cnn(16, 32, outputs=6, kind="batch"),
+        sgd,
+        64,
+        96,
+    ),
+    Task("fashion-cnn-group-adam-32", False, fashion, cnn(16, 32, kind="group"), adam, 32, 128),
+    Task("digits-resnet20-layer-adamw-64", False, digits, resnet(0.25, "layer"), adamw, 64, 72),
 )

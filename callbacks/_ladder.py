@@ -31,9 +31,11 @@ __all__ = [
 ]
 
 LADDER = tuple(float(10.0**e) for e in np.arange(-5.0, 1.1, 0.5))  # 1e-5 ... 10, half decades
-ENDS = (12, 30, 60, 118)  # iterations after which fewer go on
-KEEP = (6, 4, 2, 0)  # how many: 12 * 13 + 18 * 6 + 30 * 4 + 58 * 2 = 500 iterations
-LEVEL, EQUAL = 0.03, 0.02  # of the loss at the start: learned less is nothing; closer is equal
+# Tuned on the tuning tasks of benchmarks/lr_suggestion.py, three trainings of each.
+ENDS = (12, 48, 102)  # iterations after which fewer go on
+KEEP = (5, 3, 0)  # how many: 12 * 13 + 36 * 5 + 54 * 3 = 498 iterations
+LEVEL, EQUAL = 0.1, 0.1  # of the loss at the start: learned less is nothing; closer is equal
+LEAN = 0.05  # of what was learned: a rate behind by that much weighs 1/e of the best
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,18 +100,18 @@ def _window(losses: Sequence[float]) -> int:
 def ranked(standings: Sequence[Standing], start: float) -> list[Standing]:
     """Those with finite scores, best first.
 
-    While none has learned anything yet (many networks begin on a plateau), rates with about
-    the same loss are equal and the largest comes first: a small rate leads there only in
-    that it does less harm, and will be the last to leave the plateau.
+    While none has learned much yet (many networks begin on a plateau), rates with about the
+    same loss are equal: behind the best, the largest come first. A small rate leads there only
+    in that it does less harm, and will be the last to leave the plateau.
     """
     found = sorted((score(s.losses), s.rate, s) for s in standings if _sane(s))
     if not found:
         return []
     low = found[0][0]
     margin = EQUAL * abs(start) if start - low < LEVEL * abs(start) else 0.0
-    equal = [row for row in found if row[0] <= low + margin] if margin else []
-    rest = found[len(equal) :]
-    return [row[2] for row in sorted(equal, key=lambda row: -row[1]) + rest]
+    equal = [row for row in found[1:] if row[0] <= low + margin] if margin else []
+    rest = found[1 + len(equal) :]
+    return [row[2] for row in found[:1] + sorted(equal, key=lambda row: -row[1]) + rest]
 
 
 def start_of(standings: Sequence[Standing]) -> float:
@@ -134,17 +136,20 @@ def judge_ladder(standings: Sequence[Standing], *, repeated: bool) -> FoundRate:
     if best is not None:
         drop = start - score(best.losses)
         if drop > max(2 * noise_of(best.losses), 0.01 * abs(start)):
-            suggestion = best.rate
+            suggestion = _weighted(final, LEAN * drop)
             confidence = _confidence(best, final, standings)
             reason = (
-                f"loss {start:.3g} to {score(best.losses):.3g} in {longest} iterations, the "
-                f"lowest of {len(standings)} rates from {standings[0].rate:.1g} to "
-                f"{standings[-1].rate:.1g}"
+                f"loss {start:.3g} to {score(best.losses):.3g} in {longest} iterations at "
+                f"{best.rate:.2g}, the lowest of {len(standings)} rates from "
+                f"{standings[0].rate:.1g} to {standings[-1].rate:.1g}"
             )
+            if not math.isclose(suggestion, best.rate, rel_tol=0.01):
+                reason += f"; the last {len(final)} were close, the mean leans to the better"
         elif _differ(standings):
             suggestion, confidence = best.rate, 0.1
             reason = f"a guess: no rate has left the start's {start:.3g} in {longest} iterations"
-    findings = [_finding(standings, start, suggestion, confidence, reason)]
+    at_end = best is not None and best.rate in (standings[0].rate, standings[-1].rate)
+    findings = [_finding(standings, start, suggestion, confidence, reason, at_end)]
     if repeated:
         findings.append(
             Finding(
@@ -163,6 +168,14 @@ def judge_ladder(standings: Sequence[Standing], *, repeated: bool) -> FoundRate:
         sum(len(s.losses) for s in standings),
         tuple(findings),
     )
+
+
+def _weighted(final: Sequence[Standing], scale: float) -> float:
+    """Mean of the last rates in the logarithm, weighted by how far each is behind the best."""
+    scores = np.asarray([score(s.losses) for s in final])
+    weights = np.exp(-(scores - scores.min()) / scale)
+    mean = float(weights @ np.log10([s.rate for s in final]) / weights.sum())
+    return float(f"{10**mean:.3g}")
 
 
 def _differ(standings: Sequence[Standing]) -> bool:
@@ -194,17 +207,17 @@ def _confidence(best: Standing, final: Sequence[Standing], standings: Sequence[S
     return sure / 2 if best in (standings[0], standings[-1]) else sure
 
 
-def _finding(standings, start, suggestion, confidence, reason) -> Finding:
+def _finding(standings, start, suggestion, confidence, reason, at_end) -> Finding:
     expected = "one rate at least at which the loss falls clearly"
     evidence = {"suggestion": suggestion, "confidence": confidence, "start": start}
 
     def found(severity, seen, advice="", cause=None):
         return Finding("learning_rate", severity, seen, expected, advice, cause, None, evidence)
 
-    if suggestion is not None and suggestion in (standings[0].rate, standings[-1].rate):
+    if suggestion is not None and at_end:
         return found(
             "warning",
-            f"learning rate {suggestion:.2g}, the last of the ladder: {reason}",
+            f"learning rate {suggestion:.2g}, at the end of the ladder: {reason}",
             "Search again with rates beyond it.",
         )
     if suggestion is not None and reason.startswith("a guess"):

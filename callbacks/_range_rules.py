@@ -15,11 +15,11 @@ __all__ = ["Suggestion", "centered", "longest_fall", "smoothed", "suggestions"]
 
 # Tuned on the tuning tasks of benchmarks/lr_suggestion.py, nine range tests each. Where the
 # loss is lowest says little: it depends on the noise, and a fast sweep outruns divergence.
-# Where the loss leaves its first level for good is steadier.
-BELOW = 10.0  # the suggestion lies so far below
-EDGE_SHARE = 0.8  # weight of the edge, in the logarithm, against the end of the fall
-FALLEN = 0.9  # of the fall
-NOISES = 3.0  # above the first level is out
+# Where it first breaks out is steadier, told twice: by single batches and by the smoothed loss.
+BELOW = 16.0  # the suggestion lies so far below
+JUMP, RISE = 0.10, 0.05  # of the first level: a single loss, the smoothed loss, above it is out
+NOISES = 6.0  # at least so many of its standard deviations above
+SPREAD = 0.25  # decades: the smoothing's standard deviation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,16 +70,15 @@ def suggestions(
     rate, raw = np.asarray(rates, "float64"), np.asarray(losses, "float64")
     if len(raw) < 10:
         return ()
-    edge = _edge(raw)
+    out = _breaks_out(rate, raw)
     if not falls_clearly(losses):
-        if edge == len(raw) and not ended and not _restless(raw):
+        if out is None and not ended and not _restless(raw):
             return ()
-        at = float(rate[min(edge, len(raw) - 1)])
-        reason = f"a tenth of {at:.2g}, up to which the loss neither falls clearly nor breaks out"
-        return (Suggestion("kcnn", at / BELOW, reason),)
+        reason = "up to which the loss neither falls clearly nor breaks out"
+        return (_below(rate, out, f"{reason}: "),)
     loss = smoothed(raw)
     found = [_steepest(rate, loss), _minimum(rate, loss), _valley(rate, loss)]
-    found.append(_kcnn(rate, raw, edge))
+    found.append(_below(rate, out))
     return tuple(s for s in found if s is not None)
 
 
@@ -100,11 +99,22 @@ def _level(raw: np.ndarray) -> tuple[float, float]:
     return level, max(float(np.std(head)), 3e-4 * abs(level))
 
 
-def _edge(raw: np.ndarray) -> int:
-    """First step from which the loss stays above its first level; all steps if it never does."""
+def _breaks_out(rate: np.ndarray, raw: np.ndarray) -> tuple[int, int] | None:
+    """First step whose own loss jumps out of the first level, and that of the smoothed loss.
+
+    A model that large steps have wrecked may come back to its first level: what follows
+    the first break says nothing. One of the two stands in for the other; None for neither.
+    """
     level, noise = _level(raw)
-    inside = np.flatnonzero(centered(raw) <= level + NOISES * noise)
-    return int(inside[-1]) + 1 if inside.size else 0
+    per_decade = (len(rate) - 1) / max(float(np.log10(rate[-1] / rate[0])), 1e-6)
+    spread = float(np.clip(SPREAD * per_decade, 1.0, max(1.0, len(raw) / 8)))
+    smooth = centered(np.minimum(raw, level + 3 * abs(level) + 20 * noise), spread)
+    found = []
+    for loss, share in ((raw, JUMP), (smooth, RISE)):
+        out = loss > level + max(share * abs(level), NOISES * noise)
+        out[: len(raw) // 10] = False
+        found.append(int(np.argmax(out)) if out.any() else len(raw))
+    return None if min(found) == len(raw) else (found[0], found[1])
 
 
 def _restless(raw: np.ndarray) -> bool:
@@ -113,19 +123,20 @@ def _restless(raw: np.ndarray) -> bool:
     return float(np.std(last)) > 2.5 * _level(raw)[1] > 0
 
 
-def _kcnn(rate: np.ndarray, raw: np.ndarray, edge: int) -> Suggestion:
-    loss, (level, _) = centered(raw), _level(raw)
-    fallen = int(np.argmax(loss <= level - FALLEN * (level - loss.min())))
-    out, low = float(rate[min(edge, len(rate) - 1)]), float(rate[fallen])
-    between = out**EDGE_SHARE * low ** (1 - EDGE_SHARE)
-    breaks = f"{out:.2g}, where the loss breaks out"
-    if edge == len(rate):
-        breaks = f"{out:.2g}, the last (the loss does not break out)"
+def _below(rate: np.ndarray, out: tuple[int, int] | None, why: str = "") -> Suggestion:
+    if out is None:
+        return Suggestion(
+            "kcnn",
+            float(rate[-1]) / BELOW,
+            f"{why}a sixteenth of {rate[-1]:.2g}, the last (the loss does not break out)",
+        )
+    jump, rise = (float(rate[min(i, len(rate) - 1)]) for i in out)
+    between = float(np.sqrt(jump * rise))
     return Suggestion(
         "kcnn",
         between / BELOW,
-        f"a tenth of {between:.2g}, between {low:.2g}, where it has fallen by nine tenths, "
-        f"and {breaks}",
+        f"{why}a sixteenth of {between:.2g}, the mean of {jump:.2g}, where a batch's loss first "
+        f"jumps out, and {rise:.2g}, where the smoothed loss rises above its first level",
     )
 
 

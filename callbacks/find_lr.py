@@ -1,4 +1,4 @@
-"""The learning rate to use: short trainings from one saved state, the better half goes on."""
+"""The learning rate to use: short trainings from one saved state, the better ones go on."""
 
 from __future__ import annotations
 
@@ -80,10 +80,11 @@ def find_lr(
     """Find a learning rate for a compiled model, which stays bit-identical.
 
     Each of a ladder of rates trains a few iterations from the model's present state on
-    the same batches; the better half goes on from where it stood, and so on (successive
+    the same batches; the better ones go on from where they stood, and so on (successive
     halving, Jamieson & Talwalkar, arXiv:1502.07943), judged by the mean of the latest
-    losses. Everything runs through the model's own training step; a learning-rate
-    schedule or callable is stepped over and put back (one more trace).
+    losses. The suggestion is the best of the last three or, where they are close, between
+    them. Everything runs through the model's own training step; a learning-rate schedule or
+    callable is stepped over and put back (one more trace).
 
     Args:
         model: Compiled model, any optimizer.

@@ -201,15 +201,23 @@ def test_a_level_loss_that_breaks_out_gives_a_guess_and_says_so():
     ):
         result = judge_range(rates[: len(losses)], losses)
         assert result.findings[0].severity == "warning"
-        assert 0.4 < result.suggestion / (edge / 10) < 2.5
+        assert 0.6 < result.suggestion / (edge / 16) < 1.3
         assert [s.name for s in result.suggestions] == ["kcnn"]
 
 
-def test_the_suggestion_is_a_tenth_of_a_mean_of_edge_and_end_of_the_fall():
+def test_the_suggestion_is_a_sixteenth_of_the_mean_of_both_breaks():
     rates = np.geomspace(1e-7, 10, 100)
-    losses = np.where(rates < 0.01, 2.0, np.where(rates < 1, 1.0, 6.0))
-    expected = 1.0**0.8 * 0.01**0.2 / 10
-    assert 0.5 < judge_range(rates, losses).suggestion / expected < 2
+    level = 2.0 + 0.01 * np.random.default_rng(0).normal(size=100)
+    fell = np.where(rates < 0.01, level, level - 1)
+    jumped = np.where(np.arange(100) == 70, 2.3, fell)  # one batch alone, well out
+    up = np.where(rates > 1, 6.0, jumped)
+    expected = math.sqrt(rates[70] * 1.0) / 16
+    assert judge_range(rates, up).suggestion == pytest.approx(expected, rel=0.3)
+    wrecked = np.where(rates > 3, 1.99, up)  # dead weights come back to the first level
+    assert judge_range(rates, wrecked).suggestion == judge_range(rates, up).suggestion
+    never = judge_range(rates, fell)
+    assert never.suggestion == pytest.approx(10 / 16)
+    assert "does not break out" in never.findings[0].seen
 
 
 def test_centered_smoothing_has_no_lag():
