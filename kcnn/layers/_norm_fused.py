@@ -23,7 +23,7 @@ from kcnn.layers._xla import pair
 
 __all__ = ["backward", "forward"]
 
-_SLICES = 8
+_SLICES = 16  # 8 are as fast in float32, but half as fast on small maps in half precision
 _PART = 17  # odd, so that it does not always meet the same column
 
 
@@ -46,17 +46,12 @@ class _View:
     def once(self, x):
         """x, calculated once rather than anew in every pass, let alone for every value.
 
-        XLA repeats a conversion or an expansion but not a division; this one, by a 1 that it
-        can't foresee, changes no value and makes it keep the quotients.
+        XLA repeats an expansion but not a division; this one, by a 1 that it can't foresee,
+        changes no value and makes it keep the quotients.
         """
         some = ops.cast(ops.reshape(self.x, (-1,))[:1], x.dtype)
         one = ops.minimum(ops.abs(some), 0.0) + 1.0
         return x / ops.where(ops.isnan(some), ops.ones_like(one), one)
-
-    def flat_once(self, x):
-        """`flat`, where half precision is converted once."""
-        x3 = self.flat(x)
-        return x3 if x.dtype == x3.dtype else self.once(x3)
 
     def restored(self, x):
         """From three axes to those of the input."""
@@ -81,7 +76,7 @@ class _View:
 
     def sums(self, f, *tensors):
         """Sums over space of the two tensors that f(*tensors) returns: (batch, channels)."""
-        rows = max(self.size // _SLICES, 1)
+        rows = max(self.size // _SLICES, min(2, self.size))
         edges = list(range(rows, self.size, rows))
         blocks = zip(*(self.cut(t, edges) for t in tensors), strict=True)
         values = [f(*block) for block in blocks]
@@ -120,7 +115,7 @@ class _View:
 def forward(spec, x, gamma, beta, residual=None):
     """Returns (y, shift, rest, inv); the mean is shift + rest; all three (batch, groups)."""
     view = _View(spec, x)
-    x3 = view.flat_once(x)
+    x3 = view.flat(x)
     shift = view.part_means(x3)
     wide_shift = view.groups(shift)
 
@@ -145,7 +140,7 @@ def backward(spec, dy, x, gamma, beta, residual, y, shift, rest, inv):
     `residual` and `y` are what `kept_for_backward` keeps; without an activation dz is dy.
     """
     view = _View(spec, x)
-    x3, dy3 = view.flat_once(x), view.flat_once(dy)
+    x3, dy3 = view.flat(x), view.flat(dy)
     r3 = None if residual is None else view.flat(residual)
     y3 = None if y is None else view.flat(y)
     wide_shift, wide_rest, wide_inv = (view.groups(small) for small in (shift, rest, inv))
