@@ -2,6 +2,7 @@
 
     python benchmarks/step.py [--models resnet20 resnet18] [--rounds 8] [--norms ...]
     python benchmarks/step.py --fresh      first step and peak memory, a process for each norm
+    python benchmarks/step.py --fresh --activation gelu     the same with another activation
     python benchmarks/step.py --table      what step.json holds
 
 One process, one compiled step for each model (`model.train_function`'s way: forward, loss,
@@ -61,9 +62,15 @@ KINDS = {
 TORCH_KINDS = ("group", "batch", "none")
 
 
-def keras_step(model_name, kind, batch, side):
+def keras_step(model_name, kind, batch, side, activation="relu"):
     """A function that takes one training step and waits for it."""
-    model = create_model(model_name, classes=10, input_shape=(side, side, 3), norm=KINDS[kind])
+    model = create_model(
+        model_name,
+        classes=10,
+        input_shape=(side, side, 3),
+        norm=KINDS[kind],
+        activation=activation,
+    )
     loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
     optimizer.build(model.trainable_variables)
@@ -130,10 +137,10 @@ def take_turns(model_name, kinds, rounds):
     return {"images_per_second": speeds, "cores": len(os.sched_getaffinity(0))}
 
 
-def one_fresh(model_name, kind, batch):
+def one_fresh(model_name, kind, batch, activation):
     """First step in seconds and growth of the peak memory in MB, of this very process."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    step = keras_step(model_name, kind, batch, SETTINGS[model_name][1])
+    step = keras_step(model_name, kind, batch, SETTINGS[model_name][1], activation)
     start = time.perf_counter()
     step()
     first = time.perf_counter() - start
@@ -143,16 +150,16 @@ def one_fresh(model_name, kind, batch):
     return {"first_step_s": round(first, 2), "peak_mb": round((peak - before) / 1024)}
 
 
-def fresh(model_name, kinds):
+def fresh(model_name, kinds, activation):
     """`one_fresh` of every norm, each in a process of its own."""
     found = {}
     for kind in kinds:
         for batch in (8, SETTINGS[model_name][0]):
-            command = [sys.executable, __file__, "--one", model_name, kind, str(batch)]
+            command = [sys.executable, __file__, "--one", model_name, kind, activation, str(batch)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             line = json.loads(done.stdout.splitlines()[-1])
             found.setdefault(kind, {"of_8_mb": line["peak_mb"]}).update(line)
-    return {"fresh": found}
+    return {"fresh" if activation == "relu" else f"fresh {activation}": found}
 
 
 def keep(model_name, results):
@@ -161,6 +168,14 @@ def keep(model_name, results):
     known["versions"] = {"tensorflow": tf.__version__, "keras": keras.__version__}
     known.setdefault(model_name, {}).update(results)
     RESULTS.write_text(json.dumps(known, indent=1) + "\n")
+
+
+def told(once):
+    """One result of `one_fresh`, in words."""
+    return (
+        f"  first step {once['first_step_s']:5.1f} s"
+        f"  peak +{once['peak_mb']} MB, {once['of_8_mb']} of them fixed"
+    )
 
 
 def table():
@@ -176,9 +191,11 @@ def table():
                 row += f" {speeds[name]:7.1f} images/s"
                 row += f"  {speeds[name] / speeds['keras group']:5.2f}x keras group"
             if name in once:
-                row += f"  first step {once[name]['first_step_s']:5.1f} s"
-                row += f"  peak +{once[name]['peak_mb']} MB, {once[name]['of_8_mb']} of them fixed"
+                row += told(once[name])
             print(row)
+        for key in (key for key in found if key.startswith("fresh ")):
+            for name, line in found[key].items():
+                print(f"  {name:14} with {key.removeprefix('fresh ')} {told(line)}")
 
 
 def main():
@@ -188,15 +205,16 @@ def main():
     parser.add_argument("--norms", nargs="+", default=list(KINDS), choices=KINDS)
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--table", action="store_true")
-    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--activation", default="relu")
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        *what, batch = args.one
-        print(json.dumps(one_fresh(*what, int(batch))))
+        model_name, kind, activation, batch = args.one
+        print(json.dumps(one_fresh(model_name, kind, int(batch), activation)))
         return
     if not args.table:
         for name in args.models:
-            found = fresh(name, args.norms) if args.fresh else None
+            found = fresh(name, args.norms, args.activation) if args.fresh else None
             keep(name, found or take_turns(name, args.norms, args.rounds))
     table()
 
