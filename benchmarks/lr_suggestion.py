@@ -6,7 +6,7 @@ above 0.9. Each method suggests for 3 other seeds. Half of the tasks tuned our r
 half is reported as unseen.
 
     python -m benchmarks.lr_suggestion truth    # resumable; --seconds 240 does a part of it
-    python -m benchmarks.lr_suggestion measure  # likewise
+    python -m benchmarks.lr_suggestion measure  # likewise; --again "kcnn find_lr" anew
     python -m benchmarks.lr_suggestion table    # prints and writes lr_suggestion.md
 
 Fashion-MNIST's four files are taken from $KCNN_MANUAL_DIR; tasks on it are left out without.
@@ -32,8 +32,6 @@ STORE, CURVES = HERE / "lr_suggestion.json", HERE / "lr_curves.json"
 RATES = np.geomspace(1e-5, 10.0, 25)
 SEEDS, OTHER_SEEDS = (0, 1, 2), (100, 101, 102)
 LONGER, LONG_SEEDS = 4, (0,)
-DEFAULTS = {"sgd": 1e-2, "plain_sgd": 1e-2, "adam": 1e-3, "adamw": 1e-3}
-OURS = ("kcnn find_lr", "kcnn LRFinder", "kcnn LRSweep")
 HEAD = f"""# Suggested learning rates
 
 Written by `python -m benchmarks.lr_suggestion table`. Regret of a suggestion: 0 = final loss of
@@ -86,25 +84,24 @@ def truth(seconds: float) -> bool:
 
 
 def measure(seconds: float) -> bool:
-    """Fill in the range tests of the published methods and our suggestions; True when done.
-
-    Take "suggested" out of the store to measure ours anew.
-    """
+    """Fill in the range tests of the published methods and our suggestions; True when done."""
     import keras
+
+    from benchmarks._lr_ours import OURS, suggested
 
     begun, store, curves = time.time(), load(), load(CURVES)
     for seed in OTHER_SEEDS:
         for task in tasks():
             told = store[task.name].setdefault("suggested", {})
-            if str(seed) in told:
+            if set(OURS) <= set(told.get(str(seed), {})):
                 continue
             if time.time() - begun > seconds:
                 return False
             kept = curves.setdefault(task.name, {})
             if str(seed) not in kept:
                 kept[str(seed)] = _range_tests(task, seed)
-                save(curves, CURVES)
-            told[str(seed)] = _ours(task, seed)
+            told[str(seed)] = suggested(task, seed, told.get(str(seed), {}), kept[str(seed)])
+            save(curves, CURVES)
             save(store)
             print(f"{task.name} {seed} {time.time() - begun:.0f} s", flush=True)
             keras.backend.clear_session()
@@ -133,25 +130,13 @@ def published(curves: dict[str, list[float | None]]) -> dict[str, float | None]:
     return found
 
 
-def _ours(task, seed: int) -> dict[str, float | int | None]:
-    from kcnn.callbacks import LRFinder, LRSweep, find_lr
-
-    x, y = task.data()
-    model = task.model(seed)
-    found = find_lr(model, x, y, batch_size=task.batch_size, seed=seed, sink=None)
-    finder = LRFinder(sink=None)
-    order = np.random.default_rng(seed).permutation(len(x))
-    fitted = {"batch_size": task.batch_size, "epochs": 100, "verbose": 0}
-    model.fit(x[order], y[order], callbacks=[finder], **fitted)
-    swept = LRSweep(weight_decay=None, seed=seed, sink=None)
-    suggested = swept.run(model, x, y, batch_size=task.batch_size).suggestion
-    return {
-        "kcnn find_lr": found.suggestion,
-        "kcnn LRFinder": finder.suggestion,
-        "kcnn LRSweep": suggested,
-        "find_lr iterations": found.iterations,
-        "fixed defaults": DEFAULTS[task.optimizer.__name__],
-    }
+def forget(method: str) -> None:
+    """Take a method's suggestions out of the store."""
+    store = load()
+    for entry in store.values():
+        for told in entry.get("suggested", {}).values():
+            told.pop(method, None)
+    save(store)
 
 
 def _number(value: float) -> float | None:
@@ -177,15 +162,18 @@ def regret(entry: dict[str, Any], rate: float | None, key: str = "truth") -> flo
 
 def table() -> str:
     """The regrets of all methods on the unseen and on the tuned tasks."""
+    from benchmarks._lr_ours import OURS, judged
+
     store, curves = load(), load(CURVES)
     for task, entry in store.items():
         for seed, told in entry.get("suggested", {}).items():
             told.update(published(curves[task][seed]))
+            told["kcnn LRFinder"] = judged(curves[task][seed])
     names: list[str] = []
     for entry in store.values():
         for told in entry.get("suggested", {}).values():
             names += [n for n in told if n not in (*names, "find_lr iterations")]
-    names.sort(key=lambda n: n not in OURS)
+    names.sort(key=lambda n: OURS.index(n) if n in OURS else len(OURS))
     parts = [HEAD]
     for tune, title in ((False, "Unseen tasks"), (True, "Tasks used for tuning")):
         entries = {n: e for n, e in store.items() if e["tune"] is tune and "suggested" in e}
@@ -230,7 +218,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["truth", "measure", "table"])
     parser.add_argument("--seconds", type=float, default=1e9, help="stop after about so long")
+    parser.add_argument("--again", metavar="METHOD", help="measure this one anew")
     given = parser.parse_args()
+    if given.again:
+        forget(given.again)
     if given.what == "table":
         text = table()
         print(text)

@@ -92,16 +92,16 @@ def relapsed(facts: Facts) -> Finding | None:
 
 
 def thrown_out(facts: Facts) -> Finding | None:
-    """Restless and level since the first epoch: large steps have wrecked the model.
+    """Restless and level after the first epochs: large steps have wrecked the model.
 
     With too small a rate the loss is as level, but calm.
     """
     if not facts.finite or facts.epochs < 6:
         return None
-    rest = facts.loss[1:]
-    per_epoch, error = slope(rest)
-    gained = -per_epoch * len(rest)
-    if gained > max(2 * error * len(rest), 0.02 * abs(rest[0])) or rest.min() < 0.75 * rest[0]:
+    rest, late = facts.loss[1:], facts.loss[max(1, facts.epochs // 4) :]
+    per_epoch, error = slope(late)  # what was blown up may take a few epochs to come down
+    gained = -per_epoch * len(late)
+    if gained > max(2 * error * len(late), 0.02 * abs(late[0])) or late.min() < 0.75 * late[0]:
         return None
     if facts.accuracy is not None and not _guesses(facts.accuracy):
         return None

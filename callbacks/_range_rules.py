@@ -15,10 +15,16 @@ __all__ = ["Suggestion", "centered", "longest_fall", "smoothed", "suggestions"]
 
 # Tuned on the tuning tasks of benchmarks/lr_suggestion.py, nine range tests each. Where the
 # loss is lowest says little: it depends on the noise, and a fast sweep outruns divergence.
-# Where it first breaks out is steadier, told twice: by single batches and by the smoothed loss.
+# Where it breaks out is steadier, told in three ways and averaged.
 BELOW = 16.0  # the suggestion lies so far below
 JUMP, RISE = 0.10, 0.05  # of the first level: a single loss, the smoothed loss, above it is out
-NOISES = 6.0  # at least so many of its standard deviations above
+BACK = 0.3  # of its fall: the smoothed loss up again by so much is out
+NOISES = 6.0  # at least so many of its standard deviations above the first level
+TOLD = {
+    "jump": "a batch's loss jumps out",
+    "rise": "the smoothed loss rises",
+    "back": "its fall is undone",
+}
 SPREAD = 0.25  # decades: the smoothing's standard deviation
 
 
@@ -70,15 +76,15 @@ def suggestions(
     rate, raw = np.asarray(rates, "float64"), np.asarray(losses, "float64")
     if len(raw) < 10:
         return ()
-    out = _breaks_out(rate, raw)
+    breaks = _breaks(rate, raw)
     if not falls_clearly(losses):
-        if out is None and not ended and not _restless(raw):
+        if not breaks and not ended and not _restless(raw):
             return ()
         reason = "up to which the loss neither falls clearly nor breaks out"
-        return (_below(rate, out, f"{reason}: "),)
+        return (_below(rate, breaks, f"{reason}: "),)
     loss = smoothed(raw)
     found = [_steepest(rate, loss), _minimum(rate, loss), _valley(rate, loss)]
-    found.append(_below(rate, out))
+    found.append(_below(rate, breaks))
     return tuple(s for s in found if s is not None)
 
 
@@ -99,22 +105,29 @@ def _level(raw: np.ndarray) -> tuple[float, float]:
     return level, max(float(np.std(head)), 3e-4 * abs(level))
 
 
-def _breaks_out(rate: np.ndarray, raw: np.ndarray) -> tuple[int, int] | None:
-    """First step whose own loss jumps out of the first level, and that of the smoothed loss.
+def _breaks(rate: np.ndarray, raw: np.ndarray) -> dict[str, int]:
+    """First steps at which the loss breaks out, by name; those that it does not are left out.
 
     A model that large steps have wrecked may come back to its first level: what follows
-    the first break says nothing. One of the two stands in for the other; None for neither.
+    the first break says nothing.
     """
     level, noise = _level(raw)
     per_decade = (len(rate) - 1) / max(float(np.log10(rate[-1] / rate[0])), 1e-6)
     spread = float(np.clip(SPREAD * per_decade, 1.0, max(1.0, len(raw) / 8)))
     smooth = centered(np.minimum(raw, level + 3 * abs(level) + 20 * noise), spread)
-    found = []
-    for loss, share in ((raw, JUMP), (smooth, RISE)):
-        out = loss > level + max(share * abs(level), NOISES * noise)
-        out[: len(raw) // 10] = False
-        found.append(int(np.argmax(out)) if out.any() else len(raw))
-    return None if min(found) == len(raw) else (found[0], found[1])
+    fall = level - np.minimum.accumulate(smooth)
+    clear = fall > max(3 * noise / np.sqrt(2 * spread), 0.05 * abs(level))
+    out = {
+        "jump": raw > level + max(JUMP * abs(level), NOISES * noise),
+        "rise": smooth > level + max(RISE * abs(level), NOISES * noise),
+        "back": clear & (smooth - level + fall > BACK * fall),
+    }
+    first = {}
+    for name, steps in out.items():
+        steps[: len(raw) // 10] = False
+        if steps.any():
+            first[name] = int(np.argmax(steps))
+    return first
 
 
 def _restless(raw: np.ndarray) -> bool:
@@ -123,21 +136,14 @@ def _restless(raw: np.ndarray) -> bool:
     return float(np.std(last)) > 2.5 * _level(raw)[1] > 0
 
 
-def _below(rate: np.ndarray, out: tuple[int, int] | None, why: str = "") -> Suggestion:
-    if out is None:
-        return Suggestion(
-            "kcnn",
-            float(rate[-1]) / BELOW,
-            f"{why}a sixteenth of {rate[-1]:.2g}, the last (the loss does not break out)",
-        )
-    jump, rise = (float(rate[min(i, len(rate) - 1)]) for i in out)
-    between = float(np.sqrt(jump * rise))
-    return Suggestion(
-        "kcnn",
-        between / BELOW,
-        f"{why}a sixteenth of {between:.2g}, the mean of {jump:.2g}, where a batch's loss first "
-        f"jumps out, and {rise:.2g}, where the smoothed loss rises above its first level",
-    )
+def _below(rate: np.ndarray, breaks: dict[str, int], why: str = "") -> Suggestion:
+    """A sixteenth of the mean break in the logarithm; one that is not seen lies at the end."""
+    steps = {"jump": len(rate) - 1, "rise": len(rate) - 1} | breaks
+    mean = float(np.exp(np.mean(np.log(rate[list(steps.values())]))))
+    told = ", ".join(f"{TOLD[name]} at {rate[at]:.2g}" for name, at in breaks.items())
+    if not breaks:
+        told = "the last: the loss does not break out"
+    return Suggestion("kcnn", mean / BELOW, f"{why}a sixteenth of {mean:.2g} ({told})")
 
 
 def _steepest(rate: np.ndarray, loss: np.ndarray) -> Suggestion | None:

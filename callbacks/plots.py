@@ -68,23 +68,24 @@ def plot_rates(
     labels: Sequence[str] | None = None,
     ax: Any = None,
 ) -> Any:
-    """Loss over iterations, one line for each learning rate; the chosen one thick."""
+    """Loss over iterations, one line for each rate; the one nearest to the suggestion thick."""
     from kcnn.callbacks._range_rules import smoothed
 
     figure, ax = _axes(ax, width=8.5)  # with room for the legend
     colors = _colors(len(rates))
     first = [c[0] for c in losses if len(c) and math.isfinite(c[0])]
+    nearest, said = None, ""
+    if suggestion is not None:
+        nearest = min(rates, key=lambda rate: abs(math.log(rate / suggestion)))
+        same = math.isclose(nearest, suggestion, rel_tol=0.01)
+        said = " (suggestion)" if same else f" (suggestion: {suggestion:.2g})"
     for i, (rate, curve) in enumerate(zip(rates, losses, strict=True)):
         values = np.asarray(curve, "float64")
         finite = values[np.isfinite(values)]
         if not finite.size:
             continue
-        chosen = suggestion is not None and math.isclose(rate, suggestion)
-        name = (
-            f"{rate:.2g}"
-            + (f" {labels[i]}" if labels else "")
-            + (" (suggestion)" if chosen else "")
-        )
+        chosen = rate == nearest
+        name = f"{rate:.2g}" + (f" {labels[i]}" if labels else "") + (said if chosen else "")
         ax.plot(
             np.arange(1, finite.size + 1),
             smoothed(finite, 0.8),

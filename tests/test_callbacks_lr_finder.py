@@ -205,14 +205,17 @@ def test_a_level_loss_that_breaks_out_gives_a_guess_and_says_so():
         assert [s.name for s in result.suggestions] == ["kcnn"]
 
 
-def test_the_suggestion_is_a_sixteenth_of_the_mean_of_both_breaks():
+def test_the_suggestion_is_a_sixteenth_of_the_mean_of_the_breaks():
     rates = np.geomspace(1e-7, 10, 100)
     level = 2.0 + 0.01 * np.random.default_rng(0).normal(size=100)
     fell = np.where(rates < 0.01, level, level - 1)
     jumped = np.where(np.arange(100) == 70, 2.3, fell)  # one batch alone, well out
     up = np.where(rates > 1, 6.0, jumped)
-    expected = math.sqrt(rates[70] * 1.0) / 16
+    expected = (rates[70] * 0.7 * 0.5) ** (1 / 3) / 16  # the smoothing reaches ahead of 1.0
     assert judge_range(rates, up).suggestion == pytest.approx(expected, rel=0.3)
+    undone = np.where(rates > 0.2, np.minimum(fell + 0.7, 1.8), fell)  # up, not above the start
+    expected = (10 * 10 * 0.2) ** (1 / 3) / 16
+    assert judge_range(rates, undone).suggestion == pytest.approx(expected, rel=0.3)
     wrecked = np.where(rates > 3, 1.99, up)  # dead weights come back to the first level
     assert judge_range(rates, wrecked).suggestion == judge_range(rates, up).suggestion
     never = judge_range(rates, fell)
