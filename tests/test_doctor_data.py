@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 
 from kcnn.callbacks.doctor._facts import read_facts
+from kcnn.callbacks.doctor._labels import _placeless
 from kcnn.callbacks.doctor._losses import read_loss
+from kcnn.callbacks.doctor._plan import fading
 from kcnn.callbacks.doctor._rows import draw
 from kcnn.callbacks.doctor._static_split import agreement
+from kcnn.callbacks.doctor._static_start import step_rates
 from kcnn.callbacks.doctor._task import read_task
 
 RNG = np.random.default_rng(1)
@@ -83,7 +86,6 @@ def test_scale_is_judged_where_the_first_kernel_sees_it():
 @pytest.mark.parametrize(
     ("body", "cause"),
     [
-        ([keras.layers.Dense(8), keras.layers.Dense(8)], "missing_hidden_activation"),
         ([keras.layers.Dense(8, "relu", trainable=False)], "frozen_layers"),
         ([keras.layers.Dense(8, "relu", kernel_initializer="zeros")], "bad_initialization"),
         (
@@ -94,6 +96,13 @@ def test_scale_is_judged_where_the_first_kernel_sees_it():
 )
 def test_bodies_that_cannot_work(body, cause):
     assert weights(net(*body))[cause] == 2
+
+
+def test_a_linear_stack_is_suspected_and_left_to_a_trial():
+    stack = net(keras.layers.Dense(8), keras.layers.Dense(8))
+    assert 0.88 < weights(stack)["missing_hidden_activation"] < 1
+    bent = net(keras.layers.Dense(8, "relu"), keras.layers.Dense(8, "relu"))
+    assert "missing_hidden_activation" not in weights(bent)
 
 
 def test_residual_and_pre_activation_bodies_are_sound():
@@ -130,3 +139,24 @@ def test_neighbours_tell_labels_that_belong_from_labels_that_do_not():
     wrong = agreement(rows, task, RNG.permutation(Y))
     assert right[0] > 8
     assert abs(wrong[0]) < 4
+
+
+def test_words_tell_where_places_do_not():
+    ids = RNG.integers(20, 100, (300, 12))
+    y = RNG.integers(0, 2, 300)
+    ids[np.arange(300), RNG.integers(0, 12, 300)] = 5 + y  # one word, anywhere, is the label
+    texts = [keras.layers.Embedding(100, 4), keras.layers.Flatten()]
+    loss = "sparse_categorical_crossentropy"
+    for labels, known in ((y, True), (RNG.permutation(y), False)):
+        facts = read_facts(net(*texts, units=2, shape=(12,)), draw(ids, labels, {}))
+        task = read_task(labels, loss=read_loss(loss), units=2, scores=True)
+        assert abs(agreement(facts.case.train, task, labels)[0]) < 4
+        assert (_placeless(facts) > 6) == known
+
+
+def test_rates_of_a_schedule_step_by_step():
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
+    rates = step_rates(keras.optimizers.SGD(schedule), [1e-4], 60)
+    np.testing.assert_allclose(rates, 0.1 * 0.5 ** (np.arange(60) / 10), rtol=1e-5)
+    assert fading(step_rates(keras.optimizers.SGD(schedule), [], 200)) > 0.6
+    assert fading(step_rates(keras.optimizers.SGD(0.1), [0.1, 0.02], 60)) == 0

@@ -36,6 +36,42 @@ def test_a_healthy_program_is_healthy():
     assert diagnosis.causes == []
 
 
+@pytest.mark.parametrize("bent", [False, True])
+def test_a_linear_stack_is_named_only_where_it_does_harm(bent):
+    x = RNG.uniform(-1, 1, (400, 2)).astype("float32")
+    y = x[:, 0] ** 2 * 2 if bent else x @ np.array([1.0, -2.0], "float32")
+    model = keras.Sequential(
+        [keras.layers.Input((2,)), keras.layers.Dense(16), keras.layers.Dense(1)]
+    )
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    diagnosis = examine(model, x, y, epochs=15, batch_size=16)
+    assert diagnosis.causes == (["missing_hidden_activation"] if bent else []), str(diagnosis)
+
+
+def test_a_loss_of_the_users_own_does_not_stand_in_the_way_of_copies():
+    def distance(true, said):  # no absolute value: it falls for ever
+        return keras.ops.mean(true - said)
+
+    x = RNG.normal(size=(400, 3)).astype("float32")
+    model = keras.Sequential(
+        [keras.layers.Input((3,)), keras.layers.Dense(16, "relu"), keras.layers.Dense(1)]
+    )
+    model.compile(keras.optimizers.Adam(0.01), distance)
+    diagnosis = examine(model, x, x[:, 0] - x[:, 1], epochs=8, batch_size=16)
+    assert diagnosis.causes == ["wrong_loss"], str(diagnosis)
+    assert model.compiled
+
+
+def test_targets_far_away_are_no_excuse_for_a_rate_of_nearly_zero():
+    x = RNG.normal(size=(400, 3)).astype("float32")
+    model = keras.Sequential(
+        [keras.layers.Input((3,)), keras.layers.Dense(16, "relu"), keras.layers.Dense(1)]
+    )
+    model.compile(keras.optimizers.SGD(1e-8), "mse")
+    diagnosis = examine(model, x, 100 * x[:, 0] + 500, epochs=12, batch_size=16)
+    assert diagnosis.causes[:1] == ["lr_too_low"], str(diagnosis)
+
+
 @pytest.mark.parametrize(
     ("rate", "cause"), [(1e-6, "lr_too_low"), (30.0, "lr_too_high"), (-0.01, "lr_too_high")]
 )

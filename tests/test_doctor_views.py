@@ -33,12 +33,13 @@ class Net(keras.Model):
         return self.last(h if self.between is None else self.between(h))
 
 
-def firm(model, x, y, loss):
+def firm(model, x, y, loss, weight=0.89):
+    """Causes that are named at once, or for the smallest gain of a trial."""
     model.compile("adam", loss)
     if not model.built:
         model(keras.tree.map_structure(lambda leaf: leaf[:2], x))
     with unlinked(model):
-        return [s.cause for s in read_facts(model, draw(x, y, {})).suspects if s.firm]
+        return [s.cause for s in read_facts(model, draw(x, y, {})).suspects if s.weight >= weight]
 
 
 def stack(*layers):

@@ -8,6 +8,7 @@ import numpy as np
 
 from kcnn.callbacks.doctor._setting import Setting
 from kcnn.callbacks.doctor._suspect import Suspect
+from kcnn.callbacks.doctor._weigh import gain
 
 __all__ = ["clean_rows", "own_step"]
 
@@ -17,7 +18,10 @@ def clean_rows(trial: Any, rig: Any) -> None:
     rig.reset(trial.ended)
     before, count = trial.shop.half(rig), trial.case.val.n // 2
     after = trial.shop.try_out(Setting(clean=True), steps=trial.length, until=trial.until)
-    if after is None or after.val - before.val < 0.1 or before.val > 0.85:
+    if after is None or before.val > 0.85:
+        return
+    d, ratio = gain(after, before)
+    if d < 0.15 or ratio < 1.7:  # honest transforms slow the training down a little
         return
     suspect = Suspect(
         "augmentation_breaks_label", 0.9,

@@ -11,6 +11,9 @@ from kcnn.callbacks.doctor._weigh import convincing, gain, numbers
 
 __all__ = ["conclude", "fall_back"]
 
+# causes that keep the network from learning its training rows
+UNDERFIT = {"lr_too_low", "too_few_epochs", "insufficient_capacity"}
+
 
 def conclude(trial: Any) -> None:
     """Name what mended the program; short trials are first repeated at full length."""
@@ -78,6 +81,8 @@ def weighed(trial: Any, change: Change, out: Outcome, *, whole: bool = False) ->
         base = trial.final if whole or longer else base
         before = max(base.score, trial.final.score)
     d, ratio = gain(out, base)
+    if change.suspect.cause in UNDERFIT:
+        d = min(d, max(out.train, 0.0) - max(base.train, 0.0) + 0.05)
     passed = convincing(d, ratio, change.weight, before)
     if change.setting.balance:
         d = max(d, 0.7 * (out.balanced - base.balanced))
@@ -92,14 +97,16 @@ def weighed(trial: Any, change: Change, out: Outcome, *, whole: bool = False) ->
 def fall_back(trial: Any) -> None:
     """The program does badly and no trial mended it: the strongest suspicion is named.
 
-    A suspicion that a trial spoke against counts only where nothing is learned at all.
+    A suspicion that a trial spoke against counts only where nothing is learned at all, or
+    where it is odd in itself (weight 0.88).
     """
     tried = {change.suspect.cause for change, _ in trial.tried}
     lost = trial.final.train < 0.15
     others = [
         s
         for s in trial.verdict.facts.suspects
-        if s.weight >= (0.45 if lost else 0.7) and (lost or s.cause not in tried)
+        if s.weight >= (0.45 if lost else 0.7)
+        and (lost or s.cause not in tried or s.weight >= 0.88)
     ]
     helped = [(gain(out, trial.base)[0], change.suspect) for change, out in trial.tried]
     helped = sorted((h for h in helped if h[0] > 0.08 and lost), key=lambda h: -h[0])

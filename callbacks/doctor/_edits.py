@@ -35,10 +35,29 @@ __all__ = [
 
 
 def changed(layer: Any, **changes: Any) -> Any:
-    """A new layer of the same kind with another configuration."""
-    config = layer.get_config()
-    config.update({key: value for key, value in changes.items() if key in config})
-    return layer.__class__.from_config(config)
+    """A new layer of the same kind with another configuration, or with the same one.
+
+    Functions and objects of the user's own cannot be made from a configuration: where that
+    fails, the layer's own ones serve again.
+    """
+    kind = layer.__class__
+    try:
+        config = layer.get_config()
+        config.update({key: value for key, value in changes.items() if key in config})
+        return kind.from_config(config)
+    except Exception:  # unregistered functions, lambdas, an __init__ without **kwargs
+        own = getattr(layer, "_auto_config", None)
+        if kind.get_config is keras.layers.Layer.get_config and own is not None:
+            new = kind(**own.config)
+        else:
+            config = {**layer.get_config()}
+            for key, value in config.items():
+                if isinstance(value, dict) and callable(getattr(layer, key, None)):
+                    config[key] = getattr(layer, key)
+            config.update({key: value for key, value in changes.items() if key in config})
+            new = kind(**config)
+    new.name = layer.name
+    return new
 
 
 def rectified(model: keras.Model) -> Callable[[Any], Any]:
@@ -133,7 +152,7 @@ def unstrided(model: keras.Model) -> Callable[[Any], Any]:
 
 def thawed(layer: Any) -> Any:
     """Trainable again."""
-    new = layer.__class__.from_config(layer.get_config())
+    new = changed(layer)
     new.trainable = True
     return new
 

@@ -8,13 +8,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from kcnn.callbacks.doctor._afterwards import both_scales, other_optimizer
 from kcnn.callbacks.doctor._asides import clean_rows, own_step
 from kcnn.callbacks.doctor._conclude import conclude, fall_back
 from kcnn.callbacks.doctor._labels import judge_meaning, judge_rows
 from kcnn.callbacks.doctor._plan import Change, plan_changes
 from kcnn.callbacks.doctor._record import Run
 from kcnn.callbacks.doctor._setting import Outcome, Setting
-from kcnn.callbacks.doctor._static_start import learning_rate
+from kcnn.callbacks.doctor._static_start import step_rates
 from kcnn.callbacks.doctor._suspect import Suspect
 from kcnn.callbacks.doctor._symptoms import read_symptoms
 from kcnn.callbacks.doctor._trials import Workshop
@@ -30,15 +31,15 @@ class Trial:
         self.verdict, self.run, self.until = verdict, run, until
         facts = verdict.facts
         self.case, self.task = facts.case, facts.task
-        rates = run.rates or [learning_rate(verdict.model.optimizer)]
         self.steps = max(run.steps, 1)
-        at = np.minimum(np.arange(self.steps) * len(rates) // self.steps, len(rates) - 1)
+        rates = step_rates(verdict.model.optimizer, run.rates, self.steps)
         self.shop = Workshop(
             verdict.model, self.case, self.task, facts.head, facts.loss,
-            graph=facts.graph, rates=np.asarray(rates, "float32")[at], steps=self.steps,
-            own_val=True,
+            graph=facts.graph, rates=rates, steps=self.steps, own_val=True,
         )  # fmt: skip
         self.tried: list[tuple[Change, Outcome]] = []
+        self.final: Outcome
+        self.base: Outcome
         self.setup = 1.0
 
     def go(self) -> None:
@@ -48,10 +49,7 @@ class Trial:
             return
         if run.cut:
             self.case.notes.append(f"the run was cut by the budget after {run.steps} steps")
-        self.ended = shop.values(rig, run.weights)
-        rig.reset(self.ended)
-        self.final = self.base = shop.measure(rig)
-        self.verdict.numbers["final"] = numbers(self.final)
+        self.look_at_end(rig)
         symptoms = read_symptoms(rig, shop, run, self.final)
         facts.suspects[:] = sorted(facts.suspects + symptoms, key=lambda s: -s.weight)
         labels = None if shop.held_out else judge_meaning(facts, self.known_skill)
@@ -89,11 +87,28 @@ class Trial:
         if whole and time.perf_counter() < self.until:
             self.go_on(rig)
         self.each([change for change in changes if change.weight < 0.6])
+        both_scales(self)
+        other_optimizer(self)
         conclude(self)
         if labels is not None and not self.verdict.named:
             self.verdict.name(labels)
         if not self.verdict.named and self.base.score < 0.5:
             fall_back(self)
+
+    def look_at_end(self, rig: Any) -> None:
+        """Skills with the weights that the run ended with."""
+        self.ended = self.shop.values(rig, self.run.weights)
+        rig.reset(self.ended)
+        self.final = self.base = self.shop.measure(rig)
+        self.verdict.numbers["final"] = numbers(self.final)
+
+    def does_well(self) -> bool:
+        """The run ended with (nearly) all answers right, on validation rows too."""
+        rig = self.shop.rig(Setting())
+        if rig is None:
+            return False
+        self.look_at_end(rig)
+        return self.final.train >= 0.95 and not self.final.val < 0.95
 
     @property
     def known_skill(self) -> float:
@@ -147,7 +162,7 @@ class Trial:
         weight = 0.35 + 0.2 * (case.epochs <= 5) + 0.15 * (case.epochs <= 2)
         if not (case.batch_size > 64 and case.batch_size * 4 >= case.train.n):
             weight += 0.15 * (self.steps < 200) + 0.2 * (self.steps < 60)
-        if hopeless(min(weight, 0.85), self.base.score):
+        if hopeless(min(weight, 0.7), self.base.score):
             return
         start, before = self.ended, self.final
         if shop.held_out:
@@ -159,7 +174,7 @@ class Trial:
         if after is None:
             return
         suspect = Suspect(
-            "too_few_epochs", min(weight, 0.85),
+            "too_few_epochs", min(weight, 0.7),
             f"after {case.epochs} epochs ({self.steps} steps) training still improves",
             "training until the curve is flat",
             f"Train longer: epochs={max(3 * case.epochs, 10)}.",

@@ -100,9 +100,11 @@ def plan_changes(shop: Workshop, suspects: list[Suspect], batch_given: bool) -> 
         down = min(0.1, usual / rate)
         add("lr_too_low", Setting(rate=up), _rate("lr_too_low", rate, usual, optimizer))
         add("lr_too_high", Setting(rate=down), _rate("lr_too_high", rate, usual, optimizer))
+    if fading(shop.rates) > 0.3:
+        plan.append(Change(_faded(shop.rates), Setting(hold=True)))
     n, batch = case.train.n, case.batch_size
     if batch <= 4 and n >= 64:
-        add("bad_batch_size", Setting(batch=32), _batch(batch, 0.6, n))
+        add("bad_batch_size", Setting(batch=32), _batch(batch, 0.6 + 0.12 * (batch == 1), n))
     elif n >= 64 and batch > 64 and batch * 8 >= n and case.steps < 2000:
         add("bad_batch_size", Setting(batch=32), _batch(batch, 0.45 + 0.15 * (batch * 2 >= n), n))
     return sorted((c for c in plan if c.setting != Setting()), key=lambda change: -change.weight)
@@ -165,6 +167,23 @@ def _rate(cause: str, rate: float, usual: float, optimizer: Any) -> Suspect:
         "learning_rate",
         {"learning_rate": rate, "usual": usual},
     )
+
+
+def fading(rates: np.ndarray) -> float:
+    """Share of the steps taken at less than a hundredth of the largest rate."""
+    return float(np.mean(rates < 0.01 * rates.max())) if rates.size else 0.0
+
+
+def _faded(rates: np.ndarray) -> Suspect:
+    share, top, last = fading(rates), float(rates.max()), float(rates[-1])
+    return Suspect(
+        "lr_too_low", 0.5 + 0.2 * share,
+        f"the learning rate falls from {top:.2g} to {last:.2g}: in {100 * share:.0f} % of the "
+        "steps it is under a hundredth of its start",
+        "a rate that falls late in training",
+        "Let the schedule fall more slowly: larger decay_steps, or a larger decay_rate.",
+        "compile(optimizer=...)", False, "learning_rate", {"largest": top, "last": last},
+    )  # fmt: skip
 
 
 def _batch(batch: int, weight: float, n: int) -> Suspect:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -10,6 +12,7 @@ import numpy as np
 from keras.src.models.functional import Functional
 
 from kcnn.callbacks._optimizer import innermost
+from kcnn.callbacks.doctor._edits import changed
 from kcnn.callbacks.doctor._graph import flat_layers
 from kcnn.callbacks.doctor._rows import Rows
 
@@ -26,12 +29,13 @@ def copy_model(model: keras.Model, sample: Any, edit: Any = None) -> keras.Model
 
     def make(layer):
         new = edit(layer) if edit is not None else None
-        return layer.__class__.from_config(layer.get_config()) if new is None else new
+        return changed(layer) if new is None else new
 
     try:
         if isinstance(model, (keras.Sequential, Functional)):
             nested = any(isinstance(layer, keras.Model) for layer in model.layers)
-            twin = keras.models.clone_model(model, clone_function=make, recursive=nested)
+            with _uncompiled(model):  # losses and metrics of the user's own cannot be cloned
+                twin = keras.models.clone_model(model, clone_function=make, recursive=nested)
         elif edit is None:
             twin = model.__class__.from_config(model.get_config())
         else:
@@ -41,6 +45,16 @@ def copy_model(model: keras.Model, sample: Any, edit: Any = None) -> keras.Model
     except Exception:  # custom layers without a config, lambdas, ...: no twin
         return None
     return twin
+
+
+@contextlib.contextmanager
+def _uncompiled(model: keras.Model) -> Iterator[None]:
+    compiled = model.compiled
+    model.compiled = False
+    try:
+        yield
+    finally:
+        model.compiled = compiled
 
 
 def match_weights(twin: keras.Model, model: keras.Model) -> None:

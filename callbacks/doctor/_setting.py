@@ -14,6 +14,7 @@ class Setting:
     """One change to the user's program; every field at its default is the program itself."""
 
     rate: float = 1.0
+    hold: bool = False
     batch: int | None = None
     shuffle: bool | None = None
     scale_x: bool = False

@@ -51,7 +51,8 @@ class Standard:
         squashed = head.activations == self.head.activations
         bare = loss.from_logits and not head.activations
         if self.facts.kind == "mse":  # other losses of numbers are as good
-            return squashed and loss.kind != "bce"
+            own = loss.kind == "other" and loss.name not in ("none", "unknown")
+            return squashed and loss.kind != "bce" and not own  # the user's own may be anything
         return self.facts.kind == loss.kind and (squashed or bare)
 
     def edit(self, model: keras.Model) -> Callable[[Any], Any] | None:

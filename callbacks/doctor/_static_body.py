@@ -75,13 +75,12 @@ def _linear(model: Any, layers: list[Any]) -> Iterator[Suspect]:
     alone = nonlinear == 0
     yield Suspect(
         "missing_hidden_activation",
-        1.0 if alone else 0.7 if share > 0.5 else 0.45,
+        0.89 if alone else 0.7 if share > 0.5 else 0.45,
         f"{len(bare)} of {hidden} hidden layers have no activation "
         f"({', '.join(layer.name for layer in bare[:4])})",
         "a non-linearity between layers with kernels",
         "Add activation='relu' to the hidden layers.",
         where=bare[0].name,
-        firm=alone,
         check="layers",
         evidence={"layers": [layer.name for layer in bare]},
     )
@@ -138,10 +137,11 @@ def _small_maps(model: Any, layers: list[Any]) -> Iterator[Suspect]:
     if not maps or None in maps[-1][0][1:]:
         return
     shape, layer = maps[-1]
-    if int(np.prod(shape[1:-1])) <= 4 and int(np.prod(entry[1:-1])) >= 36:
+    left = int(np.prod(shape[1:-1]))
+    if left <= 4 and int(np.prod(entry[1:-1])) >= 36:
         yield Suspect(
             "insufficient_capacity",
-            0.4,
+            0.55 if left == 1 else 0.4,
             f"the map is down to {shape[1]}x{shape[2]} after {layer.name}",
             "several positions left for the last layers",
             "Use fewer strides or poolings so that the maps do not shrink to nothing.",

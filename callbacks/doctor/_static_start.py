@@ -12,7 +12,7 @@ from kcnn.callbacks._optimizer import innermost
 from kcnn.callbacks.doctor._graph import flat_layers, kernel_of
 from kcnn.callbacks.doctor._suspect import Suspect
 
-__all__ = ["judge_optimizer", "judge_start", "learning_rate", "usual_rate"]
+__all__ = ["judge_optimizer", "judge_start", "learning_rate", "step_rates", "usual_rate"]
 
 USUAL = {"SGD": 0.02, "Adagrad": 0.01, "Adadelta": 1.0, "Ftrl": 0.01, "Lion": 1e-4}
 WHERE = "compile(optimizer=...)"
@@ -32,6 +32,23 @@ def learning_rate(optimizer: Any, step: int = 0) -> float:
     elif callable(rate) and not isinstance(rate, keras.Variable):
         rate = rate()
     return float(keras.ops.convert_to_numpy(rate))
+
+
+def step_rates(optimizer: Any, seen: list[float], steps: int) -> np.ndarray:
+    """The rate at each of `steps` steps, float32: from the schedule, else from what was seen.
+
+    Args:
+        seen: The rate at the end of each epoch.
+    """
+    if isinstance(
+        innermost(optimizer)[-1]._learning_rate, keras.optimizers.schedules.LearningRateSchedule
+    ):
+        points = np.unique(np.linspace(0, steps - 1, min(steps, 64)).astype(int))
+        rates = [learning_rate(optimizer, int(step)) for step in points]
+        return np.interp(np.arange(steps), points, rates).astype("float32")
+    rates = seen or [learning_rate(optimizer)]
+    at = np.minimum(np.arange(steps) * len(rates) // steps, len(rates) - 1)
+    return np.asarray(rates, "float32")[at]
 
 
 def judge_optimizer(optimizer: Any) -> Iterator[Suspect]:
@@ -57,7 +74,7 @@ def judge_optimizer(optimizer: Any) -> Iterator[Suspect]:
         ratio = pace / usual
         if ratio >= 8:
             yield Suspect(
-                "lr_too_high", float(np.clip(0.35 + 0.15 * np.log10(ratio), 0, 0.85)),
+                "lr_too_high", float(np.clip(0.35 + 0.2 * np.log10(ratio), 0, 0.85)),
                 f"learning rate {rate:g} of {name}", f"about {usual:g}", advice, WHERE, False,
                 "optimizer", evidence,
             )  # fmt: skip

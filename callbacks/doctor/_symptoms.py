@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 
 from kcnn.callbacks.doctor._facts import few
+from kcnn.callbacks.doctor._graph import flat_layers, kernel_of
 from kcnn.callbacks.doctor._probe import Probe, probe_model
 from kcnn.callbacks.doctor._record import Run
 from kcnn.callbacks.doctor._rig import Rig
@@ -32,8 +34,8 @@ def read_symptoms(rig: Rig, shop: Workshop, run: Run, final: Outcome) -> list[Su
         end = None
     if end is not None and start is not None:
         found += _relu(start, end)
-        found += _growth(start) or _gradients(start)
-    found += _overfitting(run, final)
+        found += _growth(start) or _gradients(start, _deep(rig.model))
+    found += _overfitting(run, final, shop.task.kind in ("binary", "multiclass"))
     return found
 
 
@@ -76,7 +78,14 @@ def _growth(start: Probe) -> list[Suspect]:
     ]
 
 
-def _gradients(start: Any) -> list[Suspect]:
+def _deep(model: Any) -> bool:
+    """Deep or recurrent; elsewhere a large gradient only shows the scale of data or loss."""
+    layers = flat_layers(model)
+    kernels = [layer for layer in layers if kernel_of(layer) is not None]
+    return len(kernels) >= 5 or any(isinstance(layer, keras.layers.RNN) for layer in layers)
+
+
+def _gradients(start: Any, deep: bool) -> list[Suspect]:
     if start.fading < 1e-3 and len(start.gradient) >= 4:
         first = next(iter(start.gradient))
         return [
@@ -91,7 +100,7 @@ def _gradients(start: Any) -> list[Suspect]:
                 evidence={"ratio": start.fading},
             )
         ]
-    if start.gradient_norm > 1e4 or not np.isfinite(start.gradient_norm):
+    if deep and (start.gradient_norm > 1e4 or not np.isfinite(start.gradient_norm)):
         return [
             Suspect(
                 "exploding_gradient",
@@ -107,7 +116,7 @@ def _gradients(start: Any) -> list[Suspect]:
     return []
 
 
-def _overfitting(run: Run, final: Outcome) -> list[Suspect]:
+def _overfitting(run: Run, final: Outcome, classes: bool) -> list[Suspect]:
     losses = np.asarray(run.history.get("val_loss", []), "float64")
     train = np.asarray(run.history.get("loss", []), "float64")
     if len(losses) < 4 or not np.isfinite(losses).all():
@@ -119,16 +128,18 @@ def _overfitting(run: Run, final: Outcome) -> list[Suspect]:
     excess = (losses[-1] - losses[best]) / max(losses[0], train[0], 1e-12)
     turned = rise > 1.3 and excess > 0.08 and best < 0.7 * len(losses)
     if turned and gap > 0.15 and falling and final.train > 0.7:
+        # wrong answers, not only confident ones: a few of those move the validation loss far
+        lost = gap > 0.25 and not (classes and final.balanced > 0.82)
         return [
             Suspect(
                 "overfitting",
-                0.92,
+                0.92 if lost else 0.6,
                 f"validation loss is {rise:.2f} times its best (epoch {best + 1}) while the "
                 "training loss falls",
                 "validation loss that falls or stays",
                 "Stop early (EarlyStopping(restore_best_weights=True)), or add dropout or data.",
                 where="fit(epochs=...)",
-                firm=True,
+                firm=lost,
                 check="curves",
                 evidence={"rise": float(rise), "best_epoch": best + 1, "gap": gap},
             )

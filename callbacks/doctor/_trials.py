@@ -57,7 +57,7 @@ class Workshop:
         self.val_labels, self.held_out = None, False
         if self.own_val and self.case.val is not None and self.case.val.n >= 10:
             self.val = self.case.val
-            self.val_labels = None if labels is None else self.case_val_labels
+            self.val_labels = None if labels is None or len(labels) <= n else labels[n:]
         elif n >= 80:
             self.held_out = True
             order = np.random.default_rng(7).permutation(n)
@@ -74,11 +74,6 @@ class Workshop:
             pick = np.random.default_rng(4).permutation(self.val.n)[:most]
             self.val = self.val.take(pick)
             self.val_labels = None if self.val_labels is None else self.val_labels[pick]
-
-    @property
-    def case_val_labels(self):
-        labels, n = self.labels, self.case.train.n
-        return labels[n:] if labels is not None and len(labels) > n else None
 
     def rig(self, setting: Setting) -> Rig | None:
         """The copy with the loop for this setting, made once."""
@@ -147,8 +142,8 @@ class Workshop:
         if setting.batch:
             at = np.linspace(0, len(self.rates) - 1, len(order)).astype(int)
         rates = setting.rate * self.rates[at]
-        if setting.steps != 1.0:
-            rates = np.full(len(order), self.rates[-1])
+        if setting.hold or setting.steps != 1.0:
+            rates = np.full(len(order), self.rates.max() if setting.hold else self.rates[-1])
         if setting.optimizer:
             rates = np.full(len(order), setting.rate)
         losses = rig.train(rows, order, rates, until)
@@ -186,6 +181,8 @@ class Workshop:
         if labels is not None and single and self.task.kind in ("binary", "multiclass"):
             balanced = balanced_skill(classes_of(out, head, loss), labels)
         value = skill(out, rows.y, self.task, head, loss, labels)
+        if balanced < 1.0 and self.case.class_weight:  # the user asks for every class alike
+            value = balanced
         if single and self.task.kind == "regression" and self.loss.kind == "other":
             value = max(value, loss_skill(self.model.loss, out, rows.y))
         if not np.isfinite(value):

@@ -33,6 +33,14 @@ FIRST = [
     "data_leak",
     "label_misalignment",
 ]
+# odd, but harmless where the run ends well all the same
+HARMLESS = {
+    "missing_hidden_activation",
+    "bad_initialization",
+    "frozen_layers",
+    "bad_normalization",
+    "missing_shuffle",
+}
 
 
 class Verdict:
@@ -52,10 +60,12 @@ class Verdict:
 
     def weigh(self, run: Run, *, until: float) -> None:
         """Try the changes that could mend the program; what mends it is named."""
-        causes = {s.cause for s in self.firm} - {"wrong_metric"}
-        if causes:
-            return
-        Trial(self, run, until).go()
+        firm = [s for s in self.firm if s.cause != "wrong_metric"]
+        if not firm:
+            Trial(self, run, until).go()
+        elif {s.cause for s in firm} <= HARMLESS and Trial(self, run, until).does_well():
+            for suspect in firm:
+                suspect.firm, suspect.weight = False, 0.6
 
     def name(self, suspect: Suspect, severity: str = "failure", **evidence: Any) -> None:
         self.named.append(suspect.finding(severity, **evidence))

@@ -10,11 +10,15 @@ __all__ = ["better", "convincing", "gain", "hopeless", "numbers"]
 
 
 def gain(new: Outcome, old: Outcome) -> tuple[float, float]:
-    """How much better: difference of scores, and ratio of what is missing to perfection."""
-    d = new.score - old.score
+    """How much better: difference of scores, and ratio of what is missing to perfection.
+
+    Below 0 nothing is won: to come from nonsense to a constant answer is not to learn.
+    """
+    after, before = max(new.score, 0.0), max(old.score, 0.0)
+    d = after - before
     if np.isfinite(new.val):
-        d = min(d, new.val - old.val + 0.05)
-    return float(d), float((1.02 - old.score) / max(1.02 - new.score, 0.01))
+        d = min(d, max(new.val, 0.0) - max(old.val, 0.0) + 0.05)
+    return float(d), float((1.02 - before) / max(1.02 - after, 0.01))
 
 
 def convincing(d: float, ratio: float, weight: float, before: float) -> bool:
@@ -23,9 +27,15 @@ def convincing(d: float, ratio: float, weight: float, before: float) -> bool:
     Something odd from the start (weight near 1) is named for a small gain; an ordinary
     setting only when the program does badly and another setting does far better.
     """
+    if weight < 0.75:
+        plain = weight < 0.6
+        well = min(0.45 + 0.75 * weight, 0.72) if plain else 0.8
+        if before >= well:  # it does fairly well: far better must be possible
+            enough = d >= 0.15 and ratio >= 2.5 if plain else d >= 0.09 and ratio >= 1.9
+            return enough and before < well + 0.13
+    if before >= 0.7 and (d < 0.06 or ratio < 1.4):
+        return False
     if weight < 0.5:
-        if before >= 0.45 + 0.75 * weight:  # it does fairly well: far better must be possible
-            return d >= 0.15 and ratio >= 2.5 and before < 0.58 + 0.75 * weight
         return d >= 0.2 - 0.1 * weight and ratio >= 1.6
     return d >= 0.14 - 0.13 * weight and ratio >= 1.7 - 0.6 * weight
 

@@ -98,7 +98,7 @@ def house_prices_in_units_of_their_mean():
 def one_in_ten_learned():
     """Nine to one, clearly separable, without weights."""
     rng = np.random.default_rng(4)
-    x = rng.normal(size=(1500, 10)).astype("float32")
+    x = rng.normal(size=(3000, 10)).astype("float32")
     score = x[:, 0] * 2 + x[:, 1] - x[:, 2]
     y = (score > np.quantile(score, 0.9)).astype(int)
     (x, y), test = data.split(x, y)
@@ -141,9 +141,11 @@ def digits_twelve_layers():
     (x, y), (xt, yt) = data.digits()
     inputs = h = Input((64,))
     for _ in range(12):
-        h = layers.Activation("relu")(layers.BatchNormalization()(Dense(48, use_bias=False)(h)))
+        h = layers.BatchNormalization(momentum=0.9)(Dense(48, use_bias=False)(h))
+        h = layers.Activation("relu")(h)
     model = keras.Model(inputs, Dense(10, activation="softmax")(h))
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy",
+                  metrics=["accuracy"])  # fmt: skip
     fit = {"epochs": 20, "batch_size": 64, "validation_data": (xt / 16, yt),
            "class_weight": {k: 1.0 + 0.02 * k for k in range(10)}}  # fmt: skip
     return Case(model, x / 16, y, fit, (xt / 16, yt))

@@ -12,14 +12,14 @@ from benchmarks.doctor._score import accuracy, r2
 
 
 @program("lr_too_high", also=("dying_relu",), kind="mlp multiclass", score=accuracy, good=0.9)
-def digits_adam_at_a_tenth(faulty):
-    """Adam(0.1): the loss bounces around 2 and accuracy around 0.2."""
+def digits_adam_at_three_tenths(faulty):
+    """Adam(0.3): the loss bounces around 2 and accuracy around 0.2."""
     (x, y), (xt, yt) = data.digits()
     model = Sequential()
     model.add(Dense(64, activation="relu", input_shape=(64,)))
     model.add(Dense(64, activation="relu"))
     model.add(Dense(10, activation="softmax"))
-    adam = keras.optimizers.Adam(learning_rate=0.1 if faulty else 0.003)
+    adam = keras.optimizers.Adam(learning_rate=0.3 if faulty else 0.003)
     model.compile(adam, "categorical_crossentropy", metrics=["accuracy"])
     fit = {"epochs": 12, "batch_size": 32, "validation_split": 0.2}
     return Case(model, x / 16, to_categorical(y), fit, (xt / 16, yt))
@@ -157,7 +157,9 @@ def friedman_one_sample_at_a_time(faulty):
     return Case(model, x, y, fit, test)
 
 
-@program("too_few_epochs", also=("lr_too_low",), kind="mlp regression", score=r2, good=0.8)
+@program(
+    "too_few_epochs", also=("lr_too_low",), kind="mlp regression", score=r2, good=0.8, bad=0.75
+)
 def friedman_three_epochs(faulty):
     """The error is bad, though I copied the network from a paper."""
     (x, y), test = data.friedman()
@@ -165,7 +167,7 @@ def friedman_three_epochs(faulty):
     model.add(Dense(64, activation="relu", input_dim=10))
     model.add(Dense(32, activation="relu"))
     model.add(Dense(1))
-    model.compile(loss="mse", optimizer=keras.optimizers.Adam(0.003), metrics=["mae"])
+    model.compile(loss="mse", optimizer=keras.optimizers.Adam(0.001), metrics=["mae"])
     epochs = 3 if faulty else 30
     return Case(model, x, y, {"epochs": epochs, "batch_size": 64, "validation_data": test}, test)
 
