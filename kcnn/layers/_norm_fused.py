@@ -1,8 +1,8 @@
 """Group normalization for XLA on a CPU: few passes, each one vectorized loop.
 
 XLA compiles a reduction fused with what it reduces into a strided loop that no vector unit
-helps. So a sum over space is taken in two steps: `_SLICES` blocks of rows are computed and
-added elementwise (one fused, vectorized pass over the tensor, a result `_SLICES` times
+helps. So a sum over space is taken in two steps: 8 or 16 blocks of rows are computed and
+added elementwise (one fused, vectorized pass over the tensor, a result as many times
 smaller), and a product with a vector of ones, which nothing fuses into, adds up the rest.
 Two sums share a pass as the halves of one complex sum. Forward reads x twice and writes y;
 backward reads x and dy twice and writes dx.
@@ -24,7 +24,7 @@ from kcnn.layers._xla import pair
 
 __all__ = ["backward", "forward"]
 
-_SLICES = {True: 8, False: 16}  # by whether x is in the type to compute in
+_NARROW = 32  # channels
 _PART = 17  # odd, so that it does not always meet the same column
 
 
@@ -58,11 +58,21 @@ class _View:
         """From three axes to those of the input."""
         return ops.reshape(x, (-1, *self.x.shape[1:]))
 
-    def cut(self, x, edges):
-        """The blocks of rows between the edges, or a None for each if x is None."""
+    def cut(self, x, rows):
+        """Blocks of `rows` rows and one of what remains, or a None for each if x is None."""
         if x is None:
-            return [None] * (len(edges) + 1)
-        return ops.split(x, edges, axis=1 if self.last else 2)
+            return [None] * -(-self.size // rows)
+        if self._narrow(rows):
+            apart = ops.reshape(x, (-1, rows, self.size // rows, self.spec.channels))
+            return ops.unstack(apart, axis=2)
+        return ops.split(x, list(range(rows, self.size, rows)), axis=1 if self.last else 2)
+
+    def _narrow(self, rows):
+        """Whether a row is so short that rows side by side belong to different blocks.
+
+        The passes then read memory in order, rather than a few values from every block.
+        """
+        return self.last and self.spec.channels <= _NARROW and self.size % rows == 0
 
     def channels(self, vector):
         """(channels,) -> broadcastable to the three axes."""
@@ -77,10 +87,10 @@ class _View:
 
     def sums(self, f, *tensors):
         """Sums over space of the two tensors that f(*tensors) returns: (batch, channels)."""
-        slices = _SLICES[keras.backend.standardize_dtype(self.x.dtype) == compute_type(self.x)]
+        full = keras.backend.standardize_dtype(self.x.dtype) == compute_type(self.x)
+        slices = 8 if full and self.spec.channels > _NARROW else 16
         rows = max(self.size // slices, min(2, self.size))
-        edges = list(range(rows, self.size, rows))
-        blocks = zip(*(self.cut(t, edges) for t in tensors), strict=True)
+        blocks = zip(*(self.cut(t, rows) for t in tensors), strict=True)
         values = [f(*block) for block in blocks]
         tail = values.pop() if self.size % rows else None
         totals = values[0]
