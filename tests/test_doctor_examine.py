@@ -62,6 +62,21 @@ def test_a_loss_of_the_users_own_does_not_stand_in_the_way_of_copies():
     assert model.compiled
 
 
+def test_a_loss_for_a_quantile_is_no_wrong_loss():
+    def ninth_tenth(true, said):
+        d = keras.ops.reshape(true, (-1,)) - keras.ops.reshape(said, (-1,))
+        return keras.ops.mean(keras.ops.maximum(0.9 * d, -0.1 * d))
+
+    x = RNG.normal(size=(500, 3)).astype("float32")
+    y = x[:, 0] + RNG.gumbel(size=500)
+    model = keras.Sequential(
+        [keras.layers.Input((3,)), keras.layers.Dense(16, "relu"), keras.layers.Dense(1)]
+    )
+    model.compile(keras.optimizers.Adam(0.01), ninth_tenth)
+    diagnosis = examine(model, x, y.astype("float32"), epochs=20, batch_size=16)
+    assert diagnosis.healthy, str(diagnosis)
+
+
 def test_targets_far_away_are_no_excuse_for_a_rate_of_nearly_zero():
     x = RNG.normal(size=(400, 3)).astype("float32")
     model = keras.Sequential(

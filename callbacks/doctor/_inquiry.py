@@ -90,7 +90,7 @@ class Trial:
         both_scales(self)
         other_optimizer(self)
         conclude(self)
-        if labels is not None and not self.verdict.named:
+        if labels is not None and not self.verdict.named and self.above_chance < 3:
             self.verdict.name(labels)
         if not self.verdict.named and self.base.score < 0.5:
             fall_back(self)
@@ -109,6 +109,15 @@ class Trial:
             return False
         self.look_at_end(rig)
         return self.final.train >= 0.95 and not self.final.val < 0.95
+
+    @property
+    def above_chance(self) -> float:
+        """How far the rows that judge are answered better than by chance, in z."""
+        rows = self.shop.look if self.shop.val is None else self.shop.val
+        skill = self.base.balanced
+        if self.shop.labels is None:
+            skill = np.sqrt(max(self.base.val, 0.0)) if np.isfinite(self.base.val) else 0.0
+        return float(skill * np.sqrt(rows.n))
 
     @property
     def known_skill(self) -> float:

@@ -184,7 +184,9 @@ class Workshop:
         if balanced < 1.0 and self.case.class_weight:  # the user asks for every class alike
             value = balanced
         if single and self.task.kind == "regression" and self.loss.kind == "other":
-            value = max(value, loss_skill(self.model.loss, out, rows.y))
+            own = loss_skill(self.model.loss, out, rows.y)
+            other = setting is not None and setting.head  # another loss: judged by the user's
+            value = own if other and own > -1 else max(value, own)
         if not np.isfinite(value):
             value = self._avoided(rig, rows)
         return value, balanced
