@@ -39,6 +39,12 @@ def other_optimizer(trial: Any) -> None:
     best = max([trial.base.score, *(out.score for _, out in trial.tried)])
     if kind not in PLAIN or trial.base.score >= 0.5 or best >= 0.6:
         return
+    tried = {change.suspect.cause for change, _ in trial.tried}
+    lost = trial.final.train < 0.15
+    if any(
+        s.weight >= 0.7 and (lost or s.cause not in tried) for s in trial.verdict.facts.suspects
+    ):
+        return  # Adam gets over many a fault that is the cause all the same
     left = trial.until - time.perf_counter() - trial.setup
     rig = trial.shop.rig(Setting())
     if left < 1.0 or rig is None:

@@ -130,21 +130,29 @@ def wider(model: keras.Model) -> Callable[[Any], Any]:
 
 
 def unstrided(model: keras.Model) -> Callable[[Any], Any]:
-    """Maps stay larger: two halvings of the size at most, convolutions padded."""
+    """Maps stay larger: halved twice at most, and not below 4x4; convolutions padded."""
+    entry = getattr(model, "input_shape", None)
+    sides = [n for n in entry[1:-1] if n] if isinstance(entry, tuple) else []
+    most = min(2, int(np.log2(max(min(sides, default=16), 4) / 4)))
     kept: list[str] = []
     for layer in flat_layers(model):
         strides = getattr(layer, "strides", 1)
-        if max(strides if isinstance(strides, (list, tuple)) else [strides]) > 1 and len(kept) < 2:
+        many = max(strides if isinstance(strides, (list, tuple)) else [strides]) > 1
+        if many and len(kept) < most:
             kept.append(layer.name)
 
     def edit(layer):
         name = type(layer).__name__
         strides = getattr(layer, "strides", None)
-        if name.startswith(("MaxPooling", "AveragePooling")) and layer.name not in kept:
-            return keras.layers.Identity(name=layer.name)
+        two = [min(s, 2) for s in strides] if isinstance(strides, (list, tuple)) else strides
+        if name.startswith(("MaxPooling", "AveragePooling")):
+            if layer.name not in kept:
+                return keras.layers.Identity(name=layer.name)
+            size = [min(int(s), 2) for s in np.ravel(layer.pool_size)]
+            return changed(layer, pool_size=tuple(size), strides=two)
         if strides is None or kernel_of(layer) is None or "Transpose" in name:
             return None
-        one = [min(s, 2) if layer.name in kept else 1 for s in strides]
+        one = two if layer.name in kept else [1] * len(strides)
         return changed(layer, strides=one, padding="same")
 
     return edit
