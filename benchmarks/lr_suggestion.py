@@ -2,8 +2,8 @@
 
 Truth: every task trained at 25 rates x 3 seeds. Regret of a rate: 0 = the best rate's final
 loss, 1 = no better than untrained (interpolated over log rate; divergence is 1). Dead: regret
-above 0.9. Each method suggests for 3 other seeds. Half of the tasks tuned our rules, the other
-half is reported as unseen.
+above 0.9. Each method suggests for 3 other seeds. Most of the tasks tuned our rules, the others
+are reported as unseen.
 
     python -m benchmarks.lr_suggestion truth    # resumable; --seconds 240 does a part of it
     python -m benchmarks.lr_suggestion measure  # likewise; --again "kcnn find_lr" anew
@@ -38,7 +38,8 @@ Written by `python -m benchmarks.lr_suggestion table`. Regret of a suggestion: 0
 the best of {len(RATES)} rates ({RATES[0]:g} to {RATES[-1]:g}, mean of {len(SEEDS)} seeds), 1 = no
 better than untrained or diverged. Dead: regret above 0.9, or no suggestion. "4x": regret after
 trainings {LONGER} times as long, against the best of all rates there ({len(LONG_SEEDS)} seed).
-Iterations: training steps taken, at most. Our rules were tuned on the second half alone."""
+Iterations: training steps taken, at most. Our rules were tuned on the second table's
+tasks alone."""
 
 
 def load(path: Path = STORE) -> dict[str, Any]:
@@ -66,7 +67,8 @@ def truth(seconds: float) -> bool:
     wanted = [("truth", seed, 1) for seed in SEEDS] + [("longer", s, LONGER) for s in LONG_SEEDS]
     for key, seed, times in wanted:
         for task in tasks():
-            entry = store.setdefault(task.name, {"tune": task.tune})
+            entry = store.setdefault(task.name, {})
+            entry["tune"] = task.tune
             if str(seed) in entry.setdefault(key, {}):
                 continue
             if time.time() - begun > seconds:

@@ -92,18 +92,21 @@ def relapsed(facts: Facts) -> Finding | None:
 
 
 def thrown_out(facts: Facts) -> Finding | None:
-    """Restless and level after the first epochs: large steps have wrecked the model.
+    """Restless and level since the first epoch: large steps have wrecked the model.
 
+    Where the accuracy shows that nothing is learned, level since the first quarter is enough.
     With too small a rate the loss is as level, but calm.
     """
     if not facts.finite or facts.epochs < 6:
         return None
-    rest, late = facts.loss[1:], facts.loss[max(1, facts.epochs // 4) :]
-    per_epoch, error = slope(late)  # what was blown up may take a few epochs to come down
+    rest = late = facts.loss[1:]
+    if facts.accuracy is not None:
+        if not _guesses(facts.accuracy):
+            return None
+        late = facts.loss[max(1, facts.epochs // 4) :]  # what was blown up takes time to fall
+    per_epoch, error = slope(late)
     gained = -per_epoch * len(late)
     if gained > max(2 * error * len(late), 0.02 * abs(late[0])) or late.min() < 0.75 * late[0]:
-        return None
-    if facts.accuracy is not None and not _guesses(facts.accuracy):
         return None
     swing = noise_level(rest)
     if facts.val_loss is not None:

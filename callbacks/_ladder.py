@@ -32,8 +32,8 @@ __all__ = [
 
 LADDER = tuple(float(10.0**e) for e in np.arange(-5.0, 1.1, 0.5))  # 1e-5 ... 10, half decades
 # Tuned on the tuning tasks of benchmarks/lr_suggestion.py, three trainings of each.
-ENDS = (12, 48, 102)  # iterations after which fewer go on
-KEEP = (5, 3, 0)  # how many: 12 * 13 + 36 * 5 + 54 * 3 = 498 iterations
+ENDS = (12, 30, 54, 132)  # iterations after which fewer go on
+KEEP = (5, 4, 2, 0)  # how many: 12 * 13 + 18 * 5 + 24 * 4 + 78 * 2 = 498 iterations
 LEVEL, EQUAL = 0.1, 0.1  # of the loss at the start: learned less is nothing; closer is equal
 LEAN = 0.05  # of what was learned: a rate behind by that much weighs 1/e of the best
 
@@ -87,14 +87,14 @@ def plan_of(rates: Sequence[float], iterations: int, model: keras.Model) -> Plan
 
 
 def score(losses: Sequence[float]) -> float:
-    """Mean of the latest quarter of the losses (5 at least); infinity after divergence."""
+    """Mean of the latest third of the losses (5 at least); infinity after divergence."""
     if not losses or not all(math.isfinite(loss) for loss in losses):
         return math.inf
     return float(np.mean(losses[-_window(losses) :]))
 
 
 def _window(losses: Sequence[float]) -> int:
-    return max(5, len(losses) // 4)
+    return max(5, len(losses) // 3)
 
 
 def ranked(standings: Sequence[Standing], start: float) -> list[Standing]:

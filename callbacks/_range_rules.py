@@ -13,18 +13,15 @@ from kcnn.callbacks._rates import noise_of
 __all__ = ["Suggestion", "centered", "longest_fall", "smoothed", "suggestions"]
 
 
-# Tuned on the tuning tasks of benchmarks/lr_suggestion.py, nine range tests each. Where the
-# loss is lowest says little: it depends on the noise, and a fast sweep outruns divergence.
-# Where it breaks out is steadier, told in three ways and averaged.
-BELOW = 16.0  # the suggestion lies so far below
+# Tuned on the tuning tasks of benchmarks/lr_suggestion.py. Where the loss is lowest says
+# little: it depends on the noise, and a fast sweep outruns divergence. Where it breaks out is
+# steadier, told in three ways; with it goes where it falls.
 JUMP, RISE = 0.10, 0.05  # of the first level: a single loss, the smoothed loss, above it is out
-BACK = 0.3  # of its fall: the smoothed loss up again by so much is out
 NOISES = 6.0  # at least so many of its standard deviations above the first level
-TOLD = {
-    "jump": "a batch's loss jumps out",
-    "rise": "the smoothed loss rises",
-    "back": "its fall is undone",
-}
+BACK = 0.5  # of its fall: the smoothed loss up again by so much is out
+FALLEN = (0.5, 0.9)  # of the whole fall: its middle and its end
+FALL_SHARE = 0.3  # weight of the fall against the break, in the logarithm
+BELOW_MEAN, BELOW_BREAK = 6.0, 16.0  # the suggestion lies so far below; without a clear fall
 SPREAD = 0.25  # decades: the smoothing's standard deviation
 
 
@@ -76,15 +73,15 @@ def suggestions(
     rate, raw = np.asarray(rates, "float64"), np.asarray(losses, "float64")
     if len(raw) < 10:
         return ()
-    breaks = _breaks(rate, raw)
+    marks = _marks(rate, raw)
     if not falls_clearly(losses):
-        if not breaks and not ended and not _restless(raw):
+        if not marks.keys() & {"jump", "rise"} and not ended and not _restless(raw):
             return ()
         reason = "up to which the loss neither falls clearly nor breaks out"
-        return (_below(rate, breaks, f"{reason}: "),)
+        return (_below(rate, marks, f"{reason}: "),)
     loss = smoothed(raw)
     found = [_steepest(rate, loss), _minimum(rate, loss), _valley(rate, loss)]
-    found.append(_below(rate, breaks))
+    found.append(_below(rate, marks))
     return tuple(s for s in found if s is not None)
 
 
@@ -105,9 +102,11 @@ def _level(raw: np.ndarray) -> tuple[float, float]:
     return level, max(float(np.std(head)), 3e-4 * abs(level))
 
 
-def _breaks(rate: np.ndarray, raw: np.ndarray) -> dict[str, int]:
-    """First steps at which the loss breaks out, by name; those that it does not are left out.
+def _marks(rate: np.ndarray, raw: np.ndarray) -> dict[str, int]:
+    """Steps at which the loss falls and breaks out, by name; those not seen are left out.
 
+    "jump": a single loss well above the first level. "rise": the smoothed loss is. "back":
+    the smoothed loss is up again by half of its fall. "middle", "end": of a clear fall.
     A model that large steps have wrecked may come back to its first level: what follows
     the first break says nothing.
     """
@@ -122,12 +121,13 @@ def _breaks(rate: np.ndarray, raw: np.ndarray) -> dict[str, int]:
         "rise": smooth > level + max(RISE * abs(level), NOISES * noise),
         "back": clear & (smooth - level + fall > BACK * fall),
     }
-    first = {}
-    for name, steps in out.items():
+    for steps in out.values():
         steps[: len(raw) // 10] = False
-        if steps.any():
-            first[name] = int(np.argmax(steps))
-    return first
+    if clear[-1]:
+        whole = float(fall[-1])
+        for name, share in zip(("middle", "end"), FALLEN, strict=True):
+            out[name] = smooth <= level - share * whole
+    return {name: int(np.argmax(steps)) for name, steps in out.items() if steps.any()}
 
 
 def _restless(raw: np.ndarray) -> bool:
@@ -136,14 +136,25 @@ def _restless(raw: np.ndarray) -> bool:
     return float(np.std(last)) > 2.5 * _level(raw)[1] > 0
 
 
-def _below(rate: np.ndarray, breaks: dict[str, int], why: str = "") -> Suggestion:
-    """A sixteenth of the mean break in the logarithm; one that is not seen lies at the end."""
-    steps = {"jump": len(rate) - 1, "rise": len(rate) - 1} | breaks
-    mean = float(np.exp(np.mean(np.log(rate[list(steps.values())]))))
-    told = ", ".join(f"{TOLD[name]} at {rate[at]:.2g}" for name, at in breaks.items())
-    if not breaks:
-        told = "the last: the loss does not break out"
-    return Suggestion("kcnn", mean / BELOW, f"{why}a sixteenth of {mean:.2g} ({told})")
+def _below(rate: np.ndarray, marks: dict[str, int], why: str = "") -> Suggestion:
+    """Below where the loss breaks out (at the last rate, if it does not) and falls."""
+    log = np.log(rate)
+    out = float(np.mean([log[marks.get(name, -1)] for name in ("jump", "rise")]))
+    if "back" in marks:
+        out = (out + float(log[marks["back"]])) / 2
+    seen = marks.keys() & {"jump", "rise", "back"}
+    told = f"{np.exp(out):.2g}, " + ("where the loss breaks out" if seen else "the last rate")
+    if "end" not in marks:
+        below = float(np.exp(out)) / BELOW_BREAK
+        return Suggestion("kcnn", below, f"{why}a sixteenth of {told}")
+    fall = float(log[marks["middle"]] + log[marks["end"]]) / 2
+    mean = float(np.exp((1 - FALL_SHARE) * out + FALL_SHARE * fall))
+    return Suggestion(
+        "kcnn",
+        mean / BELOW_MEAN,
+        f"{why}a sixth of {mean:.2g}, between {np.exp(fall):.2g}, where most of the fall is, "
+        f"and {told}",
+    )
 
 
 def _steepest(rate: np.ndarray, loss: np.ndarray) -> Suggestion | None:

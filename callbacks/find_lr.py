@@ -82,7 +82,7 @@ def find_lr(
     Each of a ladder of rates trains a few iterations from the model's present state on
     the same batches; the better ones go on from where they stood, and so on (successive
     halving, Jamieson & Talwalkar, arXiv:1502.07943), judged by the mean of the latest
-    losses. The suggestion is the best of the last three or, where they are close, between
+    losses. The suggestion is the better of the last two or, where they are close, between
     them. Everything runs through the model's own training step; a learning-rate schedule or
     callable is stepped over and put back (one more trace).
 

@@ -99,6 +99,14 @@ def test_noise_alone_is_no_overfitting(seed):
         ({"loss": noisy(falling(end=1.0), 0.4)}, "unstable", "lr_too_high"),
         ({"loss": [9.0, *noisy(np.full(30, 2.31), 0.01)]}, "unstable", "lr_too_high"),
         ({"loss": np.where(EPOCHS < 9, falling(), 1.5)}, "unstable", "lr_too_high"),
+        (
+            {
+                "loss": [9.0, 4.0, 2.6, 2.4, *noisy(np.full(30, 2.31), 0.01)],
+                "accuracy": noisy(np.full(34, 0.1), 0.005),
+            },
+            "unstable",
+            "lr_too_high",
+        ),
         ({"loss": noisy(np.full(30, 2.31), 0.0005)}, "underfitting", "insufficient_capacity"),
         ({"loss": noisy(2.3 - 0.03 * EPOCHS)}, "underfitting", "too_few_epochs"),
         ({"loss": noisy(falling(end=1.9, pace=2), 0.01)}, "underfitting", "insufficient_capacity"),

@@ -65,7 +65,7 @@ def test_it_keeps_to_its_budget_and_tells_every_step(found):
         assert [step for step, _ in mine] == list(range(len(losses)))
         assert [loss for _, loss in mine] == list(losses)
     lengths = sorted((len(losses) for losses in result.losses), reverse=True)
-    assert lengths[:7] == [102, 102, 102, 48, 48, 12, 12]
+    assert lengths[:7] == [132, 132, 54, 54, 30, 12, 12]
 
 
 def test_reason_confidence_and_json(found):
@@ -83,12 +83,12 @@ def test_a_rate_that_goes_on_continues_where_it_stood():
     model.layers[1].rate = 0.0
     x, y = data()
     result = find_lr(model, x, y, rates=(1e-7, 0.05), sink=None)
-    assert len(result.losses[-1]) == 102
+    assert len(result.losses[-1]) == 132
     order = np.random.default_rng(0)
-    rows = np.concatenate([order.permutation(640) for _ in range(6)])[: 102 * 32]
+    rows = np.concatenate([order.permutation(640) for _ in range(7)])[: 132 * 32]
     model.optimizer.learning_rate = 0.05
     losses = []
-    for batch in rows.reshape(102, 32):
+    for batch in rows.reshape(132, 32):
         told = model.train_on_batch(x[batch], y[batch])
         losses.append(float(np.ravel(told)[0]))
         model.reset_metrics()
@@ -137,7 +137,7 @@ def test_on_a_plateau_the_largest_of_equal_rates_goes_on():
 
 def test_close_rates_are_averaged_and_a_clear_winner_stands():
     def ladder_with(*ends):
-        last = [Standing(r, [2.0] * 99 + [end] * 26, None) for r, end in ends]
+        last = [Standing(r, [2.0] * 90 + [end] * 45, None) for r, end in ends]
         return judge_ladder([Standing(1e-4, [2.0] * 12, None), *last], repeated=False)
 
     clear = ladder_with((0.01, 1.5), (0.1, 0.5), (1.0, 1.2))
@@ -153,9 +153,9 @@ def test_close_rates_are_averaged_and_a_clear_winner_stands():
 
 
 def test_with_nothing_learned_the_rate_is_called_a_guess():
-    batches = 0.1 * np.random.default_rng(0).normal(size=102)
+    batches = 0.1 * np.random.default_rng(0).normal(size=132)
     stuck = [
-        Standing(rate, list(2.3 + batches - 1e-5 * i * np.arange(102)), None)
+        Standing(rate, list(2.3 + batches - 1e-5 * i * np.arange(132)), None)
         for i, rate in enumerate(LADDER)
     ]
     guess = judge_ladder(stuck, repeated=False)
@@ -175,7 +175,7 @@ def test_the_end_of_the_ladder_is_pointed_out():
 
 
 def test_the_score_is_the_tail_and_infinite_after_divergence():
-    assert score([9.0] * 30 + [1.0] * 10) == pytest.approx(1.0)
+    assert score([9.0] * 30 + [1.0] * 15) == pytest.approx(1.0)
     assert score([1.0, math.nan]) == math.inf
     assert score([]) == math.inf
 

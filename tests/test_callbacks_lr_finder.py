@@ -205,22 +205,27 @@ def test_a_level_loss_that_breaks_out_gives_a_guess_and_says_so():
         assert [s.name for s in result.suggestions] == ["kcnn"]
 
 
-def test_the_suggestion_is_a_sixteenth_of_the_mean_of_the_breaks():
+def test_the_suggestion_lies_below_the_breaks_and_the_fall():
     rates = np.geomspace(1e-7, 10, 100)
     level = 2.0 + 0.01 * np.random.default_rng(0).normal(size=100)
-    fell = np.where(rates < 0.01, level, level - 1)
-    jumped = np.where(np.arange(100) == 70, 2.3, fell)  # one batch alone, well out
-    up = np.where(rates > 1, 6.0, jumped)
-    expected = (rates[70] * 0.7 * 0.5) ** (1 / 3) / 16  # the smoothing reaches ahead of 1.0
-    assert judge_range(rates, up).suggestion == pytest.approx(expected, rel=0.3)
-    undone = np.where(rates > 0.2, np.minimum(fell + 0.7, 1.8), fell)  # up, not above the start
-    expected = (10 * 10 * 0.2) ** (1 / 3) / 16
-    assert judge_range(rates, undone).suggestion == pytest.approx(expected, rel=0.3)
+    fell = np.where(rates < 0.01, level, level - 1)  # all of the fall at 0.01
+
+    def between(out, fall=0.01):
+        return pytest.approx(out**0.7 * fall**0.3 / 6, rel=0.2)
+
+    def suggested(losses):
+        return judge_range(rates, losses).suggestion
+
+    up = np.where(rates > 1, 6.0, fell)
+    assert suggested(up) == between(1.0)  # a jump, a rise and the fall undone, all at 1
+    jumped = np.where(np.arange(100) == 70, 2.3, up)  # one batch alone, well out
+    assert suggested(jumped) == between((rates[70] * 1) ** 0.25 * 1**0.5)
     wrecked = np.where(rates > 3, 1.99, up)  # dead weights come back to the first level
-    assert judge_range(rates, wrecked).suggestion == judge_range(rates, up).suggestion
-    never = judge_range(rates, fell)
-    assert never.suggestion == pytest.approx(10 / 16)
-    assert "does not break out" in never.findings[0].seen
+    assert suggested(wrecked) == suggested(up)
+    undone = np.where(rates > 0.2, np.minimum(fell + 0.7, 1.8), fell)  # up, not above the start
+    assert suggested(undone) == between(10**0.5 * 0.2**0.5)
+    assert suggested(fell) == between(10.0)
+    assert "the last rate" in judge_range(rates, fell).findings[0].seen
 
 
 def test_centered_smoothing_has_no_lag():
