@@ -1,13 +1,14 @@
 """Values, first and second derivatives of GroupNorm against float64, in every way to run it."""
 
 import keras
+import ml_dtypes
 import numpy as np
 import pytest
 import tensorflow as tf
 from layers_oracle import gradients, normalize
 from layers_tools import LARGE, SMALL, differentiate, draw, with_weights
 
-from kcnn.layers import GroupNorm, _norm_fused
+from kcnn.layers import GroupNorm, _norm_fused, _xla
 
 
 @pytest.mark.parametrize("mode", ["eager", "graph", "jit", "open"])
@@ -96,3 +97,14 @@ def test_second_derivatives_against_finite_differences(shape):
     want = [float(penalty(x + h, dy) - penalty(x - h, dy)) / 2e-5]
     want += [float(penalty(x, dy + h) - penalty(x, dy - h)) / 2e-5]
     np.testing.assert_allclose(found, want, rtol=1e-5, atol=1e-6)
+
+
+def test_bfloat16_by_integers_rounds_as_numpy_does():
+    some = np.random.default_rng(0).integers(0, 2**32, 100_000, dtype=np.uint32)
+    special = np.uint32([0, 1 << 31, 0x7F800000, 0xFF800000, 0x7F7FFFFF, 0x3F808000, 0x3F818000, 1])
+    values = np.concatenate([some, special, np.uint32([0x7FC00000, 0x7F800001])]).view(np.float32)
+    with np.errstate(invalid="ignore"):
+        expected = values.astype(ml_dtypes.bfloat16)
+    half = _xla.narrowed(keras.ops.convert_to_tensor(values), "bfloat16")
+    back = _xla.widened(_xla.bits_of_bfloat16(half), "float32")
+    np.testing.assert_array_equal(back, expected.astype("float32"))

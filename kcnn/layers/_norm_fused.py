@@ -20,7 +20,7 @@ from keras import ops
 
 from kcnn.layers._norm_spec import activation_gradient, compute_type, per_channel
 from kcnn.layers._pointwise import pointwise
-from kcnn.layers._xla import pair
+from kcnn.layers._xla import bits_of_bfloat16, narrowed, pair, widened
 
 __all__ = ["backward", "forward"]
 
@@ -39,10 +39,15 @@ class _View:
         self.count = self.size * spec.depth
 
     def flat(self, x):
+        """To three axes; bfloat16 as bits."""
+        c = self.spec.channels
+        return ops.reshape(
+            bits_of_bfloat16(x), (-1, self.size, c) if self.last else (-1, c, self.size)
+        )
+
+    def wide(self, x):
         """To three axes, in the type to compute in."""
-        c, kind = self.spec.channels, compute_type(x)
-        shape = (-1, self.size, c) if self.last else (-1, c, self.size)
-        return ops.cast(ops.reshape(x, shape), kind)
+        return widened(self.flat(x), compute_type(self.x))
 
     def once(self, x):
         """x, calculated once rather than anew in every pass, let alone for every value.
@@ -59,9 +64,15 @@ class _View:
         return ops.reshape(x, (-1, *self.x.shape[1:]))
 
     def cut(self, x, rows):
-        """Blocks of `rows` rows and one of what remains, or a None for each if x is None."""
+        """Blocks of `rows` rows and one of what remains, or a None for each if x is None.
+
+        Half precision is converted here: converted as a whole, XLA writes all of it down.
+        """
         if x is None:
             return [None] * -(-self.size // rows)
+        return [widened(block, compute_type(self.x)) for block in self._apart(self.flat(x), rows)]
+
+    def _apart(self, x, rows):
         if self._narrow(rows):
             apart = ops.reshape(x, (-1, rows, self.size // rows, self.spec.channels))
             return ops.unstack(apart, axis=2)
@@ -86,7 +97,10 @@ class _View:
         return ops.expand_dims(wide, 1 if self.last else 2)
 
     def sums(self, f, *tensors):
-        """Sums over space of the two tensors that f(*tensors) returns: (batch, channels)."""
+        """Sums over space of the two tensors that f(*blocks) returns: (batch, channels).
+
+        `blocks` are those of the tensors, in the type to compute in.
+        """
         full = keras.backend.standardize_dtype(self.x.dtype) == compute_type(self.x)
         slices = 8 if full and self.spec.channels > _NARROW else 16
         rows = max(self.size // slices, min(2, self.size))
@@ -127,7 +141,7 @@ class _View:
 def forward(spec, x, gamma, beta, residual=None):
     """Returns (y, shift, rest, inv); the mean is shift + rest; all three (batch, groups)."""
     view = _View(spec, x)
-    x3 = view.flat(x)
+    x3 = view.wide(x)
     shift = view.part_means(x3)
     wide_shift = view.groups(shift)
 
@@ -135,14 +149,14 @@ def forward(spec, x, gamma, beta, residual=None):
         d = x - wide_shift
         return d, ops.square(d)
 
-    rest, squares = map(view.group_means, view.sums(powers, x3))
+    rest, squares = map(view.group_means, view.sums(powers, x))
     inv = ops.rsqrt(ops.maximum(squares - ops.square(rest), 0.0) + spec.epsilon)
     wide_rest = view.groups(rest)
     y = ((x3 - wide_shift) - wide_rest) * (view.groups(inv) * view.channels(gamma))
     y = y + view.channels(beta)
     if residual is not None:
-        y = y + view.flat(residual)
-    y = ops.cast(pointwise(spec.activation)(y), spec.dtype)
+        y = y + view.wide(residual)
+    y = narrowed(pointwise(spec.activation)(y), spec.dtype)
     return view.restored(y), shift, rest, inv
 
 
@@ -152,9 +166,7 @@ def backward(spec, dy, x, gamma, beta, residual, y, shift, rest, inv):
     `residual` and `y` are what `kept_for_backward` keeps; without an activation dz is dy.
     """
     view = _View(spec, x)
-    x3, dy3 = view.flat(x), view.flat(dy)
-    r3 = None if residual is None else view.flat(residual)
-    y3 = None if y is None else view.flat(y)
+    tensors = (dy, x, residual, y)
     wide_shift, wide_rest, wide_inv = (view.groups(small) for small in (shift, rest, inv))
     wide_gamma, wide_beta = view.channels(gamma), view.channels(beta)
 
@@ -168,8 +180,6 @@ def backward(spec, dy, x, gamma, beta, residual, y, shift, rest, inv):
 
         return activation_gradient(spec, dy, z, y)
 
-    tensors = (dy3, x3, r3, y3)
-
     def products(*tensors):
         slope = dz(*tensors)
         return slope, slope * centred(tensors[1])
@@ -179,9 +189,10 @@ def backward(spec, dy, x, gamma, beta, residual, y, shift, rest, inv):
     dbeta = ops.sum(dz_sums, axis=0)
     mean_1 = view.groups(view.group_means(dz_sums * gamma))
     mean_d = view.groups(view.group_means(dzd_sums * gamma) * ops.square(inv))
-    dz3 = dz(*tensors)
-    dx = wide_inv * (wide_gamma * dz3 - mean_1 - centred(x3) * mean_d)
-    found = (ops.cast(view.restored(dx), x.dtype), dgamma, dbeta)
+    wide = [None if t is None else view.wide(t) for t in tensors]
+    dz3 = dz(*wide)
+    dx = wide_inv * (wide_gamma * dz3 - mean_1 - centred(wide[1]) * mean_d)
+    found = (narrowed(view.restored(dx), x.dtype), dgamma, dbeta)
     if residual is None and y is None:
         return found
-    return *found, ops.cast(view.restored(dz3), spec.dtype)
+    return *found, narrowed(view.restored(dz3), spec.dtype)
