@@ -180,7 +180,7 @@ def table() -> str:
     for tune, title in ((False, "Unseen tasks"), (True, "Tasks used for tuning")):
         entries = {n: e for n, e in store.items() if e["tune"] is tune and "suggested" in e}
         runs = sum(len(entry["suggested"]) for entry in entries.values())
-        rows = [(name, *_regrets(entries, name)) for name in names]
+        rows = [(name, *_regrets(entries, name), runs) for name in names]
         parts.append(
             "\n".join(
                 [
@@ -188,7 +188,7 @@ def table() -> str:
                     "",
                     "| method | iterations | median | mean | worst | dead | 4x mean | 4x worst |",
                     "|---|---|---|---|---|---|---|---|",
-                    *(_row(*row, _iterations(entries, row[0])) for row in rows),
+                    *(_row(*row, _iterations(entries, row[0])) for row in rows if row[1]),
                 ]
             )
         )
@@ -196,18 +196,22 @@ def table() -> str:
 
 
 def _regrets(entries: dict[str, Any], name: str) -> tuple[list[float], list[float]]:
-    told = [(e, t.get(name)) for e in entries.values() for t in e["suggested"].values()]
+    told = [(e, t[name]) for e in entries.values() for t in e["suggested"].values() if name in t]
     short = [regret(entry, rate) for entry, rate in told]
-    return short, [regret(entry, rate, "longer") for entry, rate in told if "longer" in entry]
+    return short, [regret(entry, rate, "longer") for entry, rate in told if entry.get("longer")]
 
 
 def _iterations(entries: dict[str, Any], name: str) -> int:
     told = [t for e in entries.values() for t in e["suggested"].values()]
-    steps = {"kcnn find_lr": max(t["find_lr iterations"] for t in told), "kcnn LRSweep": 500}
+    steps = {
+        "kcnn find_lr": max((t.get("find_lr iterations", 0) for t in told), default=0),
+        "kcnn LRSweep": 500,
+    }
     return steps.get(name, 0 if name == "fixed defaults" else 100)
 
 
-def _row(name: str, values: list[float], longer: list[float], steps: int) -> str:
+def _row(name: str, values: list[float], longer: list[float], runs: int, steps: int) -> str:
+    name += f" ({len(values)} runs)" if len(values) < runs else ""
     dead = sum(value > 0.9 for value in values)
     late = f"{np.mean(longer):.3f} | {max(longer):.3f}" if longer else "- | -"
     return (
