@@ -139,6 +139,7 @@ def main() -> int:
     parser.add_argument(
         "--report", action="store_true", help="examine nothing, write what is known so far"
     )
+    parser.add_argument("--code", default="", help="state of the code, for the result's title")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -175,6 +176,7 @@ def main() -> int:
     if (whole or options.report) and not (options.only or options.variant):
         path = HERE / f"result_{options.half.replace('-', '_')}.md"
         part = "" if whole else f", {len(records)} of {len(chosen)} variants so far"
+        part += f" (code of {options.code})" if options.code else ""
         path.write_text(table(records, f"The doctor on the {options.half} half{part}"))
         print(f"written: {path}")
     return 0
