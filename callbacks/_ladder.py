@@ -150,13 +150,13 @@ def judge_ladder(standings: Sequence[Standing], *, repeated: bool) -> FoundRate:
             reason = f"a guess: no rate has left the start's {start:.3g} in {longest} iterations"
     at_end = best is not None and best.rate in (standings[0].rate, standings[-1].rate)
     findings = [_finding(standings, start, suggestion, confidence, reason, at_end)]
-    if repeated:
+    if repeated and longest > 1:
         findings.append(
             Finding(
                 "learning_rate",
                 "note",
-                f"the data have fewer than {longest} batches and were repeated",
-                f"{longest} different batches",
+                "the data have fewer batches than the search has steps, and were repeated",
+                "a different batch for every step of a rate",
             )
         )
     return FoundRate(

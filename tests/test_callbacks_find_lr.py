@@ -119,6 +119,7 @@ def test_nothing_is_invented():
     nan = find_lr(model_with("sgd"), x * np.nan, y, iterations=60, sink=None)
     assert (nan.suggestion, nan.findings[0].cause) == (None, "nan_inputs")
     assert nan.confidence == 0
+    assert not any("repeated" in finding.seen for finding in nan.findings)  # one step each
     flat = [Standing(rate, [1.4] * 122, None) for rate in LADDER]
     stuck = judge_ladder(flat, repeated=False)
     assert (stuck.suggestion, stuck.findings[0].cause) == (None, "frozen_layers")
