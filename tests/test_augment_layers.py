@@ -4,13 +4,17 @@ An image whose pixels hold their own coordinates tells where an output pixel was
 seed on it and on a random image gives parameters and result without looking into the layer.
 """
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import ndimage, stats
 
 from kcnn import augment
 from kcnn.augment import _compile
+from kcnn.augment._beta import symmetric_beta
 
 SIZE = (24, 20)
 
@@ -335,6 +339,32 @@ def test_mixup_blends_images_and_labels_by_beta_shares():
     assert len(set(others)) == len(others)  # a permutation
     own = np.diag(soft)[(met.max(1) > 0)]
     assert stats.kstest(own, stats.beta(0.4, 0.4).cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.3, 1.0, 20.0])
+def test_shares_follow_the_beta_distribution(alpha):
+    seeds = itertools.count()
+    found = symmetric_beta(alpha, 5000, lambda: (7, next(seeds)))
+    law = stats.beta(alpha, alpha)
+    grid = np.linspace(0.001, 0.999, 200)  # nearer to 1 than float32 has numbers for a small alpha
+    off = np.abs((np.asarray(found)[:, None] <= grid).mean(0) - law.cdf(grid)).max()
+    assert off < stats.kstwo(5000).isf(1e-4)
+
+
+@pytest.mark.parametrize("make", [augment.MixUp, augment.CutMix])
+def test_mixing_is_compiled_whole(make):
+    images, labels = noise(40, (6, 5)), np.eye(40, dtype=np.float32)
+    layer = make(alpha=1.0, seed=1)
+    out = tf.function(layer, jit_compile=True)({"images": images, "labels": labels})
+    mixed, soft = np.asarray(out["images"]), np.asarray(out["labels"])
+    assert (np.diag(soft) < 1).sum() > 20
+    np.testing.assert_allclose(soft.sum(1), 1.0, atol=1e-5)
+    if make is augment.MixUp:
+        want = np.tensordot(soft, images.astype(np.float32), 1)
+        np.testing.assert_allclose(mixed, want, atol=1.01)
+    else:
+        own = (mixed == images).all(-1).mean((1, 2))
+        np.testing.assert_allclose(own, np.diag(soft), atol=0.01)
 
 
 def test_cutmix_pastes_a_rectangle_and_counts_its_pixels():

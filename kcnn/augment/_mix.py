@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kcnn.augment._arguments import as_number
 from kcnn.augment._base import AugmentationLayer, Draws
+from kcnn.augment._beta import symmetric_beta
 from kcnn.augment._steps import Mix
 
 __all__ = ["CutMix", "MixUp"]
@@ -30,9 +31,7 @@ class _Mixing(AugmentationLayer):
 
     def _partners_and_shares(self, draws: Draws) -> tuple[Any, Any]:
         partners = tf.argsort(draws.uniform())
-        gammas = tf.random.stateless_gamma((2, draws.batch), draws.next_seed(), self.alpha)
-        gammas = tf.maximum(gammas, 1e-30)  # both can underflow for a small alpha
-        return partners, gammas[0] / (gammas[0] + gammas[1])
+        return partners, symmetric_beta(self.alpha, draws.batch, draws.next_seed)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "alpha": self.alpha}
