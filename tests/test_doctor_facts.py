@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kcnn.callbacks.doctor._facts import read_facts
 from kcnn.callbacks.doctor._graph import activation_kind
@@ -154,3 +155,15 @@ def test_metrics_that_do_not_measure_the_task(metric, units, activation, loss, y
     metric = metric() if isinstance(metric, type) else metric
     causes = named(units, activation, loss, y, metrics=[metric])
     assert ("wrong_metric" in causes) == wrong
+
+
+def test_a_loss_of_the_users_own_that_squashes_a_softmax_again():
+    def cross(y, scores):  # TensorFlow's function does not look behind the scores
+        return tf.nn.softmax_cross_entropy_with_logits(labels=y, logits=scores)
+
+    def undone(y, scores):
+        return keras.losses.categorical_crossentropy(y, scores, from_logits=True)
+
+    assert named(4, "softmax", cross, HOT) == ["loss_activation_mismatch"]
+    assert named(4, None, cross, HOT) == []
+    assert named(4, "softmax", undone, HOT) == []

@@ -108,6 +108,9 @@ class Trial:
         if rig is None:
             return False
         self.look_at_end(rig)
+        if self.shop.labels is not None and self.task.kind in ("binary", "multiclass"):
+            right = self.final.train >= 0.9 and not self.final.val < 0.9
+            return right and self.final.balanced >= 0.95
         return self.final.train >= 0.95 and not self.final.val < 0.95
 
     @property

@@ -40,12 +40,17 @@ REGRESSING = {"mse", "mae", "msle", "mape", "huber"}
 
 @dataclasses.dataclass(frozen=True)
 class LossFacts:
-    """A loss: its short kind (`"bce"`, `"mse"`, ..., `"other"`), and what it wants."""
+    """A loss: its short kind (`"bce"`, `"mse"`, ..., `"other"`), and what it wants.
+
+    `squashes` is True for one that squashes what it gets even where that is a softmax or a
+    sigmoid already; Keras's own losses look behind those.
+    """
 
     kind: str
     name: str
     from_logits: bool = False
     label_smoothing: float = 0.0
+    squashes: bool = False
 
     @property
     def classifies(self) -> bool:
@@ -75,9 +80,12 @@ def read_loss(loss: Any) -> LossFacts:
     known = getattr(loss, "__module__", "").startswith(("keras.", "tensorflow.python.keras"))
     kind = NAMES.get(name, "other") if known or isinstance(loss, keras.losses.Loss) else "other"
     logits = bool(config.get("from_logits", False))
+    blind = False
     if kind == "other":
         kind, logits = _try_out(loss)
-    return LossFacts(kind, name, logits, float(config.get("label_smoothing", 0.0) or 0.0))
+        blind = logits and _blind(loss, kind)
+    smooth = float(config.get("label_smoothing", 0.0) or 0.0)
+    return LossFacts(kind, name, logits, smooth, blind)
 
 
 def metric_names(model: keras.Model) -> list[tuple[str, Any]]:
@@ -135,3 +143,20 @@ def _try_out(loss: Any) -> tuple[str, bool]:
         if np.allclose(np.mean(got), answer.mean(), rtol=1e-3):
             return kind, logits
     return "other", False
+
+
+def _blind(loss: Any, kind: str) -> bool:
+    """Whether a loss on logits squashes the output of a Keras activation once more."""
+    z = keras.ops.convert_to_tensor(np.array([[0.3, -0.8, 1.1], [1.4, 0.2, -0.5]], "float32"))
+    y = np.array([2, 0]) if kind == "scce" else np.eye(3, dtype="float32")[[2, 0]]
+    end = keras.activations.sigmoid if kind == "bce" else keras.activations.softmax
+
+    def answer(scores):
+        return float(
+            np.mean(keras.ops.convert_to_numpy(loss(keras.ops.convert_to_tensor(y), scores)))
+        )
+
+    try:
+        return abs(answer(end(z)) - answer(z)) > 1e-3
+    except Exception:  # the loss is the user's: it may refuse these shapes
+        return False

@@ -189,6 +189,12 @@ def _logits(head, loss, task, y):
             "loss_activation_mismatch", 1.0, f"squashed twice: {' of '.join(squashes)}",
             "one softmax or sigmoid", "Remove one of the two activations.",
         )  # fmt: skip
+    elif squashes and loss.squashes:
+        yield (
+            "loss_activation_mismatch", 1.0,
+            f"{loss.name} squashes what the {squashes[0]} of the last layer has squashed",
+            "one softmax or sigmoid", "Remove the activation of the last layer.",
+        )  # fmt: skip
     elif len(squashes) >= 2:
         yield (
             "loss_activation_mismatch", 0.95, f"squashed twice: {' of '.join(squashes)}",

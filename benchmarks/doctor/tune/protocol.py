@@ -102,7 +102,7 @@ def autoencoder_accuracy(faulty):
     model.add(Dense(64))
     model.add(keras.layers.Reshape((8, 8, 1)))
     model.compile(keras.optimizers.Adam(0.005), "mse", metrics=["accuracy" if faulty else "mae"])
-    fit = {"epochs": 15, "batch_size": 64, "validation_data": (xt, xt)}
+    fit = {"epochs": 40, "batch_size": 32, "validation_data": (xt, xt)}
     return Case(model, x, x, fit, (xt, xt))
 
 
