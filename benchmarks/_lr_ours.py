@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks._lr_tasks import Task
 from kcnn.callbacks import LRFinder, LRSweep, find_lr
+from kcnn.callbacks._optimizer import usual_rate
 from kcnn.callbacks._range_judge import judge_range
 
 __all__ = ["OURS", "judged", "suggested"]
@@ -42,17 +43,18 @@ def suggested(
         model.fit(x[order], y[order], callbacks=[finder], **fitted)
         assert finder.result is not None
         kept["kcnn LRFinder"] = [_short(loss) for loss in finder.result.losses]
-        told["kcnn LRFinder"] = judged(kept)
+        told["kcnn LRFinder"] = judged(task, kept)
     if "kcnn LRSweep" in missing:
         swept = LRSweep(weight_decay=None, seed=seed, sink=None)
         told["kcnn LRSweep"] = swept.run(model, x, y, batch_size=task.batch_size).suggestion
     return told
 
 
-def judged(kept: dict[str, list[float | None]]) -> float | None:
+def judged(task: Task, kept: dict[str, list[float | None]]) -> float | None:
     """What `LRFinder` suggests from the losses of its default test."""
     losses = [math.nan if loss is None else loss for loss in kept["kcnn LRFinder"]]
-    return judge_range(np.geomspace(1e-7, 10.0, 100)[: len(losses)].tolist(), losses).suggestion
+    rates = np.geomspace(1e-7, 10.0, 100)[: len(losses)].tolist()
+    return judge_range(rates, losses, usual=usual_rate(task.optimizer())).suggestion
 
 
 def _short(loss: float) -> float | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-__all__ = ["RateControl", "innermost", "present_rate", "steps_per_update"]
+__all__ = ["RateControl", "innermost", "present_rate", "steps_per_update", "usual_rate"]
 
 
 def innermost(optimizer: Any) -> list[Any]:
@@ -20,6 +20,18 @@ def innermost(optimizer: Any) -> list[Any]:
 def present_rate(model: keras.Model) -> float:
     """The learning rate of the next step, whatever it is made of."""
     return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+
+
+def usual_rate(optimizer: Any) -> float | None:
+    """The rate that serves most networks with this kind of optimizer; None for other kinds.
+
+    The middle of what served best on the tuning tasks of benchmarks/lr_suggestion.py. A step
+    of SGD goes 1 / (1 - momentum) times its rate in the end.
+    """
+    kind = innermost(optimizer)[-1]
+    if isinstance(kind, keras.optimizers.SGD):
+        return 1.0 - float(kind.momentum)
+    return 0.012 if isinstance(kind, keras.optimizers.Adam) else None
 
 
 def steps_per_update(model: keras.Model) -> int:

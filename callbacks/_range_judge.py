@@ -20,7 +20,11 @@ CHECK = "learning_rate_range"
 
 
 def judge_range(
-    rates: Sequence[float], losses: Sequence[float], *, repeated: bool = False
+    rates: Sequence[float],
+    losses: Sequence[float],
+    *,
+    repeated: bool = False,
+    usual: float | None = None,
 ) -> RangeResult:
     """Judge a range test. No suggestion is invented where the losses show none.
 
@@ -28,6 +32,7 @@ def judge_range(
         rates: Learning rate of each step, rising.
         losses: Each step's own batch loss; may end in NaN or infinity.
         repeated: Whether the data were shown again, to say so.
+        usual: The rate that usually serves with this optimizer, if known.
     """
     from kcnn.callbacks.lr_finder import RangeResult
 
@@ -36,7 +41,8 @@ def judge_range(
     while finite < len(losses) and math.isfinite(losses[finite]):
         finite += 1
     ended = finite < len(losses)
-    found = suggestions(*_by_rate(rates[:finite], losses[:finite]), ended=ended)
+    means = _by_rate(rates[:finite], losses[:finite])
+    found = suggestions(*means, ended=ended, usual=usual)
     best = next((s for s in found if s.name == "kcnn"), None)
     findings = [_verdict(rates, losses, finite, best, falls=len(found) > 1)]
     if repeated:

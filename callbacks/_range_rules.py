@@ -22,6 +22,7 @@ BACK = 0.5  # of its fall: the smoothed loss up again by so much is out
 FALLEN = (0.5, 0.9)  # of the whole fall: its middle and its end
 FALL_SHARE = 0.3  # weight of the fall against the break, in the logarithm
 BELOW_MEAN, BELOW_BREAK = 6.0, 16.0  # the suggestion lies so far below; without a clear fall
+USUAL_SHARE = 0.25  # weight of the optimizer's usual rate, in the logarithm
 SPREAD = 0.25  # decades: the smoothing's standard deviation
 
 
@@ -58,7 +59,7 @@ def centered(losses: ArrayLike, spread: float = 2.0) -> np.ndarray:
 
 
 def suggestions(
-    rates: ArrayLike, losses: ArrayLike, *, ended: bool = False
+    rates: ArrayLike, losses: ArrayLike, *, ended: bool = False, usual: float | None = None
 ) -> tuple[Suggestion, ...]:
     """What each rule says.
 
@@ -69,6 +70,7 @@ def suggestions(
         rates: Learning rate of each step, rising.
         losses: Each step's own batch loss, finite.
         ended: Whether the next loss was not finite.
+        usual: The rate that usually serves with this optimizer: "kcnn" is drawn towards it.
     """
     rate, raw = np.asarray(rates, "float64"), np.asarray(losses, "float64")
     if len(raw) < 10:
@@ -78,10 +80,10 @@ def suggestions(
         if not marks.keys() & {"jump", "rise"} and not ended and not _restless(raw):
             return ()
         reason = "up to which the loss neither falls clearly nor breaks out"
-        return (_below(rate, marks, f"{reason}: "),)
+        return (_drawn(_below(rate, marks, f"{reason}: "), rate, usual),)
     loss = smoothed(raw)
     found = [_steepest(rate, loss), _minimum(rate, loss), _valley(rate, loss)]
-    found.append(_below(rate, marks))
+    found.append(_drawn(_below(rate, marks), rate, usual))
     return tuple(s for s in found if s is not None)
 
 
@@ -155,6 +157,16 @@ def _below(rate: np.ndarray, marks: dict[str, int], why: str = "") -> Suggestion
         f"{why}a sixth of {mean:.2g}, between {np.exp(fall):.2g}, where most of the fall is, "
         f"and {told}",
     )
+
+
+def _drawn(suggestion: Suggestion, rate: np.ndarray, usual: float | None) -> Suggestion:
+    """The suggestion, part of the way towards the usual rate (or the tested one next to it)."""
+    if usual is None:
+        return suggestion
+    usual = float(np.clip(usual, rate[0], rate[-1]))
+    lr = suggestion.lr ** (1 - USUAL_SHARE) * usual**USUAL_SHARE
+    reason = f"{suggestion.reason}; drawn towards {usual:.2g}, usual with this optimizer"
+    return Suggestion(suggestion.name, lr, reason)
 
 
 def _steepest(rate: np.ndarray, loss: np.ndarray) -> Suggestion | None:

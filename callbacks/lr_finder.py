@@ -13,7 +13,7 @@ import numpy as np
 from kcnn.callbacks._finding import Finding, print_sink
 from kcnn.callbacks._guard import AbortGuard
 from kcnn.callbacks._hidden import HiddenSteps
-from kcnn.callbacks._optimizer import steps_per_update
+from kcnn.callbacks._optimizer import steps_per_update, usual_rate
 from kcnn.callbacks._range_judge import judge_range
 from kcnn.callbacks._range_rules import Suggestion
 from kcnn.callbacks._snapshot import Snapshot, require_compiled
@@ -224,7 +224,12 @@ class LRFinder(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self._leave()
-        self.result = judge_range(self.rates, self.losses, repeated=self._repeated)
+        self.result = judge_range(
+            self.rates,
+            self.losses,
+            repeated=self._repeated,
+            usual=usual_rate(self.model.optimizer),
+        )
         if self.sink is not None:
             for finding in self.result.findings:
                 self.sink(finding)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kcnn.callbacks import LRFinder, RangeResult, Snapshot
+from kcnn.callbacks._optimizer import usual_rate
 from kcnn.callbacks._range_judge import judge_range
 from kcnn.callbacks._range_rules import centered, longest_fall, smoothed, suggestions
 
@@ -187,6 +188,22 @@ def test_the_suggestion_lies_on_the_fall_below_the_break():
         for low, high in ((0.05, 1.0), (0.0005, 0.05), (0.3, 3.0)):
             result = judge_range(*curve(low, high, noise=0.05, seed=seed))
             assert low / 10 < result.suggestion < 1.5 * high, (low, high, seed)
+
+
+def test_the_suggestion_is_drawn_towards_the_rate_usual_with_the_optimizer():
+    sgd, adam = keras.optimizers.SGD(0.01, momentum=0.9), keras.optimizers.AdamW(1.0)
+    assert usual_rate(keras.optimizers.LossScaleOptimizer(sgd)) == pytest.approx(0.1)
+    assert usual_rate(keras.optimizers.SGD(0.01)) == 1.0
+    assert 1e-3 < usual_rate(adam) < 1e-1
+    assert usual_rate(keras.optimizers.Lion(1e-3)) is None
+    alone = judge_range(*curve())
+    for usual in (1e-3, 1e-1, 100.0):
+        drawn = judge_range(*curve(), usual=usual)
+        near, far = sorted((alone.suggestion, min(usual, 10.0)))  # the test ends at 10
+        assert near < drawn.suggestion < far
+        assert "usual" in drawn.findings[0].seen
+    others = {s.name: s.lr for s in drawn.suggestions if s.name != "kcnn"}
+    assert others == {s.name: s.lr for s in alone.suggestions if s.name != "kcnn"}
 
 
 def test_a_level_loss_that_breaks_out_gives_a_guess_and_says_so():
