@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks._lr_tasks import Task
 from kcnn.callbacks import LRFinder, LRSweep, find_lr
-from kcnn.callbacks._optimizer import usual_rate
+from kcnn.callbacks._optimizer import typical_best
 from kcnn.callbacks._range_judge import judge_range
 
 __all__ = ["OURS", "judged", "suggested"]
@@ -54,7 +54,7 @@ def judged(task: Task, kept: dict[str, list[float | None]]) -> float | None:
     """What `LRFinder` suggests from the losses of its default test."""
     losses = [math.nan if loss is None else loss for loss in kept["kcnn LRFinder"]]
     rates = np.geomspace(1e-7, 10.0, 100)[: len(losses)].tolist()
-    return judge_range(rates, losses, usual=usual_rate(task.optimizer())).suggestion
+    return judge_range(rates, losses, usual=typical_best(task.optimizer())).suggestion
 
 
 def _short(loss: float) -> float | None:

@@ -13,7 +13,7 @@ import numpy as np
 from kcnn.callbacks._finding import Finding, print_sink
 from kcnn.callbacks._guard import AbortGuard
 from kcnn.callbacks._hidden import HiddenSteps
-from kcnn.callbacks._optimizer import steps_per_update, usual_rate
+from kcnn.callbacks._optimizer import steps_per_update, typical_best
 from kcnn.callbacks._range_judge import judge_range
 from kcnn.callbacks._range_rules import Suggestion
 from kcnn.callbacks._snapshot import Snapshot, require_compiled
@@ -228,7 +228,7 @@ class LRFinder(keras.callbacks.Callback):
             self.rates,
             self.losses,
             repeated=self._repeated,
-            usual=usual_rate(self.model.optimizer),
+            usual=typical_best(self.model.optimizer),
         )
         if self.sink is not None:
             for finding in self.result.findings:

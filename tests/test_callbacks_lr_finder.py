@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kcnn.callbacks import LRFinder, RangeResult, Snapshot
-from kcnn.callbacks._optimizer import usual_rate
+from kcnn.callbacks._optimizer import typical_best
 from kcnn.callbacks._range_judge import judge_range
 from kcnn.callbacks._range_rules import centered, longest_fall, smoothed, suggestions
 
@@ -192,10 +192,10 @@ def test_the_suggestion_lies_on_the_fall_below_the_break():
 
 def test_the_suggestion_is_drawn_towards_the_rate_usual_with_the_optimizer():
     sgd, adam = keras.optimizers.SGD(0.01, momentum=0.9), keras.optimizers.AdamW(1.0)
-    assert usual_rate(keras.optimizers.LossScaleOptimizer(sgd)) == pytest.approx(0.1)
-    assert usual_rate(keras.optimizers.SGD(0.01)) == 1.0
-    assert 1e-3 < usual_rate(adam) < 1e-1
-    assert usual_rate(keras.optimizers.Lion(1e-3)) is None
+    assert typical_best(keras.optimizers.LossScaleOptimizer(sgd)) == pytest.approx(0.1)
+    assert typical_best(keras.optimizers.SGD(0.01)) == 1.0
+    assert 1e-3 < typical_best(adam) < 1e-1
+    assert typical_best(keras.optimizers.Lion(1e-3)) is None
     alone = judge_range(*curve())
     for usual in (1e-3, 1e-1, 100.0):
         drawn = judge_range(*curve(), usual=usual)
