@@ -20,11 +20,13 @@ def digits(scale: str = "normal"):
     x = found.images[..., None].astype("float32")
     if scale == "normal":
         x = (x - x.mean()) / x.std()
+    elif scale == "unit":
+        x /= 16
     return x[:1536], found.target[:1536].astype("int64")
 
 
 @cache
-def fashion(count: int = 4096, size: int = 14):
+def fashion(scale: str = "normal", wrong: float = 0.0, count: int = 4096, size: int = 14):
     folder = Path(os.environ["KCNN_MANUAL_DIR"])
     folder = folder / "fashion-mnist" if (folder / "fashion-mnist").is_dir() else folder
     with gzip.open(folder / "train-images-idx3-ubyte.gz") as file:
@@ -32,8 +34,10 @@ def fashion(count: int = 4096, size: int = 14):
     with gzip.open(folder / "train-labels-idx1-ubyte.gz") as file:
         y = np.frombuffer(file.read(8 + count), "uint8", offset=8)
     x = x.reshape(count, size, 28 // size, size, 28 // size).mean((2, 4))[..., None]
-    x = ((x - x.mean()) / x.std()).astype("float32")
-    return x, y.astype("int64")
+    x = (x - x.mean()) / x.std() if scale == "normal" else x / 255
+    rng = np.random.default_rng(5)
+    y = np.where(rng.random(count) < wrong, rng.integers(0, 10, count), y)
+    return x.astype("float32"), y.astype("int64")
 
 
 @cache

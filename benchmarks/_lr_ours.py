@@ -9,13 +9,13 @@ import numpy as np
 
 from benchmarks._lr_tasks import Task
 from kcnn.callbacks import LRFinder, LRSweep, find_lr
-from kcnn.callbacks._optimizer import typical_best
 from kcnn.callbacks._range_judge import judge_range
+from kcnn.callbacks._usual_rate import usual_rate
 
 __all__ = ["OURS", "judged", "suggested"]
 
 OURS = ("kcnn find_lr", "kcnn LRFinder", "kcnn LRSweep")
-DEFAULTS = {"sgd": 1e-2, "plain_sgd": 1e-2, "adam": 1e-3, "adamw": 1e-3}
+DEFAULTS = {"adam": 1e-3, "adamw": 1e-3}  # the others, all SGD: 1e-2
 
 
 def suggested(
@@ -26,7 +26,7 @@ def suggested(
     The losses of the range test go into `kept`, for `judged` to say what the present rule
     makes of them.
     """
-    told = {"fixed defaults": DEFAULTS[task.optimizer.__name__]} | known
+    told = {"fixed defaults": DEFAULTS.get(task.optimizer.__name__, 1e-2)} | known
     missing = [name for name in OURS if name not in told]
     if not missing:
         return told
@@ -54,7 +54,8 @@ def judged(task: Task, kept: dict[str, list[float | None]]) -> float | None:
     """What `LRFinder` suggests from the losses of its default test."""
     losses = [math.nan if loss is None else loss for loss in kept["kcnn LRFinder"]]
     rates = np.geomspace(1e-7, 10.0, 100)[: len(losses)].tolist()
-    return judge_range(rates, losses, usual=typical_best(task.optimizer())).suggestion
+    usual = usual_rate(task.model(0), task.batch_size)
+    return judge_range(rates, losses, usual=usual, batch=task.batch_size).suggestion
 
 
 def _short(loss: float) -> float | None:

@@ -39,6 +39,7 @@ class HiddenSteps:
         self._values: list[tuple[Any, Any]] = []
         self._state: Any = None
         self._metrics: Any = None
+        self._count = 0.0
         self.calls = 0
 
     def step(self, args: tuple[Any, ...], rate: float) -> Any:
@@ -50,6 +51,15 @@ class HiddenSteps:
         if keras.config.backend() == "jax":
             return self._pure_step(args[0], args[1], rate)
         return self._variable_step(args, rate)
+
+    @property
+    def rows(self) -> float | None:
+        """Samples in a batch of the first call, by Keras's own count for the mean loss.
+
+        None before it, and where a training step of the user's own does not count them.
+        """
+        rows = self._count / int(self.model.steps_per_execution)
+        return rows if rows > 1 else None
 
     def logs_of(self, returned: Any) -> Any:
         """The logs within what `step` returned."""
@@ -86,6 +96,8 @@ class HiddenSteps:
             self.control.set(rate)
             model.reset_metrics()
             returned = self._function(*args)
+            if self.calls == 1:
+                self._note_count([v.value for v in model.metrics_variables])
             self._values = [(v, keras.ops.copy(v.value)) for v in state_variables(model)]
             return returned
         finally:
@@ -110,6 +122,16 @@ class HiddenSteps:
             metrics = keras.tree.map_structure(keras.ops.copy, self._metrics)
             mine = (self._state[0], self._state[1], held, metrics)
             logs, self._state = self._function(mine, iterator)
+            if self.calls == 1:
+                self._note_count(self._state[3])
         finally:
             control.release()
         return logs, state
+
+    def _note_count(self, values: list[Any]) -> None:
+        """Read the mean loss's count among the metrics' values."""
+        metric = next((m for m in self.model.metrics if m.name == "loss"), None)
+        counted = getattr(metric, "count", None)
+        for variable, value in zip(self.model.metrics_variables, values, strict=False):
+            if variable is counted:
+                self._count = float(keras.ops.convert_to_numpy(value))

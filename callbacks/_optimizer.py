@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-__all__ = ["RateControl", "innermost", "present_rate", "steps_per_update", "typical_best"]
+__all__ = ["RateControl", "batches_per_update", "innermost", "present_rate", "steps_per_update"]
 
 
 def innermost(optimizer: Any) -> list[Any]:
@@ -22,23 +22,14 @@ def present_rate(model: keras.Model) -> float:
     return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
 
 
-def typical_best(optimizer: Any) -> float | None:
-    """The rate that serves most networks with this kind of optimizer; None for other kinds.
-
-    The middle of what served best on the tuning tasks of benchmarks/lr_suggestion.py: higher
-    than the customary rates by which the doctor tells an odd one. A step of SGD goes
-    1 / (1 - momentum) times its rate in the end.
-    """
-    kind = innermost(optimizer)[-1]
-    if isinstance(kind, keras.optimizers.SGD):
-        return 1.0 - float(kind.momentum)
-    return 0.012 if isinstance(kind, keras.optimizers.Adam) else None
+def batches_per_update(model: keras.Model) -> int:
+    """Batches whose gradients are accumulated for one update of the weights."""
+    return int(innermost(model.optimizer)[-1].gradient_accumulation_steps or 1)
 
 
 def steps_per_update(model: keras.Model) -> int:
     """Batches that share one learning rate: gradient accumulation, steps per execution."""
-    accumulated = innermost(model.optimizer)[-1].gradient_accumulation_steps or 1
-    return max(int(accumulated), int(model.steps_per_execution))
+    return max(batches_per_update(model), int(model.steps_per_execution))
 
 
 class RateControl:

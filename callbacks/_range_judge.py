@@ -25,6 +25,7 @@ def judge_range(
     *,
     repeated: bool = False,
     usual: float | None = None,
+    batch: float | None = None,
 ) -> RangeResult:
     """Judge a range test. No suggestion is invented where the losses show none.
 
@@ -32,7 +33,8 @@ def judge_range(
         rates: Learning rate of each step, rising.
         losses: Each step's own batch loss; may end in NaN or infinity.
         repeated: Whether the data were shown again, to say so.
-        usual: The rate that usually serves with this optimizer, if known.
+        usual: The rate that usually serves such a model, if known.
+        batch: Samples behind one update, if known.
     """
     from kcnn.callbacks.lr_finder import RangeResult
 
@@ -42,7 +44,7 @@ def judge_range(
         finite += 1
     ended = finite < len(losses)
     means = _by_rate(rates[:finite], losses[:finite])
-    found = suggestions(*means, ended=ended, usual=usual)
+    found = suggestions(*means, ended=ended, usual=usual, batch=batch)
     best = next((s for s in found if s.name == "kcnn"), None)
     findings = [_verdict(rates, losses, finite, best, falls=len(found) > 1)]
     if repeated:

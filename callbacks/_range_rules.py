@@ -13,16 +13,16 @@ from kcnn.callbacks._rates import noise_of
 __all__ = ["Suggestion", "centered", "longest_fall", "smoothed", "suggestions"]
 
 
-# Tuned on the tuning tasks of benchmarks/lr_suggestion.py. Where the loss is lowest says
-# little: it depends on the noise, and a fast sweep outruns divergence. Where it breaks out is
-# steadier, told in three ways; with it goes where it falls.
+# Fitted on the tuning tasks of benchmarks/lr_suggestion.py. Where the loss is lowest or falls
+# fastest says little: it depends on the noise, and a fast sweep outruns divergence. Where it
+# breaks out says more, told in three ways, and is earlier in longer trainings the more is
+# learned by then. Most is known beforehand: `usual_rate`.
 JUMP, RISE = 0.10, 0.05  # of the first level: a single loss, the smoothed loss, above it is out
 NOISES = 6.0  # at least so many of its standard deviations above the first level
 BACK = 0.5  # of its fall: the smoothed loss up again by so much is out
-FALLEN = (0.5, 0.9)  # of the whole fall: its middle and its end
-FALL_SHARE = 0.3  # weight of the fall against the break, in the logarithm
-BELOW_MEAN, BELOW_BREAK = 6.0, 16.0  # the suggestion lies so far below; without a clear fall
-USUAL_SHARE = 0.25  # weight of the optimizer's usual rate, in the logarithm
+OUT_SHARE = 1 / 3  # weight of the break against the usual rate, in the logarithm
+MOST = 1 / 2  # of the break: wide networks break far below the usual rate
+BELOW_BREAK, BELOW_SIZE = 10.0, 64  # where no rate is usual: so far below, in batches of so many
 SPREAD = 0.25  # decades: the smoothing's standard deviation
 
 
@@ -59,7 +59,12 @@ def centered(losses: ArrayLike, spread: float = 2.0) -> np.ndarray:
 
 
 def suggestions(
-    rates: ArrayLike, losses: ArrayLike, *, ended: bool = False, usual: float | None = None
+    rates: ArrayLike,
+    losses: ArrayLike,
+    *,
+    ended: bool = False,
+    usual: float | None = None,
+    batch: float | None = None,
 ) -> tuple[Suggestion, ...]:
     """What each rule says.
 
@@ -70,20 +75,21 @@ def suggestions(
         rates: Learning rate of each step, rising.
         losses: Each step's own batch loss, finite.
         ended: Whether the next loss was not finite.
-        usual: The rate that usually serves with this optimizer: "kcnn" is drawn towards it.
+        usual: The rate that usually serves: "kcnn" lies between it and the break.
+        batch: Samples behind one update, for where no rate is usual.
     """
     rate, raw = np.asarray(rates, "float64"), np.asarray(losses, "float64")
     if len(raw) < 10:
         return ()
-    marks = _marks(rate, raw)
+    seen = _outcome(rate, raw)
     if not falls_clearly(losses):
-        if not marks.keys() & {"jump", "rise"} and not ended and not _restless(raw):
+        if not (seen.jumps or ended or _restless(raw)):
             return ()
-        reason = "up to which the loss neither falls clearly nor breaks out"
-        return (_drawn(_below(rate, marks, f"{reason}: "), rate, usual),)
+        reason = "up to which the loss neither falls clearly nor breaks out: "
+        return (_kcnn(seen, rate, usual, batch, reason),)
     loss = smoothed(raw)
     found = [_steepest(rate, loss), _minimum(rate, loss), _valley(rate, loss)]
-    found.append(_drawn(_below(rate, marks), rate, usual))
+    found.append(_kcnn(seen, rate, usual, batch))
     return tuple(s for s in found if s is not None)
 
 
@@ -104,11 +110,20 @@ def _level(raw: np.ndarray) -> tuple[float, float]:
     return level, max(float(np.std(head)), 3e-4 * abs(level))
 
 
-def _marks(rate: np.ndarray, raw: np.ndarray) -> dict[str, int]:
-    """Steps at which the loss falls and breaks out, by name; those not seen are left out.
+@dataclasses.dataclass(frozen=True)
+class _Outcome:
+    """Where the loss breaks out (the last rate, if it does not), and its fall before."""
 
-    "jump": a single loss well above the first level. "rise": the smoothed loss is. "back":
-    the smoothed loss is up again by half of its fall. "middle", "end": of a clear fall.
+    out: float
+    breaks: bool
+    jumps: bool
+    fall: float  # of the smoothed loss, as a share of the first level, 0..1
+
+
+def _outcome(rate: np.ndarray, raw: np.ndarray) -> _Outcome:
+    """Mean, in the logarithm, of where a loss and the smoothed loss are out, and of the latter
+    with where the fall is undone.
+
     A model that large steps have wrecked may come back to its first level: what follows
     the first break says nothing.
     """
@@ -118,18 +133,27 @@ def _marks(rate: np.ndarray, raw: np.ndarray) -> dict[str, int]:
     smooth = centered(np.minimum(raw, level + 3 * abs(level) + 20 * noise), spread)
     fall = level - np.minimum.accumulate(smooth)
     clear = fall > max(3 * noise / np.sqrt(2 * spread), 0.05 * abs(level))
-    out = {
-        "jump": raw > level + max(JUMP * abs(level), NOISES * noise),
-        "rise": smooth > level + max(RISE * abs(level), NOISES * noise),
-        "back": clear & (smooth - level + fall > BACK * fall),
-    }
-    for steps in out.values():
-        steps[: len(raw) // 10] = False
-    if clear[-1]:
-        whole = float(fall[-1])
-        for name, share in zip(("middle", "end"), FALLEN, strict=True):
-            out[name] = smooth <= level - share * whole
-    return {name: int(np.argmax(steps)) for name, steps in out.items() if steps.any()}
+    jump, rise, back = (
+        _first(rate, steps)
+        for steps in (
+            raw > level + max(JUMP * abs(level), NOISES * noise),
+            smooth > level + max(RISE * abs(level), NOISES * noise),
+            clear & (smooth - level + fall > BACK * fall),
+        )
+    )
+    last = float(np.log(rate[-1]))
+    out = sum(last if at is None else at for at in (jump, rise)) / 2
+    out = out if back is None else (out + back) / 2
+    jumps = jump is not None or rise is not None
+    share = float(np.clip(fall[-1] / max(abs(level), 1e-12), 0, 1))
+    return _Outcome(float(np.exp(out)), jumps or back is not None, jumps, share)
+
+
+def _first(rate: np.ndarray, steps: np.ndarray) -> float | None:
+    """Logarithm of the first rate of these steps, the first tenth apart."""
+    start = len(steps) // 10
+    late = steps[start:]
+    return float(np.log(rate[start + int(np.argmax(late))])) if late.any() else None
 
 
 def _restless(raw: np.ndarray) -> bool:
@@ -138,35 +162,27 @@ def _restless(raw: np.ndarray) -> bool:
     return float(np.std(last)) > 2.5 * _level(raw)[1] > 0
 
 
-def _below(rate: np.ndarray, marks: dict[str, int], why: str = "") -> Suggestion:
-    """Below where the loss breaks out (at the last rate, if it does not) and falls."""
-    log = np.log(rate)
-    out = float(np.mean([log[marks.get(name, -1)] for name in ("jump", "rise")]))
-    if "back" in marks:
-        out = (out + float(log[marks["back"]])) / 2
-    seen = marks.keys() & {"jump", "rise", "back"}
-    told = f"{np.exp(out):.2g}, " + ("where the loss breaks out" if seen else "the last rate")
-    if "end" not in marks:
-        below = float(np.exp(out)) / BELOW_BREAK
-        return Suggestion("kcnn", below, f"{why}a sixteenth of {told}")
-    fall = float(log[marks["middle"]] + log[marks["end"]]) / 2
-    mean = float(np.exp((1 - FALL_SHARE) * out + FALL_SHARE * fall))
-    return Suggestion(
-        "kcnn",
-        mean / BELOW_MEAN,
-        f"{why}a sixth of {mean:.2g}, between {np.exp(fall):.2g}, where most of the fall is, "
-        f"and {told}",
-    )
-
-
-def _drawn(suggestion: Suggestion, rate: np.ndarray, usual: float | None) -> Suggestion:
-    """The suggestion, part of the way towards the usual rate (or the tested one next to it)."""
+def _kcnn(
+    seen: _Outcome, rate: np.ndarray, usual: float | None, batch: float | None, why: str = ""
+) -> Suggestion:
+    """Between the usual rate and the break; lower, the more was learned before it."""
+    where = f"{seen.out:.2g}, " + ("where the loss breaks out" if seen.breaks else "the last rate")
     if usual is None:
-        return suggestion
-    usual = float(np.clip(usual, rate[0], rate[-1]))
-    lr = suggestion.lr ** (1 - USUAL_SHARE) * usual**USUAL_SHARE
-    reason = f"{suggestion.reason}; drawn towards {usual:.2g}, usual with this optimizer"
-    return Suggestion(suggestion.name, lr, reason)
+        share = BELOW_BREAK / ((batch or BELOW_SIZE) / BELOW_SIZE) ** 0.5
+        lr, told = seen.out / share, f"{1 / share:.2g} of {where}"
+    else:
+        near = float(np.clip(usual, rate[0], rate[-1]))
+        lr = near ** (1 - OUT_SHARE) * seen.out**OUT_SHARE
+        told = (
+            f"between {near:.2g}, usual with this optimizer, batch size and normalization, "
+            f"and {where}"
+        )
+    lr *= float(np.exp(-seen.fall))
+    if lr > MOST * seen.out:
+        lr, told = MOST * seen.out, f"half of {where}"
+    elif seen.fall > 0.05:
+        told += f"; lowered, as the loss had fallen by {seen.fall:.0%}"
+    return Suggestion("kcnn", lr, f"{why}{told}")
 
 
 def _steepest(rate: np.ndarray, loss: np.ndarray) -> Suggestion | None:

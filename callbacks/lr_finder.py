@@ -13,10 +13,11 @@ import numpy as np
 from kcnn.callbacks._finding import Finding, print_sink
 from kcnn.callbacks._guard import AbortGuard
 from kcnn.callbacks._hidden import HiddenSteps
-from kcnn.callbacks._optimizer import steps_per_update, typical_best
+from kcnn.callbacks._optimizer import batches_per_update, steps_per_update
 from kcnn.callbacks._range_judge import judge_range
 from kcnn.callbacks._range_rules import Suggestion
 from kcnn.callbacks._snapshot import Snapshot, require_compiled
+from kcnn.callbacks._usual_rate import usual_rate
 
 __all__ = ["LRFinder", "RangeResult"]
 
@@ -137,6 +138,7 @@ class LRFinder(keras.callbacks.Callback):
         self.losses: list[float] = []
         self._kept: list[Any] = []
         self._repeated = False
+        self._batch: float | None = None
         self._group = steps_per_update(self.model)
         count = max(10, math.ceil(self.iterations / self._group))
         self._grid = np.geomspace(self.min_lr, self.max_lr, count)
@@ -206,6 +208,8 @@ class LRFinder(keras.callbacks.Callback):
         logs = self._steps.logs_of(returned)
         self.rates.append(rate)
         self.losses.append(float(logs["loss"]))
+        if self._batch is None and (rows := self._steps.rows):
+            self._batch = rows * batches_per_update(self.model)
         return returned
 
     @property
@@ -228,7 +232,8 @@ class LRFinder(keras.callbacks.Callback):
             self.rates,
             self.losses,
             repeated=self._repeated,
-            usual=typical_best(self.model.optimizer),
+            usual=usual_rate(self.model, self._batch),
+            batch=self._batch,
         )
         if self.sink is not None:
             for finding in self.result.findings:
