@@ -2,8 +2,8 @@
 
 Truth: every task trained at 25 rates x 3 seeds. Regret of a rate: 0 = the best rate's final
 loss, 1 = no better than untrained (interpolated over log rate; divergence is 1). Dead: regret
-above 0.9. Each method suggests for 3 other seeds. Most of the tasks tuned our rules, the others
-are reported as unseen.
+above 0.9. Each method suggests for 3 other seeds (1 on most of the tasks drawn for tuning). Most
+of the tasks tuned our rules, the others are reported as unseen.
 
     python -m benchmarks.lr_suggestion truth    # resumable; --seconds 240 does a part of it
     python -m benchmarks.lr_suggestion measure  # likewise; --again "kcnn find_lr" anew
@@ -39,7 +39,8 @@ the best of {len(RATES)} rates ({RATES[0]:g} to {RATES[-1]:g}, mean of {len(SEED
 better than untrained or diverged. Dead: regret above 0.9, or no suggestion. "4x": regret after
 trainings {LONGER} times as long, against the best of all rates there ({len(LONG_SEEDS)} seed).
 Iterations: training steps taken, at most. Our rules were tuned on the second table's
-tasks alone, and the first table's drawn by lot and measured when that was done."""
+tasks alone: some chosen, some drawn by lot. The first table's were drawn by lot and measured when
+that was done."""
 
 
 def load(path: Path = STORE) -> dict[str, Any]:

@@ -159,7 +159,7 @@ def _first(rate: np.ndarray, steps: np.ndarray) -> float | None:
 def _restless(raw: np.ndarray) -> bool:
     """Whether the last tenth scatters far more than the first fifth: the steps do something."""
     last = raw[-max(5, len(raw) // 10) :]
-    return float(np.std(last)) > 2.5 * _level(raw)[1] > 0
+    return float(np.std(last)) > 2 * _level(raw)[1] > 0
 
 
 def _kcnn(

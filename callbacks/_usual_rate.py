@@ -14,6 +14,8 @@ __all__ = ["usual_rate"]
 # Fitted, with the rule of _range_rules.py, on the tuning tasks of benchmarks/lr_suggestion.py,
 # and rounded: they serve the range test, and are not what people set (doctor: _static_start).
 SGD, ADAM = 0.4, 0.005  # without normalization, in batches of 64; SGD's times 1 - momentum
+LION = 0.0025
+ALIKE = (keras.optimizers.Adam, keras.optimizers.Nadam, keras.optimizers.RMSprop)
 BATCH, POWER = 64, 2 / 3  # between the linear and the square-root rule (arXiv:1706.02677)
 FACTORS = {"batch": 2.3, "layer": 0.5, "instance": 3.5, "group": 1.0}
 
@@ -31,8 +33,10 @@ def usual_rate(model: keras.Model, batch: float | None = None) -> float | None:
     optimizer = innermost(model.optimizer)[-1]
     if isinstance(optimizer, keras.optimizers.SGD):
         rate = SGD * (1.0 - float(optimizer.momentum))
-    elif isinstance(optimizer, keras.optimizers.Adam):
+    elif isinstance(optimizer, ALIKE):
         rate = ADAM
+    elif isinstance(optimizer, keras.optimizers.Lion):
+        rate = LION
     else:
         return None
     kinds = [kind for layer in model._flatten_layers() if (kind := _normalization(layer))]

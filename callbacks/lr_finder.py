@@ -81,6 +81,8 @@ class LRFinder(keras.callbacks.Callback):
     Losses are those of single batches (with `steps_per_execution` or gradient accumulation
     of n: one rate for n batches). The test ends early when the loss is NaN, infinite or
     has grown far above the lowest. Data shorter than the test are repeated from memory.
+    The suggestion lies between where the loss breaks out and the rate usual with such an
+    optimizer, batch size and normalization.
 
     Args:
         min_lr: First rate.
@@ -115,6 +117,7 @@ class LRFinder(keras.callbacks.Callback):
         self.result: RangeResult | None = None
         self._guard: AbortGuard | None = None
         self._steps: HiddenSteps | None = None
+        self._batch: float | None = None
         self._start: Snapshot | None = None
 
     @property
@@ -137,8 +140,7 @@ class LRFinder(keras.callbacks.Callback):
         self.rates: list[float] = []
         self.losses: list[float] = []
         self._kept: list[Any] = []
-        self._repeated = False
-        self._batch: float | None = None
+        self._repeated, self._batch = False, None
         self._group = steps_per_update(self.model)
         count = max(10, math.ceil(self.iterations / self._group))
         self._grid = np.geomspace(self.min_lr, self.max_lr, count)
@@ -208,8 +210,7 @@ class LRFinder(keras.callbacks.Callback):
         logs = self._steps.logs_of(returned)
         self.rates.append(rate)
         self.losses.append(float(logs["loss"]))
-        if self._batch is None and (rows := self._steps.rows):
-            self._batch = rows * batches_per_update(self.model)
+        self._batch = (self._steps.rows or 0) * batches_per_update(self.model) or None
         return returned
 
     @property

@@ -28,7 +28,9 @@ def test_it_follows_the_optimizer():
     adam = usual_rate(model_of(optimizer=keras.optimizers.Adam(1.0)))
     assert 1e-3 <= adam <= 1e-2 <= rate <= 1e-1
     assert usual_rate(model_of(optimizer=keras.optimizers.AdamW(1.0))) == adam
-    assert usual_rate(model_of(optimizer=keras.optimizers.Lion(1e-3))) is None
+    assert usual_rate(model_of(optimizer=keras.optimizers.RMSprop(1.0))) == adam
+    assert usual_rate(model_of(optimizer=keras.optimizers.Lion(1e-3))) == adam / 2
+    assert usual_rate(model_of(optimizer=keras.optimizers.Adagrad(1e-3))) is None
 
 
 def test_it_grows_with_the_batch_between_the_square_root_and_the_linear_rule():
