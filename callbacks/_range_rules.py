@@ -85,8 +85,7 @@ def suggestions(
     if not falls_clearly(losses):
         if not (seen.jumps or ended or _restless(raw)):
             return ()
-        reason = "up to which the loss neither falls clearly nor breaks out: "
-        return (_kcnn(seen, rate, usual, batch, reason),)
+        return (_kcnn(seen, rate, usual, batch, "the loss falls nowhere clearly; "),)
     loss = smoothed(raw)
     found = [_steepest(rate, loss), _minimum(rate, loss), _valley(rate, loss)]
     found.append(_kcnn(seen, rate, usual, batch))
@@ -169,7 +168,7 @@ def _kcnn(
     where = f"{seen.out:.2g}, " + ("where the loss breaks out" if seen.breaks else "the last rate")
     if usual is None:
         share = BELOW_BREAK / ((batch or BELOW_SIZE) / BELOW_SIZE) ** 0.5
-        lr, told = seen.out / share, f"{1 / share:.2g} of {where}"
+        lr, told = seen.out / share, f"{1 / share:.2g} times {where}"
     else:
         near = float(np.clip(usual, rate[0], rate[-1]))
         lr = near ** (1 - OUT_SHARE) * seen.out**OUT_SHARE
