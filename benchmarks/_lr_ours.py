@@ -43,6 +43,7 @@ def suggested(
         model.fit(x[order], y[order], callbacks=[finder], **fitted)
         assert finder.result is not None
         kept["kcnn LRFinder"] = [_short(loss) for loss in finder.result.losses]
+        kept["kcnn LRFinder moved"] = [_short(finder.moved)]
         told["kcnn LRFinder"] = judged(task, kept)
     if "kcnn LRSweep" in missing:
         swept = LRSweep(weight_decay=None, seed=seed, sink=None)
@@ -55,7 +56,9 @@ def judged(task: Task, kept: dict[str, list[float | None]]) -> float | None:
     losses = [math.nan if loss is None else loss for loss in kept["kcnn LRFinder"]]
     rates = np.geomspace(1e-7, 10.0, 100)[: len(losses)].tolist()
     usual = usual_rate(task.model(0), task.batch_size)
-    return judge_range(rates, losses, usual=usual, batch=task.batch_size).suggestion
+    moved = kept.get("kcnn LRFinder moved", [0.0])[0] or 0.0
+    found = judge_range(rates, losses, usual=usual, batch=task.batch_size, moved=moved)
+    return found.suggestion
 
 
 def _short(loss: float) -> float | None:

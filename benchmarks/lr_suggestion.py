@@ -37,10 +37,12 @@ HEAD = f"""# Suggested learning rates
 Written by `python -m benchmarks.lr_suggestion table`. Regret of a suggestion: 0 = final loss of
 the best of {len(RATES)} rates ({RATES[0]:g} to {RATES[-1]:g}, mean of {len(SEEDS)} seeds), 1 = no
 better than untrained or diverged. Dead: regret above 0.9, or no suggestion. "4x": regret after
-trainings {LONGER} times as long, against the best of all rates there ({len(LONG_SEEDS)} seed).
+trainings {LONGER} times as long, against the best of all rates there ({len(LONG_SEEDS)} seed), on
+the tasks where that was measured.
 Iterations: training steps taken, at most. Our rules were tuned on the second table's
 tasks alone: some chosen, some drawn by lot. The first table's were drawn by lot and measured when
-that was done."""
+that was done; only that a noisy loss which bears far-moving weights gives `LRFinder` a guess was
+added when the table had been seen (one run of it had no suggestion)."""
 
 
 def load(path: Path = STORE) -> dict[str, Any]:

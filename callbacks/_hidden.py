@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 
 from kcnn.callbacks._optimizer import RateControl
 from kcnn.callbacks._snapshot import Snapshot, put_back, state_variables
@@ -60,6 +61,22 @@ class HiddenSteps:
         """
         rows = self._count / int(self.model.steps_per_execution)
         return rows if rows > 1 else None
+
+    def moved(self) -> float:
+        """The largest change of a kernel so far, as a share of its norm at the start."""
+        before = {id(v): value for v, value in self.start.values}
+        now = self._values
+        if keras.config.backend() == "jax" and self._state is not None:
+            now = list(zip(self.model.trainable_variables, self._state[0], strict=True))
+        shares = [0.0]
+        trained = {id(v) for v in self.model.trainable_variables}
+        for variable, value in now:
+            if id(variable) in trained and len(variable.shape) > 1:
+                start = keras.ops.convert_to_numpy(before[id(variable)]).astype("float64")
+                change = keras.ops.convert_to_numpy(value).astype("float64") - start
+                norm = float(np.linalg.norm(start))
+                shares.append(float(np.linalg.norm(change)) / norm if norm else 0.0)
+        return float(np.max(shares))
 
     def logs_of(self, returned: Any) -> Any:
         """The logs within what `step` returned."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from kcnn.callbacks._finding import Finding
+from kcnn.callbacks._range_result import RangeResult
 from kcnn.callbacks._range_rules import suggestions
-
-if TYPE_CHECKING:
-    from kcnn.callbacks.lr_finder import RangeResult
 
 __all__ = ["judge_range"]
 
@@ -26,6 +24,7 @@ def judge_range(
     repeated: bool = False,
     usual: float | None = None,
     batch: float | None = None,
+    moved: float = 0.0,
 ) -> RangeResult:
     """Judge a range test. No suggestion is invented where the losses show none.
 
@@ -35,16 +34,15 @@ def judge_range(
         repeated: Whether the data were shown again, to say so.
         usual: The rate that usually serves such a model, if known.
         batch: Samples behind one update, if known.
+        moved: The largest change of a kernel by the test, as a share of its norm.
     """
-    from kcnn.callbacks.lr_finder import RangeResult
-
     rates, losses = [float(r) for r in rates], [float(v) for v in losses]
     finite = 0
     while finite < len(losses) and math.isfinite(losses[finite]):
         finite += 1
     ended = finite < len(losses)
     means = _by_rate(rates[:finite], losses[:finite])
-    found = suggestions(*means, ended=ended, usual=usual, batch=batch)
+    found = suggestions(*means, ended=ended, usual=usual, batch=batch, moved=moved)
     best = next((s for s in found if s.name == "kcnn"), None)
     findings = [_verdict(rates, losses, finite, best, falls=len(found) > 1)]
     if repeated:

@@ -23,6 +23,7 @@ BACK = 0.5  # of its fall: the smoothed loss up again by so much is out
 OUT_SHARE = 1 / 3  # weight of the break against the usual rate, in the logarithm
 MOST = 1 / 2  # of the break: wide networks break far below the usual rate
 BELOW_BREAK, BELOW_SIZE = 10.0, 64  # where no rate is usual: so far below, in batches of so many
+MOVED = 0.2  # share of a kernel's norm: so far it moved, and the loss hid it in its noise
 SPREAD = 0.25  # decades: the smoothing's standard deviation
 
 
@@ -65,11 +66,12 @@ def suggestions(
     ended: bool = False,
     usual: float | None = None,
     batch: float | None = None,
+    moved: float = 0.0,
 ) -> tuple[Suggestion, ...]:
     """What each rule says.
 
-    Where the losses never fall clearly only "kcnn" may say something: from where they
-    break out, or grow restless, if they do.
+    Where the losses never fall clearly only "kcnn" may say something: if they break out, grow
+    restless, or bear it that the weights move far.
 
     Args:
         rates: Learning rate of each step, rising.
@@ -77,13 +79,15 @@ def suggestions(
         ended: Whether the next loss was not finite.
         usual: The rate that usually serves: "kcnn" lies between it and the break.
         batch: Samples behind one update, for where no rate is usual.
+        moved: The largest change of a kernel, as a share of its norm.
     """
     rate, raw = np.asarray(rates, "float64"), np.asarray(losses, "float64")
     if len(raw) < 10:
         return ()
     seen = _outcome(rate, raw)
     if not falls_clearly(losses):
-        if not (seen.jumps or ended or _restless(raw)):
+        bears = usual is not None and moved > MOVED and np.ptp(raw) > 1e-6 * abs(raw[0])
+        if not (seen.jumps or ended or _restless(raw) or bears):
             return ()
         return (_kcnn(seen, rate, usual, batch, "the loss falls nowhere clearly; "),)
     loss = smoothed(raw)

@@ -50,6 +50,11 @@ class Snapshot:
         self._stop_training = model.stop_training
         self._random = random.getstate(), np.random.get_state()  # noqa: NPY002
 
+    @property
+    def values(self) -> list[tuple[Any, Any]]:
+        """The variables held and their values, copies on the device."""
+        return self._values
+
     def restore(self) -> None:
         """Put everything back. May be called any number of times.
 

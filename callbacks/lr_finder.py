@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -15,58 +14,11 @@ from kcnn.callbacks._guard import AbortGuard
 from kcnn.callbacks._hidden import HiddenSteps
 from kcnn.callbacks._optimizer import batches_per_update, steps_per_update
 from kcnn.callbacks._range_judge import judge_range
-from kcnn.callbacks._range_rules import Suggestion
+from kcnn.callbacks._range_result import RangeResult
 from kcnn.callbacks._snapshot import Snapshot, require_compiled
 from kcnn.callbacks._usual_rate import usual_rate
 
-__all__ = ["LRFinder", "RangeResult"]
-
-
-@dataclasses.dataclass(frozen=True)
-class RangeResult:
-    """A finished range test.
-
-    Attributes:
-        rates: Learning rate of each step.
-        losses: That step's own batch loss; the last may be NaN or infinite.
-        suggestion: The rate to use, or None where the test shows none.
-        suggestions: What each named rule says ("steepest", "minimum/10", "valley", "kcnn").
-        findings: What was found, and why there is no suggestion.
-    """
-
-    rates: tuple[float, ...]
-    losses: tuple[float, ...]
-    suggestion: float | None
-    suggestions: tuple[Suggestion, ...]
-    findings: tuple[Finding, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """A dict of JSON types (losses that are not finite: None), for `from_dict`."""
-        return {
-            "rates": list(self.rates),
-            "losses": [loss if math.isfinite(loss) else None for loss in self.losses],
-            "suggestion": self.suggestion,
-            "suggestions": [s.to_dict() for s in self.suggestions],
-            "findings": [f.to_dict() for f in self.findings],
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> RangeResult:
-        """The result that `to_dict` wrote."""
-        losses = (math.nan if loss is None else float(loss) for loss in data["losses"])
-        return cls(
-            tuple(data["rates"]),
-            tuple(losses),
-            data["suggestion"],
-            tuple(Suggestion(**s) for s in data["suggestions"]),
-            tuple(Finding.from_dict(f) for f in data["findings"]),
-        )
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draw losses over rates with every suggestion marked; returns the figure."""
-        from kcnn.callbacks.plots import plot_range
-
-        return plot_range(self, ax=ax)
+__all__ = ["LRFinder"]
 
 
 class LRFinder(keras.callbacks.Callback):
@@ -93,6 +45,7 @@ class LRFinder(keras.callbacks.Callback):
     Attributes:
         result: `RangeResult`, or None before the test is through.
         suggestion: Its suggestion, or None.
+        moved: The largest change of a kernel in the test, as a share of its norm.
 
     Smith, arXiv:1506.01186.
     """
@@ -118,6 +71,7 @@ class LRFinder(keras.callbacks.Callback):
         self._guard: AbortGuard | None = None
         self._steps: HiddenSteps | None = None
         self._batch: float | None = None
+        self.moved = 0.0
         self._start: Snapshot | None = None
 
     @property
@@ -228,6 +182,7 @@ class LRFinder(keras.callbacks.Callback):
         return len(self.losses) * self._execution >= len(self._grid) * self._group
 
     def on_train_end(self, logs=None):
+        self.moved = self._steps.moved() if self._steps is not None else 0.0
         self._leave()
         self.result = judge_range(
             self.rates,
@@ -235,6 +190,7 @@ class LRFinder(keras.callbacks.Callback):
             repeated=self._repeated,
             usual=usual_rate(self.model, self._batch),
             batch=self._batch,
+            moved=self.moved,
         )
         if self.sink is not None:
             for finding in self.result.findings:

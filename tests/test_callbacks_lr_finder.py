@@ -219,3 +219,18 @@ def test_bad_arguments_are_refused(arguments, words):
 def test_there_is_nothing_to_plot_before_a_fit():
     with pytest.raises(ValueError, match=r"model\.fit"):
         LRFinder().plot()
+
+
+def test_it_tells_how_far_the_weights_moved():
+    """Against the same steps by hand."""
+    model, twin = model_with(keras.optimizers.SGD(1.0)), model_with(keras.optimizers.SGD(1.0))
+    twin.set_weights(model.get_weights())
+    finder = swept(model, min_lr=1e-3, max_lr=1.0, iterations=10)
+    x, y = data()
+    before = [keras.ops.convert_to_numpy(layer.kernel).copy() for layer in twin.layers]
+    for i, rate in enumerate(np.geomspace(1e-3, 1.0, 10)):
+        twin.optimizer.learning_rate = rate
+        twin.train_on_batch(x[32 * i : 32 * i + 32], y[32 * i : 32 * i + 32])
+    after = [keras.ops.convert_to_numpy(layer.kernel) for layer in twin.layers]
+    shares = [np.linalg.norm(b - a) / np.linalg.norm(a) for a, b in zip(before, after, strict=True)]
+    assert finder.moved == pytest.approx(max(shares), rel=1e-4)

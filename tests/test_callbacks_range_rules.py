@@ -143,3 +143,13 @@ def test_a_result_survives_json():
     assert again.rates == result.rates
     assert again.losses[:-1] == result.losses[:-1]
     assert math.isnan(again.losses[-1])
+
+
+def test_a_noisy_loss_that_bears_moving_weights_gives_a_guess():
+    rates = np.geomspace(1e-7, 10, 100)
+    level = 2.3 + 0.05 * np.random.default_rng(0).normal(size=100)
+    for moved, usual, said in ((0.01, 0.04, False), (3.0, None, False), (3.0, 0.04, True)):
+        result = judge_range(rates, level, usual=usual, moved=moved)
+        assert (result.suggestion is not None) is said
+        assert result.findings[0].severity == ("warning" if said else "failure")
+    assert judge_range(rates, np.full(100, 2.3), usual=0.04, moved=3.0).suggestion is None
