@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from kcnn.callbacks.curves import CurveReading
     from kcnn.callbacks._range_result import RangeResult
+    from kcnn.callbacks.curves import CurveReading
     from kcnn.callbacks.lr_sweep import SweepResult
 
 __all__ = ["plot_curves", "plot_range", "plot_rates", "plot_sweep"]
