@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -55,10 +56,15 @@ def judged(task: Task, kept: dict[str, list[float | None]]) -> float | None:
     """What `LRFinder` suggests from the losses of its default test."""
     losses = [math.nan if loss is None else loss for loss in kept["kcnn LRFinder"]]
     rates = np.geomspace(1e-7, 10.0, 100)[: len(losses)].tolist()
-    usual = usual_rate(task.model(0), task.batch_size)
+    usual = _usual(task)
     moved = kept.get("kcnn LRFinder moved", [0.0])[0] or 0.0
     found = judge_range(rates, losses, usual=usual, batch=task.batch_size, moved=moved)
     return found.suggestion
+
+
+@functools.cache
+def _usual(task: Task) -> float | None:
+    return usual_rate(task.model(0), task.batch_size)
 
 
 def _short(loss: float) -> float | None:

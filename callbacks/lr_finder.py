@@ -70,7 +70,6 @@ class LRFinder(keras.callbacks.Callback):
         self.result: RangeResult | None = None
         self._guard: AbortGuard | None = None
         self._steps: HiddenSteps | None = None
-        self._batch: float | None = None
         self.moved = 0.0
         self._start: Snapshot | None = None
 
@@ -94,7 +93,7 @@ class LRFinder(keras.callbacks.Callback):
         self.rates: list[float] = []
         self.losses: list[float] = []
         self._kept: list[Any] = []
-        self._repeated, self._batch = False, None
+        self._repeated = False
         self._group = steps_per_update(self.model)
         count = max(10, math.ceil(self.iterations / self._group))
         self._grid = np.geomspace(self.min_lr, self.max_lr, count)
@@ -164,7 +163,6 @@ class LRFinder(keras.callbacks.Callback):
         logs = self._steps.logs_of(returned)
         self.rates.append(rate)
         self.losses.append(float(logs["loss"]))
-        self._batch = (self._steps.rows or 0) * batches_per_update(self.model) or None
         return returned
 
     @property
@@ -182,14 +180,17 @@ class LRFinder(keras.callbacks.Callback):
         return len(self.losses) * self._execution >= len(self._grid) * self._group
 
     def on_train_end(self, logs=None):
-        self.moved = self._steps.moved() if self._steps is not None else 0.0
+        rows, self.moved = None, 0.0
+        if self._steps is not None:
+            rows, self.moved = self._steps.rows, self._steps.moved()
         self._leave()
+        batch = rows and rows * batches_per_update(self.model)
         self.result = judge_range(
             self.rates,
             self.losses,
             repeated=self._repeated,
-            usual=usual_rate(self.model, self._batch),
-            batch=self._batch,
+            usual=usual_rate(self.model, batch),
+            batch=batch,
             moved=self.moved,
         )
         if self.sink is not None:
