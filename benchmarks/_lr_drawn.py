@@ -12,10 +12,10 @@ from benchmarks._lr_tasks import Task, adam, adamw, cnn, mlp, plain_sgd, resnet,
 
 __all__ = ["drawn_tasks"]
 
-# The second row was unseen at first: what it showed went into the rules, and the third was
-# drawn: sixteen in a row and the next ResNet.
+# The second row was unseen at first: what it showed went into the rules. The third and the
+# fourth were drawn after that: sixteen in a row each and the next ResNet.
 TUNING = (*range(77), *range(900, 916))
-UNSEEN = (*range(1000, 1016), 1038)
+UNSEEN = (*range(1000, 1016), 1038, *range(1100, 1116), 1147)
 
 IMAGES = {
     "digits": (digits, 10),

@@ -42,7 +42,7 @@ the tasks where that was measured.
 Iterations: training steps taken, at most. Our rules were tuned on the second table's
 tasks alone: some chosen, some drawn by lot. The first table's were drawn by lot and measured when
 that was done; only that a noisy loss which bears far-moving weights gives `LRFinder` a guess was
-added when the table had been seen (one run of it had no suggestion)."""
+added when half of them had been seen (one run of that half had no suggestion)."""
 
 
 def load(path: Path = STORE) -> dict[str, Any]:
