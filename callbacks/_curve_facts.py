@@ -8,9 +8,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kcnn.callbacks._curve_stats import Valley, noise_level, slope, valley
+from kcnn.callbacks._curve_stats import Valley, noise_level, normal_cdf, slope, valley
 
-__all__ = ["Facts", "facts_of"]
+__all__ = ["SURE", "Facts", "ending", "facts_of"]
+
+SURE = 0.95
+LATE = 0.15  # of the whole decrease in the last third: not yet leveled off
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +33,11 @@ class Facts:
     val_trend: tuple[float, float] | None
 
     @property
+    def last(self) -> int:
+        """Epochs in the last third, 3 at least."""
+        return max(3, self.epochs // 3)
+
+    @property
     def end_loss(self) -> float:
         return ending(self.loss)
 
@@ -37,6 +45,27 @@ class Facts:
     def gap(self) -> float | None:
         """Validation loss less training loss, at the end."""
         return None if self.val_loss is None else ending(self.val_loss) - self.end_loss
+
+    @property
+    def late_share(self) -> float:
+        """Share of the whole decrease that the last third brought (validation, if there is)."""
+        curve = self.loss if self.val_loss is None else self.val_loss
+        reached = max(float(curve[0] - curve.min()), 1e-12)
+        return -(self.val_trend or self.trend)[0] * self.last / reached
+
+    @property
+    def improving(self) -> bool:
+        """Whether the (validation) loss still falls, by more than noise and by a good part."""
+        per_epoch, error = self.val_trend or self.trend
+        sure = normal_cdf(-per_epoch / error) if error > 0 else float(per_epoch < 0)
+        return sure >= SURE and self.late_share >= LATE and self.trend[0] < 0
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the training data themselves are learned."""
+        if self.accuracy is not None and np.isfinite(self.accuracy).all():
+            return ending(self.accuracy) >= 0.75
+        return self.end_loss <= 0.6 * abs(float(self.loss[0]))
 
 
 def facts_of(history: Mapping[str, Sequence[float]]) -> Facts:

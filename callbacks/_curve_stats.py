@@ -47,6 +47,8 @@ class Valley:
         rise: Level at the end above `low`.
         z: `rise` in its standard errors.
         noise: Standard deviation of one value around the curve.
+        turn: Squared error, in squares of `noise`, that a curve which only falls has above
+            the fit: says whether it rises anywhere after `low`, also if the end dips again.
     """
 
     index: int
@@ -54,6 +56,7 @@ class Valley:
     rise: float
     z: float
     noise: float
+    turn: float
 
 
 def valley(values: ArrayLike) -> Valley:
@@ -68,7 +71,7 @@ def valley(values: ArrayLike) -> Valley:
     falls = _isotonic_errors(-values)
     rises = _isotonic_errors(-values[::-1])[::-1]
     cost = [(falls[i] + (rises[i + 1] if i + 1 < n else 0.0), i) for i in range(n)]
-    split = min(cost)[1]
+    least, split = min(cost)
     left = -_isotonic(-values[: split + 1])
     right = _isotonic(values[split + 1 :])
     fit = np.concatenate([left, right])
@@ -83,7 +86,8 @@ def valley(values: ArrayLike) -> Valley:
     base = max(low, float(np.mean(window)))
     rise = end - base
     error = noise * math.sqrt(1 / last + 1 / window.size)
-    return Valley(index, base, rise, rise / error, noise)
+    turn = (falls[-1] - least) / noise**2
+    return Valley(index, base, rise, rise / error, noise, turn)
 
 
 def normal_cdf(z: float) -> float:

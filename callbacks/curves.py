@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from kcnn.callbacks import _curve_rules as rules
 from kcnn.callbacks._curve_facts import Facts, facts_of
+from kcnn.callbacks._curve_overfit import onset_epoch, overfit_confidence
+from kcnn.callbacks._curve_rules import RULES
 from kcnn.callbacks._finding import Finding
 
 __all__ = ["CurveReading", "read_curves"]
 
-MOST_WEIGHTY = ("unstable", "overfitting", "underfitting", "healthy")
+MOST_WEIGHTY = ("unstable", "overfitting", "underfitting")
+SAYS = {"generalization_gap": "overfitting"}  # checks that are not named like their verdict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,39 +58,50 @@ def read_curves(history: Mapping[str, Sequence[float]]) -> CurveReading:
         ValueError: without "loss", with no epoch, or curves of different length.
     """
     facts = facts_of(getattr(history, "history", history))
-    findings = [found for rule in rules.RULES if (found := rule(facts)) is not None]
+    findings = [found for rule in RULES if (found := rule(facts)) is not None]
     verdict, confidence = _verdict(facts, findings)
-    onset = rules.onset_epoch(facts)
-    findings.sort(key=lambda f: (f.severity in ("ok", "note"), f.check != verdict))
-    advice = next((f.advice for f in findings if f.check == verdict and f.advice), "")
-    if not findings or verdict == "healthy":
-        findings.insert(0, _healthy(facts))
-        advice = findings[0].advice
+    if verdict == "healthy":
+        findings.append(_healthy(facts, findings))
+    findings.sort(key=lambda f: (_said(f) != verdict, f.ok))
+    advice = next((f.advice for f in findings if f.advice), "")
+    onset = onset_epoch(facts)
     return CurveReading(verdict, onset, confidence, facts.gap, tuple(findings), advice)
 
 
 def _verdict(facts: Facts, findings: Sequence[Finding]) -> tuple[str, float]:
-    for verdict in MOST_WEIGHTY[:-1]:
+    for verdict in MOST_WEIGHTY:
         for finding in findings:
-            if finding.check == verdict and not finding.ok:
+            if _said(finding) == verdict and not finding.ok:
                 return verdict, float(finding.evidence.get("confidence", 1.0))
-    doubt = max((float(f.evidence.get("confidence", 0.0)) for f in findings), default=0.0)
+    doubts = [float(f.evidence.get("confidence", 0.0)) for f in findings]
+    doubt = max(*doubts, overfit_confidence(facts), 0.0)
     return "healthy", 1.0 - min(doubt, 0.9) if facts.epochs >= 3 else 0.0
 
 
-def _healthy(facts: Facts) -> Finding:
+def _said(finding: Finding) -> str:
+    return SAYS.get(finding.check, finding.check)
+
+
+def _healthy(facts: Facts, findings: Sequence[Finding]) -> Finding:
     if facts.epochs < 3:
         return Finding(
             "healthy", "note", f"too few epochs to tell: {facts.epochs}", "3 or more", "Train on."
         )
-    end = f"loss {facts.end_loss:.3g}"
-    if facts.gap is not None and math.isfinite(facts.gap):
+    evidence = {"loss": facts.end_loss, "gap": np.nan if facts.gap is None else facts.gap}
+    end, advice = f"loss {facts.end_loss:.3g}", "Refine the learning rate or train a little longer"
+    if facts.gap is None:
+        seen = f"the training loss falls and levels off: {end} after {facts.epochs} epochs"
+        expected = "a training loss that falls and levels off"
+        advice = f"{advice}; give `fit` validation data, without which overfitting is not seen"
+    else:
         end += f", validation {facts.end_loss + facts.gap:.3g}"
-    return Finding(
-        "healthy",
-        "ok",
-        f"both curves fall and stay together: {end} after {facts.epochs} epochs",
-        "training and validation loss falling together and leveling off",
-        "Nothing needs changing; refine the learning rate or train a little longer.",
-        evidence={"loss": facts.end_loss, "gap": np.nan if facts.gap is None else facts.gap},
-    )
+        expected = "training and validation loss falling together and leveling off"
+        seen = f"both curves fall and stay together: {end} after {facts.epochs} epochs"
+        gap = next((f for f in findings if f.check == "generalization_gap"), None)
+        if gap is not None:
+            seen = (
+                "both curves fall, the validation loss does not turn up for sure and stays "
+                f"above: {end} after {facts.epochs} epochs"
+            )
+            advice = gap.advice.rstrip(".")
+    return Finding("healthy", "ok", seen, expected, f"{advice}.", evidence=evidence)

@@ -100,6 +100,7 @@ class OverfitDetector(keras.callbacks.Callback):
         if self._guard is not None:
             self._guard.release()
         if self.reading is not None:
+            self._take_back(self.reading)
             for finding in self.reading.findings:
                 self._tell(finding)
         if self.restore_best_weights:
@@ -111,6 +112,21 @@ class OverfitDetector(keras.callbacks.Callback):
         self._told.add(finding.check)
         if self.sink is not None:
             self.sink(finding)
+
+    def _take_back(self, reading: CurveReading) -> None:
+        """Say so where overfitting was told and the curves no longer show it."""
+        if "overfitting" not in self._told or reading.onset_epoch is not None:
+            return
+        if self.sink is not None:
+            self.sink(
+                Finding(
+                    "overfitting",
+                    "note",
+                    "the rise of the validation loss told earlier did not last",
+                    "",
+                    evidence={"gap": reading.gap},
+                )
+            )
 
     def _keep_best(self) -> None:
         curve = self.history.get("val_loss") or self.history["loss"]

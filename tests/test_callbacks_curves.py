@@ -128,16 +128,74 @@ def test_validation_better_than_training_is_explained():
     assert "dropout" in notes[0].advice
 
 
-def test_a_wide_gap_in_accuracy_is_told():
-    history = {
+def gap_history(val_end, val_accuracy, val_loss=None):
+    """Training loss to 0.05 and accuracy to 0.99; validation level at the given ends."""
+    return {
         "loss": falling(),
-        "val_loss": falling(end=0.9),
+        "val_loss": falling(end=val_end, pace=4) if val_loss is None else val_loss,
         "accuracy": 1 - falling(0.9, 0.01),
-        "val_accuracy": 1 - falling(0.9, 0.3),
+        "val_accuracy": 1 - falling(0.9, 1 - val_accuracy, pace=4),
     }
+
+
+def test_a_wide_gap_in_accuracy_is_overfitting():
+    history = gap_history(0.9, 0.7)
     reading = read_curves(history)
+    assert (reading.verdict, reading.onset_epoch) == ("overfitting", None)
+    assert reading.findings[0].check == "generalization_gap"
+    assert reading.gap == pytest.approx(np.mean(history["val_loss"][-4:] - history["loss"][-4:]))
+    assert "augmentation" in reading.advice
+    assert "stop at" not in reading.advice
+
+
+def test_a_wide_gap_in_loss_alone_is_told_but_no_verdict():
+    reading = read_curves(gap_history(0.6, 0.95))
+    assert reading.verdict == "healthy"
+    assert "stay together" not in reading.findings[0].seen
+    assert [f.severity for f in reading.findings if f.check == "generalization_gap"] == ["note"]
+    assert "augmentation" in reading.advice
+
+
+def test_a_gap_is_no_overfitting_while_validation_still_improves():
+    reading = read_curves(gap_history(None, 0.8, val_loss=np.linspace(2.3, 0.6, 40)))
+    assert reading.verdict == "underfitting"
     assert any(f.check == "generalization_gap" for f in reading.findings)
-    assert reading.gap == pytest.approx(0.85, abs=0.02)
+
+
+def test_a_gap_where_training_itself_fails_is_underfitting():
+    history = gap_history(2.0, 0.2) | {
+        "loss": falling(end=1.7, pace=2),
+        "accuracy": 1 - falling(0.9, 0.65),
+    }
+    assert read_curves(history).verdict == "underfitting"
+
+
+def test_without_accuracy_a_very_wide_gap_in_loss_is_overfitting():
+    wide = {"loss": falling(), "val_loss": falling(end=1.2, pace=4)}
+    assert read_curves(wide).verdict == "overfitting"
+    assert read_curves(wide | {"val_loss": falling(end=0.1)}).verdict == "healthy"
+
+
+def test_accuracies_alone_show_a_gap():
+    history = gap_history(0.9, 0.7)
+    del history["val_loss"]
+    assert read_curves(history).verdict == "overfitting"
+
+
+def test_a_rise_is_overfitting_also_where_the_last_epochs_dip():
+    """Few rows: training loss near zero, a noisy validation loss up by a quarter since epoch 5."""
+    val_loss = noisy(turning(at=4, low=0.4, climb=0.003), 0.03, seed=1)
+    val_loss[-2:] = 0.455
+    reading = read_curves({"loss": falling(end=0.01, pace=3), "val_loss": val_loss})
+    assert reading.verdict == "overfitting"
+    assert reading.onset_epoch is not None
+    assert 2 <= reading.onset_epoch <= 9
+
+
+def test_without_validation_it_says_so():
+    reading = read_curves({"loss": falling()})
+    assert "both" not in reading.findings[0].seen
+    assert "validation data" in reading.advice
 
 
 def test_few_epochs_are_not_judged():

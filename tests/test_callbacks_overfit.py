@@ -110,6 +110,21 @@ def test_without_patience_it_only_tells():
     assert same(model.get_weights(), record.weights[-1])
 
 
+def test_an_alarm_that_does_not_last_is_taken_back():
+    heard = []
+    detector = OverfitDetector(sink=heard.append)
+    epochs = np.arange(40)
+    val_loss = np.concatenate([1.0 + 0.02 * np.abs(epochs[:20] - 6), np.linspace(1.2, 0.5, 20)])
+    detector.on_train_begin()
+    for epoch, value in enumerate(val_loss):
+        detector.on_epoch_end(epoch, {"loss": 2.0 * 0.93**epoch, "val_loss": float(value)})
+    detector.on_train_end()
+    told = [f for f in heard if f.check == "overfitting"]
+    assert [f.severity for f in told] == ["warning", "note"]
+    assert "did not last" in told[1].seen
+    assert detector.onset_epoch is None
+
+
 @pytest.mark.parametrize(
     ("where", "error", "first"),
     [

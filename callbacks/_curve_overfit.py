@@ -1,0 +1,133 @@
+"""Rules for trainings that fit their own data better than others; a finding or None."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from kcnn.callbacks._curve_facts import SURE, Facts, ending
+from kcnn.callbacks._curve_stats import normal_cdf
+from kcnn.callbacks._finding import Finding
+
+__all__ = ["onset_epoch", "overfit_confidence", "overfitting", "wide_gap"]
+
+MORE_DATA = (
+    "Use more data, stronger augmentation or more regularization (dropout, weight decay), or "
+    "a smaller model"
+)
+WIDE_ACCURACY = 0.1  # training less validation
+TURN = 19.0  # `Valley.turn` of 1 in 20 level curves of 5 to 100 noisy values
+WIDE_LOSS, WIDE_RATIO = 0.12, 0.5  # gap, of the first training loss and of the last one
+
+
+def overfitting(facts: Facts) -> Finding | None:
+    """Validation loss past its lowest point while the training loss still falls."""
+    confidence = overfit_confidence(facts)
+    if confidence < SURE:
+        return None
+    low = facts.valley
+    assert low is not None
+    assert facts.val_loss is not None
+    onset = low.index + 1
+    best = float(facts.val_loss[low.index])
+    seen = (
+        f"validation loss lowest ({low.low:.3g}) after epoch {onset}, then up to "
+        f"{low.low + low.rise:.3g} while the training loss fell to {facts.end_loss:.3g}"
+    )
+    return Finding(
+        "overfitting",
+        "warning",
+        seen,
+        "validation loss falling or level as long as the training loss falls",
+        f"{MORE_DATA}; or stop at epoch {onset}.",
+        "overfitting",
+        evidence={
+            "onset_epoch": onset,
+            "confidence": confidence,
+            "best_val_loss": best,
+            "rise": low.rise,
+            "gap": facts.gap,
+        },
+    )
+
+
+def wide_gap(facts: Facts) -> Finding | None:
+    """Training far better than validation, though the validation loss does not rise for sure.
+
+    A warning, which makes the verdict "overfitting", where the training data are learned, the
+    validation loss has stopped falling and the accuracies are that far apart (the losses nearly
+    twice as far, where no accuracy is known); else a note.
+    """
+    if not facts.finite or facts.epochs < 3 or overfit_confidence(facts) >= SURE:
+        return None
+    difference, confidence = _accuracy_gap(facts), _gap_confidence(facts)
+    wide = confidence >= SURE if difference is None else difference >= WIDE_ACCURACY
+    if not (wide or _losses_apart(facts)):
+        return None
+    if difference is not None and wide:
+        assert facts.accuracy is not None
+        end, other, what = ending(facts.accuracy), ending(facts.accuracy) - difference, "accuracy"
+        expected = f"less than {WIDE_ACCURACY} apart"
+    else:
+        assert facts.gap is not None
+        end, other, what = facts.end_loss, facts.end_loss + facts.gap, "loss"
+        expected = "a validation loss near the training loss"
+    return Finding(
+        "generalization_gap",
+        "warning" if wide and facts.fitted and not facts.improving else "note",
+        f"{what} {end:.3g} in training and {other:.3g} in validation",
+        expected,
+        f"{MORE_DATA}.",
+        "overfitting",
+        evidence={"difference": difference, "gap": facts.gap, "confidence": confidence},
+    )
+
+
+def onset_epoch(facts: Facts) -> int | None:
+    """Epoch (from 1) of the lowest validation loss, if it rose for good after it."""
+    if facts.valley is None or overfit_confidence(facts) < SURE:
+        return None
+    return facts.valley.index + 1
+
+
+def overfit_confidence(facts: Facts) -> float:
+    """That the validation loss turned while the training loss went on falling, 0..1."""
+    low = facts.valley
+    if low is None or low.index >= facts.epochs - 2 or facts.val_loss is None:
+        return 0.0
+    fallen = float(np.mean(facts.loss[max(0, low.index - 1) : low.index + 1])) - facts.end_loss
+    if fallen <= 0:
+        return 0.0
+    if low.rise < 0.02 * abs(low.low):
+        return 0.0
+    confidence = normal_cdf(low.z - 1.0)  # the lowest of many is low by chance too
+    if low.z > 1.0 and _losses_apart(facts):  # a rise that has dipped at the end counts, too
+        confidence = max(confidence, normal_cdf(1.645 * math.sqrt(low.turn / TURN)))
+    return confidence
+
+
+def _losses_apart(facts: Facts) -> bool:
+    return facts.gap is not None and facts.gap > _wide_loss(facts)
+
+
+def _wide_loss(facts: Facts) -> float:
+    return max(WIDE_LOSS * abs(float(facts.loss[0])), WIDE_RATIO * abs(facts.end_loss))
+
+
+def _accuracy_gap(facts: Facts) -> float | None:
+    """Training accuracy less validation accuracy at the end; None if not known."""
+    train, val = facts.accuracy, facts.val_accuracy
+    if train is None or val is None or not np.isfinite([*train, *val]).all():
+        return None
+    return ending(train) - ending(val)
+
+
+def _gap_confidence(facts: Facts) -> float:
+    """How far the gap is beyond what is wide: 0.5 at the limit, 0.98 at twice of it."""
+    difference = _accuracy_gap(facts)
+    if difference is not None:
+        return normal_cdf(2 * (difference / WIDE_ACCURACY - 1))
+    if facts.gap is None:
+        return 0.0
+    return normal_cdf(2 * (facts.gap / max(_wide_loss(facts), 1e-12) - 1))
