@@ -94,11 +94,11 @@ RUNS = [
 def rows_of(run: Run, seed: int) -> tuple[Any, ...]:
     """Training rows, a small validation set (200) as users have, and a large one (truth)."""
     x, y = {
-        "fashion": lambda: tasks.fashion(12000),
+        "fashion": lambda: tasks.fashion(count=12000),
         "digits": tasks.digits,
-        "clusters": lambda: tasks.clusters(0.0, 20, 12000),
-        "spirals": lambda: tasks.spirals(12000),
-        "textures": lambda: tasks.textures(12000),
+        "clusters": lambda: tasks.clusters(0.0, count=12000),
+        "spirals": lambda: tasks.spirals(count=12000),
+        "textures": lambda: tasks.textures(count=12000),
     }[run.data]()
     order = np.random.default_rng(seed).permutation(len(x))
     x, y = x[order], y[order].astype("int64")
