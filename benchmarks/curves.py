@@ -4,8 +4,8 @@ The state (overfitting, healthy, underfitting, unstable) follows from how a trai
 up: capacity, rows, wrong labels, rate, epochs. What users see is the training loss and the
 loss on 200 validation rows; truth about the onset is the loss on up to 4,000 other, clean
 rows, averaged over three epochs. Every second of the chosen setups tuned the rules, the others
-and forty drawn by lot are reported as unseen. The baseline is EarlyStopping(patience) on the same validation loss: where it
-stops, it says "overfitting since the best epoch".
+and forty drawn by lot are reported as unseen. The baseline is EarlyStopping(patience) on the
+same validation loss: where it stops, it says "overfitting since the best epoch".
 
     python -m benchmarks.curves train  # resumable; --seconds 240 does a part of it
     python -m benchmarks.curves table  # prints and writes curves.md

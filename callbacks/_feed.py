@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -25,8 +26,8 @@ class Feed:
         """Arguments for `fit` that show batches `start` to `stop` (exclusive) once."""
         raise NotImplementedError
 
-    def first(self) -> Any:
-        """The first batch: inputs, or a tuple that starts with them."""
+    def batches(self, count: int) -> Iterator[Any]:
+        """The first `count` batches: each inputs, or a tuple that starts with them."""
         raise NotImplementedError
 
 
@@ -106,8 +107,10 @@ class ArrayFeed(Feed):
         )
         return {"x": x, "y": y, "batch_size": self.batch_size, "shuffle": False}
 
-    def first(self):
-        return self.part(0, 1)["x"]
+    def batches(self, count):
+        for i in range(min(count, len(self.order) // self.batch_size)):
+            shown = self.part(i, i + 1)
+            yield shown["x"], shown["y"]
 
 
 class DatasetFeed(Feed):
@@ -130,8 +133,8 @@ class DatasetFeed(Feed):
         dataset = self.dataset.skip(start) if start and self.kept else self.dataset
         return {"x": dataset.take(stop - start), "shuffle": False}
 
-    def first(self):
-        return next(iter(self.dataset))
+    def batches(self, count):
+        return iter(self.dataset.take(count))
 
 
 class ListFeed(Feed):
@@ -140,22 +143,22 @@ class ListFeed(Feed):
     def __init__(self, source: Any, batches: int):
         indexed = hasattr(source, "__getitem__") and hasattr(source, "__len__")
         read = (source[i] for i in range(len(source))) if indexed else iter(source)
-        self.batches: list[Any] = []
+        self.held: list[Any] = []
         for batch in read:
-            self.batches.append(keras.tree.map_structure(as_array, batch))
-            if len(self.batches) == batches:
+            self.held.append(keras.tree.map_structure(as_array, batch))
+            if len(self.held) == batches:
                 break
-        if not self.batches:
+        if not self.held:
             raise ValueError(f"{type(source).__name__} yields no batch.")
-        self.repeated = len(self.batches) < batches
+        self.repeated = len(self.held) < batches
 
     def part(self, start, stop):
-        size = len(self.batches)
-        listed = Listed([self.batches[i % size] for i in range(start, stop)])
+        size = len(self.held)
+        listed = Listed([self.held[i % size] for i in range(start, stop)])
         return {"x": listed, "shuffle": False}
 
-    def first(self):
-        return self.batches[0]
+    def batches(self, count):
+        return iter(self.held[:count])
 
 
 class Listed(keras.utils.PyDataset):

@@ -63,20 +63,28 @@ class HiddenSteps:
         return rows if rows > 1 else None
 
     def moved(self) -> float:
-        """The largest change of a kernel so far, as a share of its norm at the start."""
+        """The largest change of a kernel so far, as a share of its norm before; NaN if any is."""
         before = {id(v): value for v, value in self.start.values}
-        now = self._values
-        if keras.config.backend() == "jax" and self._state is not None:
-            now = list(zip(self.model.trainable_variables, self._state[0], strict=True))
         shares = [0.0]
-        trained = {id(v) for v in self.model.trainable_variables}
-        for variable, value in now:
-            if id(variable) in trained and len(variable.shape) > 1:
+        for variable, value in self._trained():
+            if len(variable.shape) > 1:
                 start = keras.ops.convert_to_numpy(before[id(variable)]).astype("float64")
                 change = keras.ops.convert_to_numpy(value).astype("float64") - start
                 norm = float(np.linalg.norm(start))
                 shares.append(float(np.linalg.norm(change)) / norm if norm else 0.0)
         return float(np.max(shares))
+
+    def finite(self) -> bool:
+        """Whether all trained weights are finite."""
+        sums = [keras.ops.sum(keras.ops.cast(value, "float32") * 0) for _, value in self._trained()]
+        return bool(np.isfinite(float(sum(sums))))
+
+    def _trained(self) -> list[tuple[Any, Any]]:
+        """Trainable variables and their values in the hidden training."""
+        if keras.config.backend() == "jax" and self._state is not None:
+            return list(zip(self.model.trainable_variables, self._state[0], strict=True))
+        trained = {id(v) for v in self.model.trainable_variables}
+        return [(v, value) for v, value in self._values if id(v) in trained]
 
     def logs_of(self, returned: Any) -> Any:
         """The logs within what `step` returned."""

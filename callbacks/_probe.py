@@ -38,7 +38,7 @@ class Probe:
     def __enter__(self) -> Probe:
         model = self.model
         if not model.built:
-            model(inputs_of(self.feed.first()), training=False)
+            model(inputs_of(next(self.feed.batches(1))), training=False)
         self._history = getattr(model, "history", None)
         self._start = Snapshot(model)
         self._control = RateControl(model, weight_decay=self.weight_decay)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -25,6 +26,7 @@ def judge_range(
     usual: float | None = None,
     batch: float | None = None,
     moved: float = 0.0,
+    no_numbers: bool = False,
 ) -> RangeResult:
     """Judge a range test. No suggestion is invented where the losses show none.
 
@@ -34,7 +36,9 @@ def judge_range(
         repeated: Whether the data were shown again, to say so.
         usual: The rate that usually serves such a model, if known.
         batch: Samples behind one update, if known.
-        moved: The largest change of a kernel by the test, as a share of its norm.
+        moved: The largest change of a kernel by the test, as a share of its norm; NaN
+            where a kernel is.
+        no_numbers: Whether loss or weights became NaN at a rate too low to be the cause.
     """
     rates, losses = [float(r) for r in rates], [float(v) for v in losses]
     finite = 0
@@ -44,7 +48,12 @@ def judge_range(
     means = _by_rate(rates[:finite], losses[:finite])
     found = suggestions(*means, ended=ended, usual=usual, batch=batch, moved=moved)
     best = next((s for s in found if s.name == "kcnn"), None)
-    findings = [_verdict(rates, losses, finite, best, falls=len(found) > 1)]
+    if no_numbers:
+        found, best = (), None
+    finding = _verdict(rates, losses, finite, best, falls=len(found) > 1)
+    if best is None and finite and (no_numbers or (math.isnan(moved) and not ended)):
+        finding = _nan_within(finding, rates[-1], losses[-1])
+    findings = [finding]
     if repeated:
         findings.append(
             Finding(
@@ -60,6 +69,19 @@ def judge_range(
         None if best is None else best.lr,
         found,
         tuple(findings),
+    )
+
+
+def _nan_within(finding: Finding, rate: float, last: float) -> Finding:
+    """The loss is NaN at a rate that cannot be the cause, or hides that weights are."""
+    seen = f"{finding.seen}; weights have become NaN, which a relu hides from the loss"
+    if not math.isfinite(last):
+        seen = f"the loss is {last} at a learning rate of {rate:.2g}, too small to be the cause"
+    return dataclasses.replace(
+        finding,
+        seen=seen,
+        advice="Look for NaN or infinity in inputs, labels and weights.",
+        cause="nan_inputs",
     )
 
 

@@ -21,6 +21,7 @@ from kcnn.callbacks._ladder import (
     score,
     start_of,
 )
+from kcnn.callbacks._nonfinite import nonfinite_finding
 from kcnn.callbacks._probe import Probe
 
 __all__ = ["FoundRate", "find_lr"]
@@ -105,6 +106,10 @@ def find_lr(
     with Probe(model, feed) as probe:
         standings = _climb(probe, plan, on_iteration)
     found = judge_ladder(standings, repeated=feed.repeated)
+    looked = 1 if found.findings[0].ok else plan.longest
+    broken = nonfinite_finding(model, feed, looked)
+    if broken is not None:
+        found = dataclasses.replace(found, findings=(broken, *found.findings))
     if sink is not None:
         for finding in found.findings:
             sink(finding)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,12 @@ import keras
 from kcnn.callbacks._expected import expected_initial_loss, expected_of_model
 from kcnn.callbacks._feed import feed_of
 from kcnn.callbacks._finding import Finding, print_sink
+from kcnn.callbacks._nonfinite import (
+    FILL_THEM,
+    first_nonfinite,
+    nonfinite_finding,
+    weights_of,
+)
 from kcnn.callbacks._probe import Probe
 from kcnn.callbacks._snapshot import sync
 
@@ -149,7 +156,10 @@ class InitialLossCheck(keras.callbacks.Callback):
             return
         if self._penalty is None:  # built by the first step; one small step has changed it
             self._penalty = weight_penalty(self.model)
-        self._tell(float(logs["loss"]), batch + 1)
+        sync(self.model)
+        found = first_nonfinite(weights_of(self.model))
+        hidden = None if found is None else f"{found[0]} have become NaN or infinite"
+        self._tell(float(logs["loss"]), batch + 1, hidden)
 
     def run(
         self, model: keras.Model, x: Any, y: Any = None, *, batch_size: int | None = None
@@ -168,14 +178,25 @@ class InitialLossCheck(keras.callbacks.Callback):
             self._penalty = weight_penalty(model)
             self._fresh = int(model.optimizer.iterations) == 0
             losses = probe.losses(0.0, 0, self.batches)
-        return self._tell(sum(losses) / max(len(losses), 1), len(losses))
+        hidden = nonfinite_finding(model, feed, self.batches)
+        where = None if hidden is None else hidden.seen
+        return self._tell(sum(losses) / max(len(losses), 1), len(losses), where)
 
-    def _tell(self, loss: float, batches: int) -> Finding:
+    def _tell(self, loss: float, batches: int, hidden: str | None) -> Finding:
+        """`hidden`: where there is NaN that the loss need not show."""
         expected = expected_of_model(self.model, self.classes)
         finding = judge_initial_loss(
             loss, expected, regularization=self._penalty or 0.0, batches=batches
         )
-        if not self._fresh and math.isfinite(loss):
+        if hidden is not None:
+            finding = dataclasses.replace(
+                finding,
+                severity="failure",
+                seen=f"{finding.seen}; {hidden}",
+                advice=f"A relu can hide it from the loss. {FILL_THEM}",
+                cause="nan_inputs",
+            )
+        elif not self._fresh and math.isfinite(loss):
             finding = Finding(
                 CHECK,
                 "note",

@@ -20,6 +20,9 @@ from kcnn.callbacks._usual_rate import usual_rate
 
 __all__ = ["LRFinder"]
 
+LOOK = 5  # steps after which the weights are looked at again, while the rate is harmless:
+HARMLESS = 0.01  # of the usual one: what makes loss or weights NaN there is no step too large
+
 
 class LRFinder(keras.callbacks.Callback):
     """Range test in plain `model.fit`: `model.fit(x, y, callbacks=[LRFinder()])`.
@@ -93,7 +96,7 @@ class LRFinder(keras.callbacks.Callback):
         self.rates: list[float] = []
         self.losses: list[float] = []
         self._kept: list[Any] = []
-        self._repeated = False
+        self._repeated = self._nan = False
         self._group = steps_per_update(self.model)
         count = max(10, math.ceil(self.iterations / self._group))
         self._grid = np.geomspace(self.min_lr, self.max_lr, count)
@@ -163,14 +166,34 @@ class LRFinder(keras.callbacks.Callback):
         logs = self._steps.logs_of(returned)
         self.rates.append(rate)
         self.losses.append(float(logs["loss"]))
+        if rate < HARMLESS * (self._usual() or 0.01):
+            self._nan = self._nan or self._broken()
         return returned
+
+    def _broken(self) -> bool:
+        """Whether loss or weights are no numbers though the loss was calm until now."""
+        assert self._steps is not None
+        *before, last = self.losses
+        if max(before, default=0.0) > 2 * abs(self.losses[0]):
+            return False
+        if not math.isfinite(last):
+            return True
+        return len(self.losses) % LOOK == 1 and not self._steps.finite()
+
+    def _batch(self) -> float | None:
+        """Samples behind an update, if known."""
+        rows = None if self._steps is None else self._steps.rows
+        return rows and rows * batches_per_update(self.model)
+
+    def _usual(self) -> float | None:
+        return usual_rate(self.model, self._batch())
 
     @property
     def _done(self) -> bool:
         if not self.losses:
             return False
         last, first = self.losses[-1], self.losses[0]
-        if not math.isfinite(last):
+        if self._nan or not math.isfinite(last):
             return True
         recent = self.losses[-3:]
         lowest = min(self.losses)
@@ -180,11 +203,10 @@ class LRFinder(keras.callbacks.Callback):
         return len(self.losses) * self._execution >= len(self._grid) * self._group
 
     def on_train_end(self, logs=None):
-        rows, self.moved = None, 0.0
+        batch, self.moved = self._batch(), 0.0
         if self._steps is not None:
-            rows, self.moved = self._steps.rows, self._steps.moved()
+            self.moved = self._steps.moved()
         self._leave()
-        batch = rows and rows * batches_per_update(self.model)
         self.result = judge_range(
             self.rates,
             self.losses,
@@ -192,6 +214,7 @@ class LRFinder(keras.callbacks.Callback):
             usual=usual_rate(self.model, batch),
             batch=batch,
             moved=self.moved,
+            no_numbers=self._nan,
         )
         if self.sink is not None:
             for finding in self.result.findings:

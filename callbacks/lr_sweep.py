@@ -8,8 +8,9 @@ from typing import Any
 
 import keras
 
-from kcnn.callbacks._feed import feed_of
+from kcnn.callbacks._feed import Feed, feed_of
 from kcnn.callbacks._finding import Finding
+from kcnn.callbacks._nonfinite import nonfinite_finding
 from kcnn.callbacks._probe import Probe
 from kcnn.callbacks._rates import RateCurve, choose, judge_rates
 from kcnn.callbacks._snapshot import require_compiled
@@ -116,13 +117,17 @@ class LRSweep:
 
                 probe.rewind()
                 measured.append(probe.losses(rate, 0, self.iterations, on_iteration=tell))
-        return self._judged(measured, feed.repeated)
+        return self._judged(measured, model, feed)
 
-    def _judged(self, measured: list[list[float]], repeated: bool) -> SweepResult:
+    def _judged(self, measured: list[list[float]], model: keras.Model, feed: Feed) -> SweepResult:
         curves = judge_rates(self.rates, measured)
         suggestion, finding = choose(curves)
         findings = [finding]
-        if repeated:
+        looked = 1 if finding.ok else self.iterations
+        broken = nonfinite_finding(model, feed, looked)
+        if broken is not None:
+            findings.insert(0, broken)
+        if feed.repeated:
             findings.append(
                 Finding(
                     "learning_rates",

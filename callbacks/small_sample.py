@@ -13,6 +13,7 @@ import numpy as np
 from kcnn.callbacks._accuracy import accuracy_of, least_loss
 from kcnn.callbacks._feed import inputs_of, one_batch
 from kcnn.callbacks._finding import Finding, print_sink
+from kcnn.callbacks._nonfinite import nonfinite_finding
 from kcnn.callbacks._optimizer import present_rate
 from kcnn.callbacks._probe import Probe
 from kcnn.callbacks._regularization import SwitchedOff
@@ -177,6 +178,16 @@ class SmallSampleCheck(keras.callbacks.Callback):
             finally:
                 if off.changed:
                     model.train_function = function
+        hidden = None if self.result.finding.ok else nonfinite_finding(model, self.feed, 1)
+        if hidden is not None:
+            found = dataclasses.replace(
+                self.result.finding,
+                severity="failure",
+                seen=f"{self.result.finding.seen}; {hidden.seen}",
+                advice=hidden.advice,
+                cause=hidden.cause,
+            )
+            self.result = dataclasses.replace(self.result, finding=found)
         if self.sink is not None:
             self.sink(self.result.finding)
         return self.result

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kcnn.callbacks._nonfinite import FILL_THEM, first_nonfinite, weights_of
 from kcnn.callbacks.doctor._graph import bends, flat_layers, is_norm, kernel_of, known_graph
 from kcnn.callbacks.doctor._rows import Case
 from kcnn.callbacks.doctor._suspect import Suspect
@@ -23,32 +24,19 @@ def judge_finite(model: keras.Model, case: Case) -> Iterator[Suspect]:
     places.append(("sample_weight", case.train.weight))
     if case.val is not None:
         places += [("validation x", case.val.x), ("validation y", case.val.y)]
-    for place, nest in places:
-        for leaf in keras.tree.flatten(nest):
-            if leaf is None or leaf.dtype.kind != "f":
-                continue
-            bad = int((~np.isfinite(leaf)).sum())
-            if bad:
-                yield _nan(place, bad, leaf.size)
-                return
-    for variable in model.weights:
-        value = keras.ops.convert_to_numpy(variable)
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            yield _nan(f"weights {variable.path}", int((~np.isfinite(value)).sum()), value.size)
-            return
-
-
-def _nan(place: str, bad: int, size: int) -> Suspect:
-    return Suspect(
-        "nan_inputs",
-        1.0,
-        f"{bad} of {size} values in {place} are NaN or infinite",
-        "finite numbers",
-        f"Remove or fill them: np.isfinite({place.split()[-1]}).all() must be True.",
-        where=place,
-        firm=True,
-        check="finite",
-    )
+    found = first_nonfinite(places) or first_nonfinite(weights_of(model))
+    if found is not None:
+        place, bad, size = found
+        yield Suspect(
+            "nan_inputs",
+            1.0,
+            f"{bad} of {size} values in {place} are NaN or infinite",
+            "finite numbers",
+            FILL_THEM,
+            where=place,
+            firm=True,
+            check="finite",
+        )
 
 
 def first_inputs(model: keras.Model, x: Any) -> np.ndarray | None:
