@@ -174,8 +174,8 @@ class LRFinder(keras.callbacks.Callback):
         """Whether loss or weights are no numbers though the loss was calm until now."""
         assert self._steps is not None
         *before, last = self.losses
-        if max(before, default=0.0) > 2 * abs(self.losses[0]):
-            return False
+        if before and max(before) > 10 * abs(float(np.median(before))):
+            return False  # blown up: inputs of great size do that at any rate
         if not math.isfinite(last):
             return True
         return len(self.losses) % LOOK == 1 and not self._steps.finite()
