@@ -75,7 +75,9 @@ def judge_small_sample(
     seen = f"loss {first:.3g} to {last:.3g} on {sample} in {len(losses)} iterations"
     if accuracy is not None:
         seen += f", accuracy {accuracy:.0%}"
-    expected = f"loss under {goal:.2g}" + ("" if accuracy is None else " and accuracy 100%")
+    expected = f"loss under {goal:.2g}" if math.isfinite(goal) else "a finite loss"
+    if accuracy is not None:
+        expected += " and accuracy 100%"
 
     def found(severity, advice="", cause=None):
         return Finding(CHECK, severity, seen, expected, advice, cause, None, evidence)
