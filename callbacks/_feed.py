@@ -117,17 +117,22 @@ class DatasetFeed(Feed):
     """A `tf.data.Dataset`, in memory if small; handed to `fit` as a dataset (no new trace)."""
 
     def __init__(self, dataset: Any, batches: int):
-        first = next(iter(dataset), None)
-        if first is None:
-            raise ValueError("the dataset yields no batch.")
-        size = sum(np.asarray(part).nbytes for part in keras.tree.flatten(first))
         self.repeated = 0 <= int(dataset.cardinality()) < batches
         self.dataset = dataset.repeat().take(batches)
-        self.kept = size * batches <= KEEP_BYTES
+        cached = self.dataset.cache()
+        # One pass, read whole: a half-read cache is thrown away, and a second pass would find
+        # the random numbers of an augmentation moved on by what the first has read ahead.
+        self.kept: bool | None = None
+        for batch in cached:
+            if self.kept is None:
+                size = sum(np.asarray(part).nbytes for part in keras.tree.flatten(batch))
+                self.kept = size * batches <= KEEP_BYTES
+            if not self.kept:
+                break
+        if self.kept is None:
+            raise ValueError("the dataset yields no batch.")
         if self.kept:
-            self.dataset = self.dataset.cache()
-            for _ in self.dataset:  # read it whole: a half-read cache is thrown away
-                pass
+            self.dataset = cached
 
     def part(self, start, stop):
         dataset = self.dataset.skip(start) if start and self.kept else self.dataset

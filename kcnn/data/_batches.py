@@ -59,7 +59,7 @@ def batches(
             "use a smaller batch size or more images."
         )
     with tf.device("CPU:0"):
-        x, y = tf.constant(split.x), tf.constant(split.y)
+        x, y = tf.convert_to_tensor(split.x), tf.convert_to_tensor(split.y)  # tensors: as is
     order = tf.data.Dataset.range(images)
     if shuffle:
         order = order.shuffle(images, seed=seed, reshuffle_each_iteration=True)

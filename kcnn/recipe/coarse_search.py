@@ -21,6 +21,7 @@ __all__ = ["run"]
 RATE_FACTOR = 5.0  # rates searched from suggestion / 5 to suggestion * 5
 DECAYS = (1e-5, 1e-3)
 BATCH_FACTORS = (0.5, 1, 2)
+PARAMETERS = 4  # of a trial: rate, weight decay, batch size, width
 
 
 def run(work: Work) -> StepOutcome:
@@ -39,7 +40,7 @@ def run(work: Work) -> StepOutcome:
             _seed_sampler(study, work, number, suggestion)
             trial = study.ask()
             settings = _suggest(trial, work, suggestion)
-            row = _train(work, settings, bar)
+            row = _train(work, number, settings, bar)
             for key, value in row.items():
                 trial.set_user_attr(key, value)
             study.tell(trial, *_verdict(row))
@@ -57,7 +58,9 @@ def _open_study(work: Work, suggestion: float) -> optuna.Study:
     )
     for stale in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(stale.number, state=TrialState.FAIL)  # cut off by an interrupt
-    if not study.trials:
+        if len(stale.params) == PARAMETERS:
+            study.enqueue_trial(stale.params)
+    if not _ended(study) and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
         study.enqueue_trial(
             {"lr": suggestion, "weight_decay": 1e-4, "batch_size": work.batch_size, "width": 1.0}
         )
@@ -100,14 +103,14 @@ def _suggest(trial: optuna.Trial, work: Work, suggestion: float) -> Settings:
     )
 
 
-def _train(work: Work, settings: Settings, bar) -> dict[str, Any]:
+def _train(work: Work, number: int, settings: Settings, bar) -> dict[str, Any]:
     model = work.bench.fresh(
         width=settings.width, lr=settings.lr, weight_decay=settings.weight_decay
     )
     epochs = work.budget.epochs_coarse(work.updates_per_epoch(settings.batch_size))
     started = time.monotonic()
     history = model.fit(
-        work.train_data(settings.batch_size),
+        work.train_data(settings.batch_size, purpose=f"search {number}"),
         epochs=epochs,
         validation_data=work.plain_data("val"),
         shuffle=False,  # the pipeline shuffles

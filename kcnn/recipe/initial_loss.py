@@ -17,7 +17,7 @@ def run(work: Work) -> StepOutcome:
     training will see (BatchNorm on batch statistics) and no weight moves.
     """
     model = work.bench.fresh(lr=0.0)
-    data = work.train_data()
+    data = work.train_data(purpose="initial loss")
     count = min(BATCHES, work.updates_per_epoch(work.batch_size))
     heard: list[Finding] = []
     check = InitialLossCheck(work.dataset.classes, batches=count, sink=heard.append)

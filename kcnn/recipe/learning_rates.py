@@ -24,7 +24,7 @@ def run(work: Work) -> StepOutcome:
             done = rate * ITERATIONS + iteration + 1
             bar.show(done, f"rate {RATES[rate]:.0e}, loss {loss:.3f}")
 
-        result = sweep.run(model, work.train_data(), on_iteration=show)
+        result = sweep.run(model, work.train_data(purpose="learning rates"), on_iteration=show)
     return StepOutcome(
         tuple(result.findings),
         {

@@ -80,7 +80,7 @@ def _train(work: Work, index: int, settings: Settings) -> dict[str, Any]:
     with work.display.progress(title, epochs) as bar:
         bar.show(start)
         model.fit(
-            work.train_data(settings.batch_size),
+            work.train_data(settings.batch_size, purpose=f"refine {index} from {start}"),
             epochs=epochs,
             initial_epoch=start,
             validation_data=work.plain_data("val"),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from kcnn.augment import augmentation
 from kcnn.callbacks import Finding
-from kcnn.data import Dataset, batches
+from kcnn.data import Dataset, Split, batches
 from kcnn.recipe.config import BUDGETS, Budget, RecipeConfig
 from kcnn.recipe.display import Display
 from kcnn.recipe.workbench import Workbench
@@ -38,7 +40,7 @@ class Work:
     batch_size: int
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     model: keras.Model | None = None
-    _pipelines: dict[int, Any] = field(default_factory=dict)
+    _tensors: Any = None
 
     @property
     def budget(self) -> Budget:
@@ -52,21 +54,29 @@ class Work:
             return self.config.augment
         return "standard" if self.dataset.flip else "crop"
 
-    def train_data(self, batch_size: int | None = None):
-        """Shuffled, augmented training batches; one pipeline per batch size, made once."""
-        size = batch_size or self.batch_size
-        if size not in self._pipelines:
-            self._pipelines[size] = batches(
-                self.dataset.train,
-                size,
-                shuffle=True,
-                augment=augmentation(
-                    self.augment_kind, self.dataset.image_shape, seed=self.config.seed
-                ),
-                seed=self.config.seed,
-                drop_remainder=True,
-            )
-        return self._pipelines[size]
+    def train_data(self, batch_size: int | None = None, *, purpose: str):
+        """Shuffled, augmented training batches in a pipeline of their own.
+
+        Order and augmentation follow from the run's seed and `purpose` alone: not from what was
+        trained before, nor from how far another pipeline has read ahead. So two runs draw the same,
+        and one that was cut off and resumed (within a training: other batches from there).
+        """
+        import tensorflow as tf
+
+        if self._tensors is None:
+            with tf.device("CPU:0"):  # one copy of the images for all pipelines
+                x, y = tf.constant(self.dataset.train.x), tf.constant(self.dataset.train.y)
+            self._tensors = Split(x, y)
+        drawn = np.random.SeedSequence([self.config.seed, zlib.crc32(purpose.encode())])
+        seed = int(drawn.generate_state(1)[0]) % 2**31
+        return batches(
+            self._tensors,
+            batch_size or self.batch_size,
+            shuffle=True,
+            augment=augmentation(self.augment_kind, self.dataset.image_shape, seed=seed),
+            seed=seed,
+            drop_remainder=True,
+        )
 
     def plain_data(self, split_name: str):
         """Batches of "train", "val" or "test" as they are, in order."""
