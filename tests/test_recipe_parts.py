@@ -8,12 +8,16 @@ import keras
 import numpy as np
 import pytest
 
+from kcnn.data import load
 from kcnn.recipe import BUDGETS, RecipeConfig, RecipeError
 from kcnn.recipe.checkpoint import Checkpoint
+from kcnn.recipe.coarse_search import _open_study, _seed_sampler, _suggest
+from kcnn.recipe.display import Display
 from kcnn.recipe.folder import RunFolder, jsonable
 from kcnn.recipe.schedule import warmup_cosine
 from kcnn.recipe.small_sample import spread_over_classes
 from kcnn.recipe.training import BestWeights, is_better
+from kcnn.recipe.work import Work
 from kcnn.recipe.workbench import Workbench
 
 
@@ -112,6 +116,71 @@ def test_one_lucky_image_of_few_does_not_make_an_epoch_better():
     assert not is_better(steadier, a, images=10_000)
     assert is_better(a, steadier, images=10_000)
     assert not is_better({"val_accuracy": 0.96, "val_loss": 0.01}, a, images=100)
+
+
+def told(keeper, curve, accuracies):
+    """Tell a keeper epochs with these validation losses and accuracies; the epoch it kept."""
+    keeper.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
+    for epoch, (loss, accuracy) in enumerate(zip(curve, accuracies, strict=True)):
+        logs = {"loss": 2.0 * 0.8**epoch, "val_loss": loss, "val_accuracy": accuracy}
+        keeper.on_epoch_end(epoch, logs)
+    return keeper.epoch
+
+
+LEVEL = [2.0, 1.0, 0.5, 0.3, 0.2, 0.13, 0.1, 0.12, 0.14, 0.11, 0.13, 0.12]
+
+
+def test_the_end_of_the_schedule_is_kept_where_an_earlier_epoch_was_luckier():
+    accuracies = [0.97] * 6 + [0.98] + [0.97] * 5
+    assert told(BestWeights(144), LEVEL, accuracies) == 7
+    assert told(BestWeights(144, last=12), LEVEL, accuracies) == 12
+    assert told(BestWeights(144, last=13), LEVEL, accuracies) == 7  # not there yet
+    assert told(BestWeights(100_000, last=12), LEVEL, accuracies) == 7  # no luck on so many
+
+
+def test_the_end_is_not_kept_after_overfitting():
+    turned = [*LEVEL[:7], 0.2, 0.3, 0.4, 0.5, 0.6]
+    assert told(BestWeights(144, last=12), turned, [0.97] * 12) == 7
+    assert told(BestWeights(144, last=12), [*LEVEL[:11], math.nan], [0.97] * 12) == 7
+
+
+def work_of(tmp_path, **settings):
+    config = RecipeConfig(data="digits", **settings)
+    bench = Workbench(tiny, optimizer="sgd", seed=0)
+    return Work(config, load("digits", seed=0), bench, Display(), tmp_path, 64)
+
+
+def first_images(data, count=3):
+    return [np.asarray(x) for x, _ in data.take(count)]
+
+
+def test_batches_follow_from_seed_and_purpose_alone(tmp_path):
+    """However much another pipeline has been read, and read ahead."""
+    work = work_of(tmp_path)
+    expected = first_images(work.train_data(purpose="search 1"))
+    for part in range(1, 4):
+        first_images(work.train_data(purpose="search 0"), part)
+        again = first_images(work.train_data(purpose="search 1"))
+        np.testing.assert_array_equal(again, expected)
+    assert not np.array_equal(first_images(work.train_data(purpose="search 2")), expected)
+    other = work_of(tmp_path, seed=1)
+    assert not np.array_equal(first_images(other.train_data(purpose="search 1")), expected)
+
+
+@pytest.mark.parametrize("cut_off", [0, 1])
+def test_a_trial_that_was_cut_off_is_tried_again(tmp_path, cut_off):
+    work, drawn = work_of(tmp_path), []
+    study = _open_study(work, 0.1)
+    for number in range(cut_off + 1):
+        _seed_sampler(study, work, number, 0.1)
+        trial = study.ask()
+        drawn.append(_suggest(trial, work, 0.1))
+        if number < cut_off:
+            study.tell(trial, 1.0)
+    study = _open_study(work, 0.1)  # the process was killed: the last trial is still running
+    _seed_sampler(study, work, cut_off, 0.1)
+    assert _suggest(study.ask(), work, 0.1) == drawn[-1]
+    assert drawn[0].lr == 0.1
 
 
 class CountedDense(keras.layers.Dense):

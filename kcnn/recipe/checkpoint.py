@@ -38,6 +38,7 @@ class Checkpoint(keras.callbacks.Callback):
         for variable, value in zip(_variables(model), _numbered(stored, "v"), strict=True):
             variable.assign(value)
         self.history = progress["history"]
+        self.keeper.history = {k: list(self.history[k]) for k in ("loss", "val_loss")}
         self.keeper.epoch, self.keeper.logs = progress["best_epoch"], progress["best_logs"]
         if self.keeper.epoch is not None:
             self.keeper.weights = self.load_best(self.files.state, self.files.index)

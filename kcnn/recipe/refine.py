@@ -73,7 +73,7 @@ def _train(work: Work, index: int, settings: Settings) -> dict[str, Any]:
     model = work.bench.fresh(
         width=settings.width, lr=settings.lr, weight_decay=settings.weight_decay
     )
-    keeper = BestWeights(len(work.dataset.val))
+    keeper = BestWeights(len(work.dataset.val), last=epochs)
     checkpoint = Checkpoint(work.state, index, keeper)
     start = checkpoint.restore(model)
     title = f"refining, run {index + 1} of {work.budget.refine_runs}, {epochs} epochs"
