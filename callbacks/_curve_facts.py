@@ -14,6 +14,7 @@ __all__ = ["SURE", "Facts", "ending", "facts_of"]
 
 SURE = 0.95
 LATE = 0.15  # of the whole decrease in the last third: not yet leveled off
+SPENT, LEVEL = 0.05, 0.02  # of the first loss, and of the decrease in the last third
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,10 +56,26 @@ class Facts:
 
     @property
     def improving(self) -> bool:
+        """Whether the (validation) loss still falls, and training longer is what it needs."""
+        return self._falling and self.trend[0] < 0 and not self.spent
+
+    @property
+    def catching_up(self) -> bool:
+        """Whether the validation loss still falls though training has nothing left to learn."""
+        return self.val_trend is not None and self._falling and self.spent
+
+    @property
+    def spent(self) -> bool:
+        """Whether the training loss is nearly nothing and level."""
+        gained = abs(self.trend[0]) * self.last
+        return self.end_loss <= SPENT * abs(float(self.loss[0])) and gained <= LEVEL * self.drop
+
+    @property
+    def _falling(self) -> bool:
         """Whether the (validation) loss still falls, by more than noise and by a good part."""
         per_epoch, error = self.val_trend or self.trend
         sure = normal_cdf(-per_epoch / error) if error > 0 else float(per_epoch < 0)
-        return sure >= SURE and self.late_share >= LATE and self.trend[0] < 0
+        return sure >= SURE and self.late_share >= LATE
 
     @property
     def fitted(self) -> bool:

@@ -67,6 +67,8 @@ def plateau(facts: Facts) -> Finding | None:
     """Nothing gained in the last third of the epochs."""
     if not facts.finite or facts.epochs < 6 or overfit_confidence(facts) >= SURE:
         return None
+    if facts.catching_up:
+        return None
     per_epoch, error = facts.trend
     if abs(per_epoch) * facts.last > max(2 * error * facts.last, 0.02 * max(facts.drop, 1e-12)):
         return None
@@ -77,6 +79,21 @@ def plateau(facts: Facts) -> Finding | None:
         "",
         "Lower the learning rate here, or stop.",
         evidence={"epochs": facts.last, "per_epoch": per_epoch},
+    )
+
+
+def validation_lags(facts: Facts) -> Finding | None:
+    """The training data are learned to the end, the validation loss still falls."""
+    if not facts.finite or facts.epochs < 4 or not facts.catching_up:
+        return None
+    return Finding(
+        "validation_lags",
+        "note",
+        f"the validation loss still falls, the training loss is level at {facts.end_loss:.3g}",
+        "both losses leveling off together",
+        "Train a little longer. With BatchNorm, whose moving averages lag behind for the first "
+        "few hundred steps, set its momentum to 0.9.",
+        evidence={"share": facts.late_share},
     )
 
 
@@ -110,5 +127,6 @@ RULES = (
     still_improving,
     high_bias,
     plateau,
+    validation_lags,
     better_in_validation,
 )

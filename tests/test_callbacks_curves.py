@@ -162,6 +162,22 @@ def test_a_gap_is_no_overfitting_while_validation_still_improves():
     assert any(f.check == "generalization_gap" for f in reading.findings)
 
 
+@pytest.mark.parametrize(("val_accuracy", "verdict"), [(0.8, "overfitting"), (0.95, "healthy")])
+def test_a_validation_that_lags_behind_a_finished_training_is_no_underfitting(
+    val_accuracy, verdict
+):
+    """As under BatchNorm with few steps an epoch: the running statistics arrive late."""
+    late = np.linspace(1.9, 0.6, 40)
+    history = gap_history(None, val_accuracy, val_loss=late)
+    history["loss"] = falling(end=0.0005, pace=1.5)
+    reading = read_curves(history)
+    assert reading.verdict == verdict
+    assert "BatchNorm" in next(f.advice for f in reading.findings if f.check == "validation_lags")
+    assert not {"underfitting", "plateau"} & {f.check for f in reading.findings}
+    history["loss"] = falling(end=0.5, pace=20)
+    assert read_curves(history).verdict == "underfitting"
+
+
 def test_a_gap_where_training_itself_fails_is_underfitting():
     history = gap_history(2.0, 0.2) | {
         "loss": falling(end=1.7, pace=2),
