@@ -10,7 +10,7 @@ import keras
 
 import kcnn
 from kcnn.callbacks import InitialLossCheck, OverfitDetector, SmallSampleCheck
-from kcnn.data import batches, channel_stats, load, normalization
+from kcnn.data import channel_stats, load, normalization
 
 
 def main(epochs: int = 8) -> float:
@@ -30,9 +30,9 @@ def main(epochs: int = 8) -> float:
         metrics=["accuracy"],
     )
     model.fit(
-        batches(digits.train, 64, shuffle=True),
+        digits.train.batches(64, shuffle=True),
         epochs=epochs,
-        validation_data=batches(digits.val, 256),
+        validation_data=digits.val.batches(256),
         verbose=2,
         callbacks=[
             InitialLossCheck(digits.classes),
@@ -40,7 +40,7 @@ def main(epochs: int = 8) -> float:
             OverfitDetector(restore_best_weights=True),
         ],
     )
-    _, accuracy = model.evaluate(batches(digits.test, 256), verbose=0)
+    _, accuracy = model.evaluate(digits.test.batches(256), verbose=0)
     print(f"test accuracy {accuracy:.1%}")
     return accuracy
 

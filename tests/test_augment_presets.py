@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kcnn.augment import augmentation
-from kcnn.data import Split, batches
+from kcnn.data import Split
 
 PRESETS = [
     (library, kind, shape)
@@ -22,7 +22,7 @@ def epochs(shape, kind="standard", seed=5, count=2, **options):
     image = np.random.default_rng(0).integers(0, 256, (1, *shape)).astype(np.uint8)
     split = Split(np.repeat(image, 32, 0), np.zeros(32, np.int64))
     layer = augmentation(kind, shape, seed=seed, **options)
-    dataset = batches(split, 16, augment=layer)
+    dataset = split.batches(16, augment=layer)
     return [np.concatenate([x.numpy() for x, _ in dataset]) for _ in range(count)]
 
 
@@ -45,7 +45,7 @@ def test_colours_change_from_epoch_to_epoch(library):
     """keras-cv's own samplers start afresh in every pass over a tf.data pipeline."""
     split = Split(np.full((16, 8, 8, 3), 100, np.uint8), np.zeros(16, np.int64))
     layer = augmentation("standard", (8, 8, 3), seed=1, library=library)
-    dataset = batches(split, 16, augment=layer)
+    dataset = split.batches(16, augment=layer)
     one, two = (np.stack([x.numpy().max((1, 2, 3)) for x, _ in dataset]) for _ in range(2))
     assert np.abs(one - two).min() > 0
 
@@ -57,7 +57,7 @@ def test_images_are_mirrored_only_if_they_may_be(library):
 
     def mirrored(flip):
         layer = augmentation("standard", (16, 16, 1), seed=1, flip=flip, library=library)
-        (x, _), *_ = batches(split, 64, augment=layer)
+        (x, _), *_ = split.batches(64, augment=layer)
         middle = x.numpy()[:, 4:12, 4:12, 0]  # no padding gets there, only cutout's zeros
         steps = np.diff(middle, axis=2)
         steps[(middle[:, :, 1:] == 0) | (middle[:, :, :-1] == 0)] = 0

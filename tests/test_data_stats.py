@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kcnn.data import ChannelStats, DataError, Split, batches, channel_stats, normalization
+from kcnn.data import ChannelStats, DataError, Split, channel_stats, normalization
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
@@ -47,7 +47,7 @@ def test_channels_first_and_every_kind_of_source_agree():
     others = [
         first,
         channel_stats(split),
-        channel_stats(batches(split, 8)),
+        channel_stats(split.batches(8)),
         channel_stats(part for part in np.split(x, 4)),
         channel_stats([(x[:9], 0), (x[9:], 0)]),
         channel_stats([{"images": x}]),
@@ -66,7 +66,7 @@ def test_what_cannot_be_summed_up_is_refused():
     with pytest.raises(DataError, match="3 channels after batches of 1"):
         ChannelStats().update(np.zeros((1, 2, 2, 1))).update(np.zeros((1, 2, 2, 3)))
     with pytest.raises(DataError, match="repeats"):
-        channel_stats(batches(Split(np.zeros((9, 2, 2, 1)), np.zeros(9, np.int64)), 3, repeat=True))
+        channel_stats(Split(np.zeros((9, 2, 2, 1)), np.zeros(9, np.int64)).batches(3, repeat=True))
     with pytest.raises(ValueError, match="data_format"):
         ChannelStats(data_format="channels")
 

@@ -1,4 +1,4 @@
-"""Images and labels from anywhere behind one small record; statistics; batches.
+"""Images and labels from anywhere: checked, split, and fed to a model batch by batch.
 
 >>> data = load("digits")
 >>> data.image_shape, data.classes
@@ -6,19 +6,20 @@
 """
 
 from kcnn.data._arrays import from_arrays
-from kcnn.data._batches import batches
 from kcnn.data._load import load
-from kcnn.data._record import DataError, Dataset, Split
+from kcnn.data._record import DataError, Dataset, DataWarning, Split
+from kcnn.data._source import register_source
 from kcnn.data._stats import ChannelStats, channel_stats, normalization
 
 __all__ = [
     "ChannelStats",
     "DataError",
+    "DataWarning",
     "Dataset",
     "Split",
-    "batches",
     "channel_stats",
     "from_arrays",
     "load",
     "normalization",
+    "register_source",
 ]

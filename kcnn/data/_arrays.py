@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from kcnn.data._checks import (
-    check_classes,
-    check_images,
-    check_labels,
-    images_and_labels_match,
-)
-from kcnn.data._memory import require_memory
-from kcnn.data._record import DataError, Dataset, Split
-from kcnn.data._resize import as_size, resize
-from kcnn.data._split import make_plan
+from kcnn.data._assemble import assemble
+from kcnn.data._checks import check_images, check_labels, images_and_labels_match
+from kcnn.data._record import DataError, Dataset
+from kcnn.data._rows import Arrays
+from kcnn.data._source import LoadOptions, Part, SourceData, register_source
 
-__all__ = ["from_arrays", "guess_flip"]
+__all__ = ["from_arrays", "look_at_arrays"]
 
-
-def guess_flip(channels: int, what: str) -> tuple[bool, str]:
-    """Whether mirroring likely keeps the class where only the images are known, and a note."""
-    flip = channels >= 3
-    kind = (
-        "colour images, taken for photos" if flip else "not colour images, perhaps glyphs or scans"
-    )
-    return flip, (
-        f"{what}: {kind}: a horizontal flip is assumed to {'keep' if flip else 'change'} the class "
-        f"(flip={flip}); pass flip={not flip} if that is wrong"
-    )
+_HASHED = 4096  # images hashed at a time
 
 
 def _named_labels(
@@ -55,7 +41,7 @@ def _named_labels(
     return np.array([numbers[str(label)] for label in text.ravel()]).reshape(text.shape), names
 
 
-def from_arrays(
+def look_at_arrays(
     x: Any,
     y: Any,
     *,
@@ -64,21 +50,12 @@ def from_arrays(
     class_names: Sequence[str] | None = None,
     name: str = "arrays",
     flip: bool | None = None,
-    image_size: int | tuple[int, int] | None = None,
-    val_fraction: float = 0.1,
-    seed: int = 0,
-    max_images: int | None = None,
-) -> Dataset:
-    """Images `x` (n, h, w[, c]) in 0..255 and labels `y` (n,) as a checked, split `Dataset`.
-
-    Without `x_test` a fifth of the images is held out, each class in its share; `val_fraction` of
-    the rest chooses between models. Text labels are numbered. Raises DataError for whatever can't
-    be trained on.
-    """
+) -> SourceData:
+    """Check arrays of images and labels; see `from_arrays`."""
     if (x_test is None) != (y_test is None):
         given, lacking = ("x_test", "y_test") if y_test is None else ("y_test", "x_test")
         raise DataError(f"{name}: {given} without {lacking}; give both or none.")
-    images: dict[str, np.ndarray] = {}
+    rows: dict[str, Arrays] = {}
     labels: dict[str, np.ndarray] = {}
     notes: list[str] = []
     names: Sequence[str] | None = class_names
@@ -89,7 +66,7 @@ def from_arrays(
         images_and_labels_match(
             np.asarray(x_part), np.asarray(y_part), who=f"{name}, {x_name} and {y_name}"
         )
-        images[part], said = check_images(x_part, who=f"{name}, {x_name}")
+        images, said = check_images(x_part, who=f"{name}, {x_name}")
         notes.extend(said)
         numbers, names = _named_labels(y_part, names, f"{name}, {y_name}")
         labels[part] = check_labels(
@@ -97,36 +74,57 @@ def from_arrays(
         )
         if names is None:
             names = [str(number) for number in range(int(labels[part].max(initial=-1)) + 1)]
+        rows[part] = Arrays(images)
     assert names is not None  # set by the first part
-    check_classes(labels["train"], names, who=f"{name}, y")
-    channels = {images[part].shape[3] for part in images}
+    channels = {found.image_shape[2] for found in rows.values()}
     if len(channels) > 1:
         raise DataError(f"{name}: x and x_test differ in channels: {sorted(channels)}.")
-    size = as_size(image_size, who=name) or images["train"].shape[1:3]
-    plan, said = make_plan(
-        labels, name=name, val_fraction=val_fraction, seed=seed, max_images=max_images
-    )
-    notes.extend(said)
-    shape = (*size, *channels)
-    require_memory(
-        sum(len(index) for _, index in plan.values()),
-        shape,
+    return SourceData(
         name=name,
-        itemsize=images["train"].itemsize,
+        parts={part: Part(rows[part], labels[part]) for part in rows},
+        class_names=names,
+        sizes=np.array([rows["train"].image_shape[:2]]),
+        channels=rows["train"].image_shape[2],
+        flip=flip,
+        notes=notes,
+        fingerprint=_fingerprint(rows, labels),
     )
-    splits = {}
-    for part, (source, index) in plan.items():
-        chosen = images[source][index]
-        if chosen.shape[1:3] != size:
-            said = (
-                f"{part}: resized from {chosen.shape[1]}x{chosen.shape[2]} to {size[0]}x{size[1]}",
-            )
-            notes.extend(said)
-            chosen = resize(chosen, size)
-        splits[part] = Split(chosen, labels[source][index])
-    if flip is None:
-        flip, said_flip = guess_flip(shape[2], name)
-        notes.append(said_flip)
-    return Dataset(
-        name=name, **splits, class_names=tuple(names), flip=flip, notes=tuple(dict.fromkeys(notes))
-    )
+
+
+def _fingerprint(rows: dict[str, Arrays], labels: dict[str, np.ndarray]) -> str:
+    """A hash over the images and labels of all parts."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part, found in rows.items():
+        x = found.x
+        digest.update(f"{part} {x.shape} {x.dtype}".encode())
+        for start in range(0, len(x), _HASHED):
+            digest.update(np.ascontiguousarray(x[start : start + _HASHED]).data)
+        digest.update(np.ascontiguousarray(labels[part]).data)
+    return digest.hexdigest()
+
+
+def from_arrays(
+    x: Any,
+    y: Any,
+    *,
+    x_test: Any = None,
+    y_test: Any = None,
+    class_names: Sequence[str] | None = None,
+    name: str = "arrays",
+    **options: Any,
+) -> Dataset:
+    """Images `x` (n, h, w[, c]) in 0..255 and labels `y` (n,) as a checked, split `Dataset`.
+
+    Without `x_test` a fifth of the images is held out, each class in its share; `val_fraction` of
+    the rest chooses between models. Text labels are numbered. `options` are those of
+    `kcnn.data.load`. Raises DataError for whatever can't be trained on.
+    """
+    found = look_at_arrays(x, y, x_test=x_test, y_test=y_test, class_names=class_names, name=name)
+    return assemble(found, LoadOptions(**options))
+
+
+def _is_pair(given: Any) -> bool:
+    return isinstance(given, tuple) and len(given) == 2 and all(hasattr(a, "shape") for a in given)
+
+
+register_source("arrays", matches=_is_pair, load=lambda pair, _: look_at_arrays(*pair))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kcnn.data._record import DataError, Split
+from kcnn.data._rows import Arrays
 
 __all__ = ["batches"]
 
@@ -32,15 +33,7 @@ def batches(
     repeat: bool = False,
     drop_remainder: bool = False,
 ) -> Any:
-    """A `tf.data.Dataset` of (images float32 in 0..255 (b, h, w, c), labels int64 (b,)).
-
-    shuffle: a new full permutation in every epoch, drawn from `seed` (and from TensorFlow's global
-        seed if one is set); training data, so a split smaller than one batch is a DataError.
-    augment: a Keras or keras-cv layer, or any callable, that takes and gives a batch of images. It
-        is called one batch after the other, so a seeded layer gives the same images every time.
-    drop_remainder: leave out the images that fill no batch (others each epoch when shuffled), so
-        that BatchNorm never sees a batch of one or two.
-    repeat: go on for ever; then every batch is full. Otherwise the last one may be smaller.
+    """See `Split.batches`; for arrays.
 
     The batch dimension is None in the element spec, so no batch size makes a model trace again.
     The pipeline keeps to a few threads of its own and is not autotuned: the autotuner takes the
@@ -58,8 +51,9 @@ def batches(
             f"batches: {images} training images are fewer than one batch of {batch_size}; "
             "use a smaller batch size or more images."
         )
+    assert isinstance(split.rows, Arrays)
     with tf.device("CPU:0"):
-        x, y = tf.convert_to_tensor(split.x), tf.convert_to_tensor(split.y)  # tensors: as is
+        x, y = split.rows.tensor, tf.convert_to_tensor(split.labels)
     order = tf.data.Dataset.range(images)
     if shuffle:
         order = order.shuffle(images, seed=seed, reshuffle_each_iteration=True)

@@ -6,16 +6,18 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from kcnn.data._arrays import guess_flip
+from kcnn.data._assemble import guess_flip
 from kcnn.data._checks import check_classes
 from kcnn.data._images import SUFFIXES, Header, read_header, read_image
 from kcnn.data._memory import require_memory
+from kcnn.data._plan import make_plan
 from kcnn.data._record import DataError, Dataset, Split
 from kcnn.data._resize import as_size, common_size
-from kcnn.data._split import make_plan
+from kcnn.data._source import LoadOptions, as_path, register_source
 
 __all__ = ["load_folder"]
 
@@ -101,21 +103,19 @@ def _scan(path: Path) -> tuple[dict[str, list[Path]], dict[str, np.ndarray], lis
     return files, labels, class_names, notes
 
 
-def load_folder(
-    path: Path,
-    *,
-    image_size: int | tuple[int, int] | None = None,
-    val_fraction: float = 0.1,
-    seed: int = 0,
-    max_images: int | None = None,
-    flip: bool | None = None,
-) -> Dataset:
+def load_folder(source: Any, options: LoadOptions) -> Dataset:
     """See `kcnn.data.load`. Only the files that are used are opened."""
+    path, image_size, flip = Path(source).expanduser(), options.image_size, options.flip
     name = path.resolve().name
     files, labels, class_names, notes = _scan(path)
     check_classes(labels["train"], class_names, who=str(path))
     plan, said = make_plan(
-        labels, name=name, val_fraction=val_fraction, seed=seed, max_images=max_images
+        labels,
+        name=name,
+        val_fraction=options.val_fraction,
+        test_fraction=options.test_fraction,
+        seed=options.seed,
+        max_images=options.max_images,
     )
     notes.extend(said)
     chosen = {
@@ -157,5 +157,19 @@ def load_folder(
         flip, said_flip = guess_flip(channels, name)
         notes.append(said_flip)
     return Dataset(
-        name=name, **splits, class_names=tuple(class_names), flip=flip, notes=tuple(notes)
+        name=name,
+        train=splits["train"],
+        val=splits["val"],
+        test=splits["test"],
+        class_names=tuple(class_names),
+        flip=flip,
+        notes=tuple(notes),
     )
+
+
+def _matches(source: Any) -> bool:
+    path = as_path(source)
+    return path is not None and path.is_dir()
+
+
+register_source("folder", matches=_matches, load=load_folder)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from kcnn.data._arrays import from_arrays
+from kcnn.data._arrays import look_at_arrays
 from kcnn.data._memory import require_memory
-from kcnn.data._record import DataError, Dataset
+from kcnn.data._record import DataError
+from kcnn.data._source import SourceData, as_path, register_source
 
 __all__ = ["load_npz"]
 
@@ -33,7 +34,7 @@ def _require_room(path: Path) -> None:
                 require_memory(shape[0], shape[1:], name=path.name, itemsize=dtype.itemsize)
 
 
-def load_npz(path: Path, **options: Any) -> Dataset:
+def load_npz(path: Path) -> SourceData:
     """See `kcnn.data.load`. Nothing is unpickled: an object array is a DataError."""
     try:
         _require_room(path)
@@ -59,4 +60,12 @@ def load_npz(path: Path, **options: Any) -> Dataset:
             f"{path}: needs arrays x and y (and may have x_test, y_test, class_names); found "
             f"{', '.join(found) or 'none'}."
         )
-    return from_arrays(arrays.pop("x"), arrays.pop("y"), name=path.name, **arrays, **options)
+    return look_at_arrays(arrays.pop("x"), arrays.pop("y"), name=path.name, **arrays)
+
+
+def _matches(source: Any) -> bool:
+    path = as_path(source)
+    return path is not None and path.suffix == ".npz" and path.is_file()
+
+
+register_source("npz", matches=_matches, load=lambda source, _: load_npz(Path(source).expanduser()))

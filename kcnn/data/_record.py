@@ -1,27 +1,155 @@
-"""What every source gives: three splits of images and labels, and what is known about them."""
+"""What every source gives: three splits, and what is known about them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["DataError", "Dataset", "Split"]
+from kcnn.data._rows import Arrays, Rows
+
+if TYPE_CHECKING:
+    from kcnn.preprocessing import Preprocessing
+
+__all__ = ["DataError", "DataWarning", "Dataset", "Split"]
 
 
 class DataError(ValueError):
     """Data that can't be trained on: one or two lines saying what, where and what to do."""
 
 
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Images `x` (n, height, width, channels), uint8 or float32, 0..255; labels `y` (n,), int64."""
+@dataclass(frozen=True)
+class DataWarning:
+    """Data that can be trained on, but perhaps should not: `cause` is a label of CAUSES.md."""
 
-    x: np.ndarray
-    y: np.ndarray
+    cause: str
+    seen: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.cause}: {self.seen}; {self.advice}"
+
+
+class Split:
+    """Images, wherever they lie, and their labels.
+
+    `labels` are int64 (n,), or float32 (n, classes) of zeros and ones where an image has several.
+    `Split(x, y)` holds arrays: images (n, h, w, c), uint8 or float32, in 0..255.
+    """
+
+    def __init__(
+        self, rows: Rows | Any, labels: Any, *, preprocessing: Preprocessing | None = None
+    ) -> None:
+        self.rows: Rows = rows if isinstance(rows, Rows) else Arrays(rows)
+        self.labels = labels
+        self.preprocessing = preprocessing
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        kind = type(self.rows).__name__.lower()
+        return f"<Split of {len(self)} images in {kind}>"
+
+    @property
+    def y(self) -> Any:
+        """The labels, by the name Keras's users know."""
+        return self.labels
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all images lie in one array `x`."""
+        return isinstance(self.rows, Arrays) and self.rows.in_memory
+
+    @property
+    def x(self) -> Any:
+        """All images (n, h, w, c) as one array, where they lie in memory; DataError otherwise."""
+        if isinstance(self.rows, Arrays) and self.rows.in_memory:
+            return self.rows.x
+        raise DataError(
+            f"Split.x: the {len(self)} images are read from disk as they are needed and lie in no "
+            "array; use images(indices) for a few of them, or batches(batch_size) for all."
+        )
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of every image that batches give."""
+        if self.preprocessing is not None:
+            return self.preprocessing.image_shape
+        assert isinstance(self.rows, Arrays)  # everything else comes with a preprocessing
+        return self.rows.image_shape
+
+    def batches(
+        self,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        augment: Any = None,
+        seed: int = 0,
+        repeat: bool = False,
+        drop_remainder: bool = False,
+    ) -> Any:
+        """A `tf.data.Dataset` of (images float32 in 0..255 (b, h, w, c), labels (b,)).
+
+        shuffle: a new full permutation in every epoch, drawn from `seed` (and from TensorFlow's
+            global seed if one is set); training data, so a split smaller than one batch is a
+            DataError.
+        augment: a Keras or keras-cv layer, or any callable, that takes and gives a batch of
+            images. It is called one batch after the other, so a seeded layer gives the same
+            images every time.
+        drop_remainder: leave out the images that fill no batch (others each epoch when shuffled),
+            so that BatchNorm never sees a batch of one or two.
+        repeat: go on for ever; then every batch is full. Otherwise the last one may be smaller.
+        """
+        from kcnn.data._batches import batches
+
+        return batches(
+            self,
+            batch_size,
+            shuffle=shuffle,
+            augment=augment,
+            seed=seed,
+            repeat=repeat,
+            drop_remainder=drop_remainder,
+        )
+
+    def images(self, indices: Any) -> np.ndarray:
+        """Images `indices` (k,), decoded and resized now: (k, h, w, c), uint8 or float32."""
+        indices = np.asarray(indices)
+        if isinstance(self.rows, Arrays):
+            return self.rows.read(indices)
+        raise NotImplementedError
+
+    def subset(self, indices: Any) -> Split:
+        """The images `indices` (k,) and their labels alone."""
+        indices = np.asarray(indices)
+        return Split(
+            self.rows.take(indices), self.labels[indices], preprocessing=self.preprocessing
+        )
+
+    def sample(self, n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """At most `n` images, as evenly over the classes as the labels allow, and their labels."""
+        chosen = spread_over_classes(self.labels, n, seed)
+        return self.images(chosen), self.labels[chosen]
+
+
+def spread_over_classes(labels: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Indices of `n` labels, sorted: the first of every class, then the second of every class, ...
+
+    An image of several classes counts for the rarest of them.
+    """
+    rng = np.random.default_rng(seed)
+    if labels.ndim == 2:
+        rarity = np.where(labels > 0, 1.0 / np.maximum(labels.sum(axis=0), 1.0), 0.0)
+        labels = rarity.argmax(axis=1)
+    order = rng.permutation(len(labels))
+    place_in_class = np.empty(len(labels), dtype=int)
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        place_in_class[members] = np.arange(len(members))
+    ranked = order[np.argsort(place_in_class[order], kind="stable")]
+    return np.sort(ranked[:n])
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +157,8 @@ class Dataset:
     """An image classification set: what to train on, what to choose by, what to report on.
 
     `flip` says whether a horizontally mirrored image keeps its class. `notes` tells, in plain
-    sentences, what was done to the source (scaled, resized, split, skipped) and what was guessed.
+    sentences, what was done to the source (scaled, resized, split, skipped) and what was guessed;
+    `warnings` what makes its results doubtful. `fingerprint` is a hash over all images and labels.
     The images of each split stand in random order (drawn from the seed), never sorted by class.
     """
 
@@ -38,8 +167,12 @@ class Dataset:
     val: Split
     test: Split
     class_names: tuple[str, ...]
+    preprocessing: Preprocessing | None = None
+    multi_label: bool = False
     flip: bool = True
     notes: tuple[str, ...] = ()
+    warnings: tuple[DataWarning, ...] = ()
+    fingerprint: str = ""
 
     @property
     def classes(self) -> int:
@@ -49,5 +182,8 @@ class Dataset:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels), the same for every image."""
-        height, width, channels = self.train.x.shape[1:]
-        return int(height), int(width), int(channels)
+        return self.train.image_shape
+
+    def replace(self, **changes: Any) -> Dataset:
+        """A copy with some fields changed."""
+        return replace(self, **changes)

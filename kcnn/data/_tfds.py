@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kcnn.data._checks import check_classes
 from kcnn.data._memory import require_memory
+from kcnn.data._plan import Plan, make_plan
 from kcnn.data._record import DataError, Dataset, Split
 from kcnn.data._resize import as_size, common_size
-from kcnn.data._split import Plan, make_plan
+from kcnn.data._source import LoadOptions, register_source
 from kcnn.data._tfds_build import find_builder, prepare, quietly
 
 __all__ = ["load_tfds"]
@@ -169,26 +171,24 @@ def _read(
     return out
 
 
-def load_tfds(
-    name: str,
-    *,
-    image_size: int | tuple[int, int] | None = None,
-    val_fraction: float = 0.1,
-    seed: int = 0,
-    max_images: int | None = None,
-    flip: bool | None = None,
-    manual_dir: str | os.PathLike[str] | None = None,
-    data_dir: str | os.PathLike[str] | None = None,
-) -> Dataset:
+def load_tfds(source: Any, options: LoadOptions) -> Dataset:
     """See `kcnn.data.load`. A set that was never prepared is downloaded and built first."""
+    name, flip = os.fspath(source), options.flip
+    path = Path(name).expanduser()
+    if path.is_file():
+        raise DataError(
+            f"{name}: is a file, but no .npz; give a .npz, a folder or a data set's name."
+        )
+    if path.suffix == ".npz" or path.is_absolute() or name.startswith((".", "~")) or "\\" in name:
+        raise DataError(f"{name}: no such file or folder.")
     try:
         import tensorflow_datasets  # noqa: F401
     except ImportError as error:
         raise DataError(f"{name}: needs tensorflow-datasets ({error}); install it.") from error
     with quietly():
-        builder = find_builder(name, data_dir)
+        builder = find_builder(name, options.data_dir)
         keys = _keys(builder, name)
-        prepare(builder, name, manual_dir)
+        prepare(builder, name, options.manual_dir)
         notes: list[str] = []
         parts, labels = _parts(builder, keys[1], notes)
         labels, class_names = _renumber(
@@ -196,18 +196,35 @@ def load_tfds(
         )
         check_classes(labels["train"], class_names, who=name)
         plan, said = make_plan(
-            labels, name=name, val_fraction=val_fraction, seed=seed, max_images=max_images
+            labels,
+            name=name,
+            val_fraction=options.val_fraction,
+            test_fraction=options.test_fraction,
+            seed=options.seed,
+            max_images=options.max_images,
         )
         notes.extend(said)
-        images = _read(builder, keys, parts, plan, as_size(image_size, who=name), name, notes)
+        images = _read(
+            builder, keys, parts, plan, as_size(options.image_size, who=name), name, notes
+        )
     if flip is None:
         flip = not _MIRROR_CHANGES.search(name)
         if not flip:
             notes.append("a mirrored image is taken to change its class: no horizontal flips")
+    splits = {part: Split(images[part], labels[was][index]) for part, (was, index) in plan.items()}
     return Dataset(
         name=name,
-        **{part: Split(images[part], labels[was][index]) for part, (was, index) in plan.items()},
+        train=splits["train"],
+        val=splits["val"],
+        test=splits["test"],
         class_names=tuple(class_names),
         flip=flip,
         notes=tuple(notes),
     )
+
+
+register_source(
+    "tensorflow-datasets",
+    matches=lambda given: isinstance(given, str | os.PathLike),
+    load=load_tfds,
+)

@@ -78,7 +78,7 @@ def save_samples(work: Work, path: Path) -> None:
     chosen = np.random.default_rng(work.config.seed).choice(
         len(train), min(SAMPLES, len(train)), replace=False
     )
-    before = np.asarray(train.x[chosen], dtype="float32")
+    before = np.asarray(train.images(chosen), dtype="float32")
     augment = augmentation(work.augment_kind, work.dataset.image_shape, seed=work.config.seed)
     after = np.asarray(augment(before, training=True))
     np.savez_compressed(

@@ -20,7 +20,7 @@ def run(work: Work) -> StepOutcome:
     chosen = spread_over_classes(train.y, IMAGES, work.config.seed)
     model = work.bench.fresh(lr=0.0, weight_decay=0.0)
     check = SmallSampleCheck(
-        train.x[chosen].astype("float32"),
+        train.images(chosen).astype("float32"),
         train.y[chosen],
         images=len(chosen),
         iterations=ITERATIONS,

@@ -12,7 +12,7 @@ import numpy as np
 
 from kcnn.augment import augmentation
 from kcnn.callbacks import Finding
-from kcnn.data import Dataset, Split, batches
+from kcnn.data import Dataset
 from kcnn.recipe.config import BUDGETS, Budget, RecipeConfig
 from kcnn.recipe.display import Display
 from kcnn.recipe.workbench import Workbench
@@ -40,7 +40,6 @@ class Work:
     batch_size: int
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     model: keras.Model | None = None
-    _tensors: Any = None
 
     @property
     def budget(self) -> Budget:
@@ -61,16 +60,9 @@ class Work:
         trained before, nor from how far another pipeline has read ahead. So two runs draw the same,
         and one that was cut off and resumed (within a training: other batches from there).
         """
-        import tensorflow as tf
-
-        if self._tensors is None:
-            with tf.device("CPU:0"):  # one copy of the images for all pipelines
-                x, y = tf.constant(self.dataset.train.x), tf.constant(self.dataset.train.y)
-            self._tensors = Split(x, y)
         drawn = np.random.SeedSequence([self.config.seed, zlib.crc32(purpose.encode())])
         seed = int(drawn.generate_state(1)[0]) % 2**31
-        return batches(
-            self._tensors,
+        return self.dataset.train.batches(
             batch_size or self.batch_size,
             shuffle=True,
             augment=augmentation(self.augment_kind, self.dataset.image_shape, seed=seed),
@@ -80,7 +72,7 @@ class Work:
 
     def plain_data(self, split_name: str):
         """Batches of "train", "val" or "test" as they are, in order."""
-        return batches(getattr(self.dataset, split_name), 256)
+        return getattr(self.dataset, split_name).batches(256)
 
     def updates_per_epoch(self, batch_size: int) -> int:
         """Optimizer steps in one pass over the training images."""

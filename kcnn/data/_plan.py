@@ -8,9 +8,7 @@ import numpy as np
 
 from kcnn.data._record import DataError
 
-__all__ = ["TEST_FRACTION", "Plan", "make_plan", "stratified"]
-
-TEST_FRACTION = 0.2  # of the images, where a source has no test part of its own
+__all__ = ["Plan", "make_plan", "stratified"]
 
 # split name -> (part of the source, indices into that part)
 Plan = dict[str, tuple[str, np.ndarray]]
@@ -43,6 +41,7 @@ def make_plan(
     *,
     name: str,
     val_fraction: float = 0.1,
+    test_fraction: float = 0.2,
     seed: int = 0,
     max_images: int | None = None,
 ) -> tuple[Plan, tuple[str, ...]]:
@@ -54,8 +53,9 @@ def make_plan(
 
     Returns the plan and the notes that say what was decided. DataError if too few images are there.
     """
-    if not 0.0 < val_fraction < 1.0:
-        raise DataError(f"{name}: val_fraction={val_fraction} must lie between 0 and 1.")
+    for which, share in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
+        if not 0.0 < share < 1.0:
+            raise DataError(f"{name}: {which}={share} must lie between 0 and 1.")
     rng = np.random.default_rng(seed)
     notes: list[str] = []
     owner = {part: part for part in labels}  # split -> the source's part its images lie in
@@ -75,7 +75,7 @@ def make_plan(
         notes.append(f"{why}: {len(taken)} of {len(y)} training images held out, by class")
 
     if "test" not in owner:
-        hold_out("test", TEST_FRACTION, "no test part")
+        hold_out("test", test_fraction, "no test part")
     if "val" not in owner:
         hold_out("val", val_fraction, "validation")
 

@@ -1,0 +1,121 @@
+"""Kinds of sources: each one file that registers itself here and says what it found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kcnn.data._record import DataError, Dataset, DataWarning
+from kcnn.data._rows import Rows
+
+if TYPE_CHECKING:
+    from kcnn.preprocessing import Preprocessing
+
+__all__ = [
+    "LoadOptions",
+    "Part",
+    "Source",
+    "SourceData",
+    "as_path",
+    "register_source",
+    "source_of",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """What `load` was asked for; see there."""
+
+    preprocessing: Preprocessing | None = None
+    image_size: int | tuple[int, int] | None = None
+    resize: str | None = None
+    val_fraction: float = 0.1
+    test_fraction: float = 0.2
+    seed: int = 0
+    max_images: int | None = None
+    flip: bool | None = None
+    cache: str | None = "auto"
+    manual_dir: str | os.PathLike[str] | None = None
+    data_dir: str | os.PathLike[str] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Images that a source keeps together ("train", "val", "test"), and their labels."""
+
+    rows: Rows
+    labels: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class SourceData:
+    """What a source found, before anything is split or decoded.
+
+    `sizes` (n, 2) are heights and widths as shown, of all training images or of some; `flip` is
+    whether a mirrored image keeps its class, where the source knows.
+    """
+
+    name: str
+    parts: Mapping[str, Part]
+    class_names: Sequence[str]
+    sizes: np.ndarray
+    channels: int
+    flip: bool | None = None
+    multi_label: bool = False
+    notes: Sequence[str] = ()
+    warnings: Sequence[DataWarning] = ()
+    fingerprint: str = ""
+
+    def replace(self, **changes: Any) -> SourceData:
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of source: whether a given one is of this kind, and how it is looked at."""
+
+    name: str
+    matches: Callable[[Any], bool]
+    load: Callable[[Any, LoadOptions], SourceData | Dataset]
+
+
+def as_path(given: Any) -> Path | None:
+    """`given` as a path, if it is text or a path and no name that stands for something else."""
+    if isinstance(given, str | os.PathLike) and isinstance(os.fspath(given), str):
+        return Path(given).expanduser()
+    return None
+
+
+_SOURCES: list[Source] = []
+
+
+def register_source(
+    name: str,
+    *,
+    matches: Callable[[Any], bool],
+    load: Callable[[Any, LoadOptions], SourceData | Dataset],
+) -> None:
+    """Teach `kcnn.data.load` a new kind of source.
+
+    `matches(source)` says whether what was given to `load` is of this kind; kinds registered later
+    are asked first. `load(source, options)` looks at it and returns a `SourceData`: labels, names
+    and where the images lie; splitting, preprocessing, checks and batches are the same for all.
+    """
+    if any(source.name == name for source in _SOURCES):
+        raise ValueError(f"register_source: a source {name!r} is registered already.")
+    _SOURCES.insert(0, Source(name, matches, load))
+
+
+def source_of(given: Any) -> Source:
+    """The kind of source that `given` is; DataError if no kind takes it."""
+    for source in _SOURCES:
+        if source.matches(given):
+            return source
+    known = ", ".join(sorted(source.name for source in _SOURCES))
+    raise DataError(f"load: {type(given).__name__} {given!r:.80} is no known source ({known}).")
