@@ -1,12 +1,14 @@
 """The registry: names, options, free image sizes, and errors that say what to do."""
 
+import dataclasses
+import inspect
+
 import keras
 import numpy as np
 import pytest
 
 import kcnn
-from kcnn.models import _registry
-from kcnn.models._parts import scaled
+from kcnn.models import Options, _registry
 
 
 def images(*shape, seed=0):
@@ -23,7 +25,7 @@ def test_list_models_sorts_numbers_as_numbers_and_takes_a_pattern():
 
 def test_a_name_is_registered_once():
     with pytest.raises(ValueError, match=r"resnet20.*registered already"):
-        _registry.register("resnet20", kcnn.models.resnet20.family, source="nowhere")
+        kcnn.models.register_model("resnet20", kcnn.models.resnet20.build, kcnn.models.Options)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_strided_blocks_count_the_padded_pixels():
 
 
 def test_width_multiplies_the_filters_in_steps_of_four():
-    assert [scaled(16, w) for w in (1, 0.5, 0.75, 2, 0.01)] == [16, 8, 12, 32, 4]
+    assert [Options(width=w).scaled(16) for w in (1, 0.5, 0.75, 2, 0.01)] == [16, 8, 12, 32, 4]
     model = kcnn.create_model("resnet20", width=0.5)
     assert model.get_layer("stage_3_block_3").output.shape == (None, 8, 8, 32)
 
@@ -140,3 +142,107 @@ def test_the_seed_fixes_the_weights():
 
     for a, b in zip(weights(), weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_two_models_of_one_name_fit_into_one_functional_model():
+    keras.utils.clear_session()
+    x = keras.Input((8, 8, 3))
+    first, second = (kcnn.create_model("resnet20", classes=2, width=0.25) for _ in range(2))
+    assert [first.name, second.name] == ["resnet20", "resnet20_1"]
+    named = kcnn.create_model("resnet20", classes=2, width=0.25, name="a")
+    assert named.name == "a"
+    free = {"classes": 2, "width": 0.25, "input_shape": (None, None, 3)}
+    pair = [kcnn.create_model("resnet20", **free) for _ in range(2)]
+    both = keras.Model(x, [model(x) for model in pair])
+    assert len(both(images(1, 8, 8, 3))) == 2
+
+
+def test_what_keras_users_write_works_or_is_answered_with_our_word():
+    softmax = kcnn.create_model(
+        "vgg11", 3, weights=None, classifier_activation="softmax", width=1 / 16, name="small"
+    )
+    np.testing.assert_allclose(np.sum(softmax(images(2, 224, 224, 3)), -1), 1, rtol=1e-6)
+    for theirs, ours in (("alpha", "width="), ("num_classes", "classes="), ("weights", "pretrai")):
+        with pytest.raises(ValueError, match=f"unknown option '{theirs}'.*{ours}"):
+            kcnn.create_model("resnet20", **{theirs: "imagenet"})
+
+
+def test_an_input_tensor_takes_the_place_of_the_input():
+    image = keras.Input((16, 24, 3), name="picture")
+    half = keras.layers.AveragePooling2D(2)(image)
+    model = kcnn.create_model("resnet20", classes=3, width=0.25, input_tensor=half)
+    bare = kcnn.create_model("resnet20", classes=3, width=0.25, input_shape=(8, 12, 3))
+    bare.set_weights(model.get_weights())
+    x = images(2, 16, 24, 3)
+    pooled = x.reshape(2, 8, 2, 12, 2, 3).mean((2, 4))
+    np.testing.assert_allclose(model(x), bare(pooled), atol=1e-5)
+
+
+def test_a_network_tells_an_editor_its_arguments_and_what_they_mean():
+    parameters = inspect.signature(kcnn.models.resnet20).parameters
+    assert next(iter(parameters)) == "classes"
+    assert parameters["classes"].default == 10
+    assert parameters["stem"].default == "cifar"
+    assert parameters["norm"].annotation is not inspect.Parameter.empty
+    assert "stride_on" not in parameters
+    assert inspect.signature(kcnn.models.resnet50).parameters["stride_on"].default == "3x3"
+    told = inspect.getdoc(kcnn.models.resnet50)
+    assert told.startswith("resnet50: He et al. 2015")
+    for name in inspect.signature(kcnn.models.resnet50).parameters:
+        assert f"{name}:" in told, name
+
+
+def test_a_registered_model_is_created_by_its_name_and_chosen_of_like_ours():
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class TinyOptions(Options):
+        """Attributes: twice: whether there are two convolutions."""
+
+        twice: bool = False
+
+    def tiny(options, *, name, filters):
+        inputs = keras.Input(options.input_shape)
+        x = keras.layers.Conv2D(options.scaled(filters), 3)(inputs)
+        if options.twice:
+            x = keras.layers.Conv2D(options.scaled(filters), 3)(x)
+        return keras.Model(inputs, keras.layers.Flatten()(x), name=name)
+
+    try:
+        kcnn.models.register_model("tiny", tiny, TinyOptions, input_shape=(5, 5, 1), filters=8)
+        assert kcnn.create_model("tiny", width=0.5, twice=True).output_shape == (None, 4)
+        with pytest.raises(ValueError, match="unknown option 'filters'"):
+            kcnn.create_model("tiny", filters=3)
+    finally:
+        _registry._NETWORKS.pop("tiny", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "strides"),
+    [
+        ("resnet20", ["stage_1_block_3", "stage_2_block_3", "stage_3_block_3"], [1, 2, 4]),
+        (
+            "resnet50",
+            ["stem", *(f"stage_{i}_block_{n}" for i, n in enumerate((3, 4, 6, 3), 1))],
+            [2, 4, 8, 16, 32],
+        ),
+        (
+            "resnet50v2",
+            ["stem", *(f"stage_{i}_block_{n}" for i, n in ((1, 2), (2, 3), (3, 5), (4, 3)))],
+            [2, 4, 8, 16, 32],
+        ),
+        (
+            "vgg11",
+            [*(f"stage_{i}_conv_{n}" for i, n in enumerate((1, 1, 2, 2, 2), 1)), "stage_5_pool"],
+            [1, 2, 4, 8, 16, 32],
+        ),
+        ("alexnet", ["conv_1", "conv_2", "conv_5", "pool_5"], [4, 8, 16, 32]),
+    ],
+)
+def test_stages_name_the_last_layer_of_every_size(name, layers, strides):
+    model = kcnn.create_model(name, width=1 / 16, input_shape=(128, 96, 3))
+    found = kcnn.models.stages(model)
+    assert [stage.layer for stage in found] == layers
+    assert [stage.strides for stage in found] == strides
+    for stage in found:
+        shape = model.get_layer(stage.layer).output.shape
+        assert shape[3] == stage.channels
+        assert abs(shape[1] - 128 / stage.strides) <= 1  # AlexNet pads less than a stride

@@ -29,6 +29,7 @@ ALLOWED = {
         "kcnn.initializers",
         "kcnn.layers",
         "kcnn.models",
+        "kcnn.transfer",
     },
     COMMAND: None,
 }

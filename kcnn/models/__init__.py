@@ -3,8 +3,11 @@
 # kcnn.transfer's serializable classes are registered here, so that `import kcnn` is enough to
 # load what it made.
 from kcnn.models import _frozen, _layer_rates  # noqa: F401
+from kcnn.models._create import create_model
 from kcnn.models._info import ModelInfo, model_info, model_table, multiply_adds
-from kcnn.models._registry import create_model, list_models, model_options
+from kcnn.models._options import Options
+from kcnn.models._registry import Network, list_models, model_options, register_model
+from kcnn.models._stages import Stage, stages
 from kcnn.models.alexnet import alexnet
 from kcnn.models.plain import plain18, plain20, plain32, plain34, plain44, plain56, plain110
 from kcnn.models.preact import resnet50v2, resnet101v2, resnet152v2, wide_resnet28_10
@@ -26,6 +29,9 @@ from kcnn.models.weights import LoadReport, load_weights, read_tensors
 __all__ = [
     "LoadReport",
     "ModelInfo",
+    "Network",
+    "Options",
+    "Stage",
     "alexnet",
     "create_model",
     "list_models",
@@ -42,6 +48,7 @@ __all__ = [
     "plain56",
     "plain110",
     "read_tensors",
+    "register_model",
     "resnet18",
     "resnet20",
     "resnet32",
@@ -55,6 +62,7 @@ __all__ = [
     "resnet110",
     "resnet152",
     "resnet152v2",
+    "stages",
     "vgg11",
     "vgg13",
     "vgg16",

@@ -7,47 +7,38 @@ import keras
 from kcnn.initializers import KaimingNormal, gain
 from kcnn.models import _parts
 from kcnn.models._grid_pool import GridAveragePooling
+from kcnn.models._options import Options
 
-__all__ = ["POOLINGS", "dense_top"]
+__all__ = ["dense_top"]
 
-POOLINGS = (None, "avg", "max")
+HIDDEN = 4096  # units of each of the two hidden layers
 
 
-def dense_top(
-    x: Any,
-    *,
-    grid: int,
-    hidden: int,
-    classes: int,
-    activation: Any,
-    dropout: float,
-    pooling: str | None,
-    data_format: str,
-    dropout_first: bool = False,
-) -> Any:
+def dense_top(x: Any, options: Options, *, grid: int, dropout_first: bool = False) -> Any:
     """(batch, h, w, c) -> (batch, classes): a grid of cells, two hidden layers, logits.
 
     The weights fit a map of `grid` x `grid` cells; with "avg" or "max" `pooling` they fit
     one cell. Dropout stands after each hidden layer or, with `dropout_first`, before it.
     """
-    if pooling is None:
-        x = GridAveragePooling(grid, data_format=data_format, name="grid")(x)
+    if options.pooling is None:
+        x = GridAveragePooling(grid, data_format=options.layout, name="grid")(x)
         # Flatten always gives (height, width, channels) order, whatever the data format.
-        x = keras.layers.Flatten(data_format=data_format, name="flatten")(x)
+        x = keras.layers.Flatten(data_format=options.layout, name="flatten")(x)
     else:
-        x = _parts.pool(x, pooling, data_format)
+        x = _parts.pool(x, options.pooling, options.layout)
+    dropout = options.dropout
     for i in (1, 2):
         if dropout and dropout_first:
             x = keras.layers.Dropout(dropout, name=f"dropout_{i}")(x)
         x = keras.layers.Dense(
-            hidden,
-            activation=activation,
-            kernel_initializer=_fan_in(activation),
+            options.scaled(HIDDEN),
+            activation=options.activation,
+            kernel_initializer=_fan_in(options.activation),
             name=f"dense_{i}",
         )(x)
         if dropout and not dropout_first:
             x = keras.layers.Dropout(dropout, name=f"dropout_{i}")(x)
-    return _parts.classifier(x, classes, 0.0)
+    return _parts.classifier(x, options.classes, 0.0, options.classifier_activation)
 
 
 def _fan_in(activation: Any) -> KaimingNormal:

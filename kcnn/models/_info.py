@@ -52,7 +52,11 @@ def model_info(name: str) -> ModelInfo:
         return size, multiply_adds(model)
 
     parameters, products = without_memory(count)
-    return ModelInfo(name, parameters, products, entry.input_shape, entry.classes, entry.source)
+    height, width, channels = entry.options.input_shape
+    if height is None or width is None or channels is None:
+        raise ValueError(f"model_info: {name} is registered for images of any size.")
+    shape = (height, width, channels)
+    return ModelInfo(name, parameters, products, shape, entry.options.classes, entry.source)
 
 
 def without_memory(build: Callable[[], T]) -> T:

@@ -1,48 +1,59 @@
-"""What every family shares: the input, the stem, the widths, the head, and their checks."""
+"""What every family shares: the input, the stem, the head, and the checks of these."""
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from kcnn.layers import ConvNormAct
-from kcnn.models._registry import nearest
+from kcnn.models._checks import nearest, one_of
+from kcnn.models._options import Options, Pooling
 
-__all__ = ["classifier", "drop_rates", "image_input", "imagenet_stem", "one_of", "pool", "scaled"]
+__all__ = [
+    "classifier",
+    "drop_rates",
+    "finish",
+    "imagenet_stem",
+    "model_of",
+    "nearest",
+    "one_of",
+    "pool",
+    "start",
+]
 
 
-def image_input(
-    input_shape: Sequence[int | None],
-    *,
-    name: str,
-    smallest: int,
-    data_format: str,
-    preprocess: keras.layers.Layer | None = None,
-) -> tuple[Any, Any]:
+def start(options: Options, *, name: str, smallest: int) -> tuple[Any, Any]:
     """The symbolic input and what the network sees of it (after `preprocess`).
 
     Args:
-        input_shape: (height, width, channels), channels first if `data_format` says so;
-            height and width may be None.
-        name: of the model, for the messages.
+        options: of which the input's and the preprocessing are used.
+        name: of the network, for the messages.
         smallest: least height and width in pixels that survive the downsampling.
-        data_format: "channels_last" or "channels_first".
-        preprocess: a layer that is applied first, or None.
 
     Raises:
         ValueError: for anything but three sizes, no channels, or images too small.
     """
-    one_of(name, "data_format", data_format, ("channels_last", "channels_first"))
+    tensor = options.input_tensor
+    shape = options.input_shape if tensor is None else tensor.shape[1:]
+    _check_image(shape, name=name, smallest=smallest, layout=options.layout)
+    if tensor is None:
+        inputs = x = keras.Input(shape, name="image")
+    else:
+        sources = keras.utils.get_source_inputs(tensor)
+        inputs, x = sources[0] if len(sources) == 1 else sources, tensor
+    return inputs, x if options.preprocess is None else options.preprocess(x)
+
+
+def _check_image(input_shape: Any, *, name: str, smallest: int, layout: str) -> None:
     shape = tuple(input_shape)
-    order = "(channels, height, width)" if data_format == "channels_first" else ""
-    order = order or "(height, width, channels)"
+    first = layout == "channels_first"
+    order = "(channels, height, width)" if first else "(height, width, channels)"
     whole = all(size is None or isinstance(size, numbers.Integral) for size in shape)
     if len(shape) != 3 or not whole:
         raise ValueError(
             f"{name}: input_shape must be {order} without the batch. Received: {input_shape}."
         )
-    first = data_format == "channels_first"
     channels = shape[0 if first else 2]
     if channels is None or channels < 1:
         raise ValueError(
@@ -56,37 +67,23 @@ def image_input(
                 f"and width must be at least {smallest} pixels. Enlarge the images or take a "
                 "network that shrinks less, such as resnet20 or one with stem='cifar'."
             )
-    inputs = keras.Input(shape, name="image")
-    return inputs, inputs if preprocess is None else preprocess(inputs)
 
 
-def scaled(filters: int, width: float) -> int:
-    """`filters * width`, rounded to a multiple of 4 (at least 4) unless width is 1."""
-    return filters if width == 1 else max(4, 4 * round(filters * width / 4))
+def finish(options: Options, inputs: Any, x: Any, *, name: str) -> keras.Model:
+    """Pooling and classifier as `options` want them, and the model."""
+    if not options.include_top:
+        return model_of(options, inputs, pool(x, options.pooling, options.layout), name=name)
+    x = pool(x, options.pooling or "avg", options.layout)
+    x = classifier(x, options.classes, options.dropout, options.classifier_activation)
+    return model_of(options, inputs, x, name=name)
 
 
-def check_numbers(
-    name: str, *, classes: int, width: float, include_top: bool = True, **rates: float
-) -> None:
-    """Raise ValueError for fewer than one class, a width not above 0, a rate outside [0, 1)."""
-    if include_top and not (isinstance(classes, numbers.Integral) and classes >= 1):
-        raise ValueError(
-            f"{name}: classes must be a whole number of at least 1. Received: {classes!r}."
-        )
-    if not width > 0:
-        raise ValueError(f"{name}: width must be above 0. Received: {width!r}.")
-    for key, rate in rates.items():
-        if not 0 <= rate < 1:
-            raise ValueError(f"{name}: {key} must be in [0, 1). Received: {rate!r}.")
-
-
-def one_of(name: str, argument: str, value: Any, allowed: Sequence[Any]) -> None:
-    """Raise ValueError, naming the nearest, unless `value` is one of `allowed`."""
-    if value not in allowed:
-        raise ValueError(
-            f"{name}: {argument} must be one of {', '.join(map(repr, allowed))}. "
-            f"Received: {value!r}.{nearest(value, [a for a in allowed if a])}"
-        )
+def model_of(options: Options, inputs: Any, outputs: Any, *, name: str) -> keras.Model:
+    """The model under the user's name, or the network's with a number where that is taken."""
+    if options.name is not None:
+        return keras.Model(inputs, outputs, name=options.name)
+    earlier = keras.backend.get_uid(name) - 1
+    return keras.Model(inputs, outputs, name=f"{name}_{earlier}" if earlier else name)
 
 
 def drop_rates(last: float, blocks: int) -> list[float]:
@@ -105,27 +102,31 @@ def imagenet_stem(x: Any, filters: int, **options: Any) -> Any:
     return keras.layers.MaxPooling2D(3, 2, data_format=data_format, name="stem_pool")(x)
 
 
-def pool(x: Any, pooling: str | None, data_format: str) -> Any:
+def pool(x: Any, pooling: Pooling, data_format: str) -> Any:
     """Global "avg" or "max" pooling, or `x` itself for None."""
     if pooling is None:
         return x
-    layers = {
+    layers: dict[str, Callable[..., Any]] = {
         "avg": keras.layers.GlobalAveragePooling2D,
         "max": keras.layers.GlobalMaxPooling2D,
     }
     return layers[pooling](data_format=data_format, name="pool")(x)
 
 
-def classifier(x: Any, classes: int, dropout: float) -> Any:
+def classifier(x: Any, classes: int, dropout: float, activation: Any = None) -> Any:
     """Dropout and the linear layer: (batch, features) to float32 logits (batch, classes).
 
     Its weights start small (standard deviation 0.01), so that the first loss is log(classes).
+    An `activation` follows as a layer of its own.
     """
     if dropout:
         x = keras.layers.Dropout(dropout, name="dropout")(x)
-    return keras.layers.Dense(
+    x = keras.layers.Dense(
         classes,
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
         dtype="float32",
         name="logits",
     )(x)
+    if activation in (None, "linear"):
+        return x
+    return keras.layers.Activation(activation, dtype="float32", name="probabilities")(x)

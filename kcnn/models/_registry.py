@@ -1,156 +1,183 @@
-"""The names of the networks: each entry is a few numbers for one family's builder."""
+"""The names of the networks: each is a few numbers for one family's builder."""
 
-import difflib
+import dataclasses
 import fnmatch
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, ParamSpec
 
 import keras
 
-_ENTRIES: dict[str, "Entry"] = {}
+from kcnn.models._checks import nearest
+from kcnn.models._options import Options
+
+__all__ = ["Network", "find", "list_models", "model_options", "register_model"]
+
+P = ParamSpec("P")
+
+# What Keras and PyTorch users write -> what it is called here.
+ELSEWHERE = {
+    "weights": "pretrained= in create_model, or kcnn.models.load_weights for a file",
+    "alpha": "width=",
+    "num_classes": "classes=",
+    "dropout_rate": "dropout=",
+    "drop_rate": "dropout=",
+    "drop_connect_rate": "drop_path=",
+    "drop_path_rate": "drop_path=",
+    "norm_layer": "norm=",
+    "act_layer": "activation=",
+    "include_preprocessing": "preprocess=, a layer of its own",
+    "in_chans": "input_shape=, the channels last",
+}
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One registered network: the numbers that make its family's builder build it.
+class Network(Generic[P]):
+    """A registered network: call it to build the model.
 
-    `numbers` are the published arguments, `options` what a user may choose,
-    `input_shape` (height, width, channels) and `classes` the published ones,
-    `source` the publication.
+    Attributes:
+        name: in the registry.
+        build: the family's builder.
+        options: the published options, an `Options` record or the family's own kind of it.
+        numbers: the architecture, for the builder.
+        source: the publication.
     """
 
-    name: str
-    family: Callable[..., keras.Model]
-    numbers: Mapping[str, Any]
-    options: tuple[str, ...]
-    input_shape: tuple[int, int, int]
-    classes: int
-    source: str
-
-    def __call__(
+    def __init__(
         self,
-        classes: int | None = None,
-        *,
-        input_shape: tuple[int | None, ...] | None = None,
-        name: str | None = None,
-        **options: Any,
-    ) -> keras.Model:
-        """Build the network; see `create_model` for the arguments."""
-        for key in options:
-            if key not in self.options:
+        name: str,
+        build: Callable[..., keras.Model],
+        options: Options,
+        numbers: Mapping[str, Any],
+        source: str,
+    ):
+        self.name = name
+        self.build = build
+        self.options = options
+        self.numbers = numbers
+        self.source = source
+        self.__name__ = name
+        self.__doc__ = _documentation(self)
+        self.__signature__ = _signature(options)
+
+    def __repr__(self) -> str:
+        return f"<kcnn network {self.name}>"
+
+    def __call__(self, *args: P.args, **options: P.kwargs) -> keras.Model:
+        changes: Any = options
+        chosen = self.choose(*args, **changes)
+        chosen.check(self.name)
+        return self.build(chosen, name=self.name, **self.numbers)
+
+    def choose(self, *classes: Any, **changes: Any) -> Options:
+        """The published options with `changes`; None for classes, input_shape or norm is none.
+
+        Raises:
+            ValueError: for an option that the network has not (the nearest is named).
+        """
+        if classes:
+            (changes["classes"],) = classes
+        known = self.options.names()
+        for key in changes:
+            if key not in known:
+                theirs = f" That is {ELSEWHERE[key]} here." if key in ELSEWHERE else ""
                 raise ValueError(
-                    f"{self.name}: unknown option {key!r}.{nearest(key, self.options)} "
-                    f"It takes {', '.join(self.options)}."
+                    f"{self.name}: unknown option {key!r}.{theirs or nearest(key, known)} "
+                    f"It takes {', '.join(sorted(known))}."
                 )
-        if input_shape is None:
-            height, width, channels = self.input_shape
-            first = (
-                options.get("data_format") or keras.config.image_data_format()
-            ) == "channels_first"
-            input_shape = (channels, height, width) if first else self.input_shape
-        return self.family(
-            classes=self.classes if classes is None else classes,
-            input_shape=input_shape,
-            name=name or self.name,
-            **{**self.numbers, **options},
-        )
+        for key in ("classes", "input_shape", "norm"):
+            if changes.get(key) is None:
+                changes.pop(key, None)
+        if "input_shape" not in changes:
+            layout = changes.get("data_format") or keras.config.image_data_format()
+            if layout == "channels_first":
+                height, width, channels = self.options.input_shape
+                changes["input_shape"] = (channels, height, width)
+        return dataclasses.replace(self.options, **changes)
 
 
-def register(
+_NETWORKS: dict[str, Network[...]] = {}
+
+
+def register_model(
     name: str,
-    family: Callable[..., keras.Model],
+    build: Callable[..., keras.Model],
+    options: Callable[P, Options],
     *,
-    source: str,
-    input_shape: tuple[int, int, int] = (224, 224, 3),
-    classes: int = 1000,
+    source: str = "",
     **numbers: Any,
-) -> Entry:
-    """Give a family's builder with these numbers a name; ValueError if it is taken.
-
-    The builder's keyword arguments that have a default are the options a user
-    may choose; those without one are the architecture and stay as registered.
-    """
-    if name in _ENTRIES:
-        raise ValueError(f"A model named {name!r} is registered already; choose another name.")
-    parameters = inspect.signature(family).parameters.values()
-    options = tuple(sorted(p.name for p in parameters if p.default is not p.empty))
-    _ENTRIES[name] = Entry(name, family, numbers, options, input_shape, classes, source)
-    return _ENTRIES[name]
-
-
-def create_model(
-    name: str,
-    *,
-    classes: int | None = None,
-    input_shape: tuple[int | None, int | None, int] | None = None,
-    norm: Any = None,
-    width: float = 1.0,
-    preprocess: keras.layers.Layer | None = None,
-    **options: Any,
-) -> keras.Model:
-    """Build the network registered as `name`; its output is logits in float32.
+) -> Network[P]:
+    """Give a builder with these numbers a name, for `create_model` and everything after it.
 
     Args:
-        name: one of `list_models()`.
-        classes: number of classes; the published number if left out.
-        input_shape: (height, width, channels), height and width may be None
-            for a free image size; (channels, height, width) with
-            `data_format="channels_first"`. The published shape if left out.
-        norm: "batch", "layer", "instance", "group", "none" or a layer class;
-            the published one if left out.
-        width: multiplies every number of filters.
-        preprocess: a layer put right after the input, for example a
-            `keras.layers.Normalization`.
-        **options: what the family takes besides (`activation`, `dropout`,
-            `stem`, `include_top`, `pooling`, `data_format`, ...); a wrong one
-            is answered with the list.
+        name: not taken yet.
+        build: makes the model from (options, *, name, **numbers).
+        options: `kcnn.models.Options`, or a frozen dataclass derived from it with what the
+            family lets its users choose besides.
+        source: the publication.
+        **numbers: those named as a field of `options` are the published values of these;
+            the others go to `build`: they are the architecture and nobody's choice.
+
+    Returns:
+        The network: `network(classes=10)` is `create_model(name, classes=10)`.
 
     Raises:
-        ValueError: unknown name, option or norm (the nearest is named),
-            `classes` below 1, or images too small for the downsampling.
+        ValueError: the name is taken.
     """
-    entry = find(name)
-    if norm is not None:
-        options["norm"] = norm
-    return entry(classes, input_shape=input_shape, width=width, preprocess=preprocess, **options)
+    if name in _NETWORKS:
+        raise ValueError(f"A model named {name!r} is registered already; choose another name.")
+    record: Any = options
+    published = {key: numbers.pop(key) for key in [*numbers] if key in record.names()}
+    network: Network[P] = Network(name, build, record(**published), numbers, source)
+    _NETWORKS[name] = network
+    return network
 
 
 def list_models(pattern: str = "*") -> list[str]:
     """Names of the registered networks that match a shell pattern, sorted naturally."""
-    return sorted(fnmatch.filter(_ENTRIES, pattern), key=_natural)
+    return sorted(fnmatch.filter(_NETWORKS, pattern), key=_natural)
 
 
 def model_options(name: str) -> tuple[str, ...]:
-    """Names of the options that `create_model` takes for this network."""
-    return find(name).options
+    """Names of the options that `create_model` takes for this network, sorted."""
+    return tuple(sorted(find(name).options.names()))
 
 
-def find(name: str) -> Entry:
-    """The entry registered as `name`; ValueError naming the nearest if there is none."""
+def find(name: str) -> Network[...]:
+    """The network registered as `name`; ValueError naming the nearest if there is none."""
     try:
-        return _ENTRIES[name]
+        return _NETWORKS[name]
     except (KeyError, TypeError):
-        hint = nearest(name, _ENTRIES)
+        hint = nearest(name, _NETWORKS)
         raise ValueError(
             f"create_model: there is no model {name!r}.{hint} list_models() names all of them."
         ) from None
 
 
-def nearest(word: object, words: Any) -> str:
-    """' Did you mean 'x'?', or nothing when no word comes close."""
-    word = str(word).lower()
-    close = difflib.get_close_matches(word, [str(w) for w in words], 5, 0.5)
-    if not close:
-        return ""
+def _signature(options: Options) -> inspect.Signature:
+    """Every option with its published value as the default."""
+    either, by_name = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        inspect.Parameter(
+            field.name,
+            by_name if field.kw_only else either,
+            default=getattr(options, field.name),
+            annotation=field.type,
+        )
+        for field in dataclasses.fields(options)
+    ]
+    return inspect.Signature(parameters, return_annotation=keras.Model)
 
-    def likeness(other: str) -> tuple[float, int]:
-        match = difflib.SequenceMatcher(None, other, word)
-        return match.ratio(), match.get_matching_blocks()[0].size
 
-    return f" Did you mean {max(close, key=likeness)!r}?"
+def _documentation(network: Network[...]) -> str:
+    """The builder's docstring, and those of the options records from the general one down."""
+    kinds = [cls for cls in type(network.options).__mro__ if issubclass(cls, Options)]
+    parts = [
+        f"{network.name}: {network.source}.",
+        network.build.__doc__,
+        *(cls.__doc__ for cls in reversed(kinds)),
+    ]
+    return "\n\n".join(inspect.cleandoc(part) for part in parts if part)
 
 
 def _natural(name: str) -> tuple[str, list[int], str]:

@@ -1,41 +1,70 @@
 """The builder of every network made of stages of equal blocks."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import keras
 
 from kcnn.layers import ConvNormAct
 from kcnn.models import _parts
+from kcnn.models._options import Options
 
-__all__ = ["staged"]
+__all__ = ["ResidualOptions", "StagedOptions", "staged"]
 
+Stem = Literal["imagenet", "cifar"]
 STEMS = ("imagenet", "cifar")
-POOLINGS = (None, "avg", "max")
+SHORTCUTS = ("conv", "avgpool-conv", "identity-pad")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagedOptions(Options):
+    """Networks of stages of equal blocks.
+
+    Attributes:
+        stem: "imagenet" (7x7 stride 2 and max pooling) or "cifar" (3x3).
+        use_bias: of the convolutions; None: only without a norm. keras.applications: True.
+    """
+
+    stem: Stem = "imagenet"
+    use_bias: bool | None = None
+
+    choices: ClassVar[Mapping[str, tuple[Any, ...]]] = {**Options.choices, "stem": STEMS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidualOptions(StagedOptions):
+    """Residual networks.
+
+    Attributes:
+        shortcut: "conv", "avgpool-conv" or "identity-pad" where the shape changes.
+        zero_init_residual: every block starts as its shortcut (arXiv:1706.02677).
+        drop_path: rate of stochastic depth at the last block, growing from 0.
+    """
+
+    shortcut: Literal["conv", "avgpool-conv", "identity-pad"] = "conv"
+    zero_init_residual: bool = False
+    drop_path: float = 0.0
+
+    choices: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        **StagedOptions.choices,
+        "shortcut": SHORTCUTS,
+    }
 
 
 def staged(
+    options: StagedOptions,
     *,
-    block: Callable[..., keras.layers.Layer],
+    name: str,
+    block: Callable[..., Any],
+    block_options: Mapping[str, Any],
+    stem_options: Mapping[str, Any],
     depths: Sequence[int],
     filters: Sequence[int],
     first_filters: int,
-    first_strides: int = 1,
-    classes: int,
-    input_shape: Sequence[int | None],
-    name: str,
-    stem: str,
-    stem_options: dict[str, Any],
-    options: dict[str, Any],
     ending: Callable[[Any], Any] | None = None,
     strided_last: bool = False,
-    include_top: bool,
-    pooling: str | None,
-    dropout: float,
-    drop_path: float,
-    width: float,
-    preprocess: keras.layers.Layer | None,
 ) -> keras.Model:
     """stem -> stages -> ending -> pooling -> logits.
 
@@ -44,54 +73,36 @@ def staged(
     but the last in its last block (where the shortcut is the strided identity).
 
     Args:
-        block: makes a block from (filters, strides=, name=, **options).
-        first_filters: of the stem, "imagenet" (1/4 of the size) or "cifar" (3x3, full size).
+        options: the user's.
+        name: of the network.
+        block: makes a block from (filters, strides=, name=, **block_options).
         stem_options: for the stem's `ConvNormAct`.
-        options: for every block; `data_format` must be among them.
+        first_filters: of the stem, "imagenet" (1/4 of the size) or "cifar" (3x3, full size).
         ending: applied to the last stage's output (the last norm of a pre-activation net).
-        include_top, pooling, dropout, drop_path, width, preprocess: as in `create_model`.
     """
-    _parts.one_of(name, "stem", stem, STEMS)
-    _parts.one_of(name, "pooling", pooling, POOLINGS)
-    _parts.check_numbers(
-        name,
-        classes=classes,
-        width=width,
-        include_top=include_top,
-        dropout=dropout,
-        drop_path=drop_path,
-    )
-    data_format = options["data_format"]
-    shrinks = math.prod([4 if stem == "imagenet" else 1] + [2] * (len(depths) - 1))
-    inputs, x = _parts.image_input(
-        input_shape, name=name, smallest=shrinks, data_format=data_format, preprocess=preprocess
-    )
-    first = _parts.scaled(first_filters, width)
-    if stem == "imagenet":
+    imagenet = options.stem == "imagenet"
+    shrinks = math.prod([4 if imagenet else 1] + [2] * (len(depths) - 1))
+    inputs, x = _parts.start(options, name=name, smallest=shrinks)
+    first = options.scaled(first_filters)
+    if imagenet:
         x = _parts.imagenet_stem(x, first, **stem_options)
     else:
         x = ConvNormAct(first, name="stem", **stem_options)(x)
 
-    rates = iter(_parts.drop_rates(drop_path, sum(depths)))
+    rates = iter(_parts.drop_rates(getattr(options, "drop_path", 0.0), sum(depths)))
     for i, (depth, size) in enumerate(zip(depths, filters, strict=True)):
         at = depth - 1 if strided_last else 0
         shrink = i < len(depths) - 1 if strided_last else i > 0
         for j in range(depth):
             strided = shrink and j == at
-            chosen = {**options, "strides": 2 if strided else 1}
+            chosen = {**block_options, "strides": 2 if strided else 1}
             if strided and strided_last:
                 chosen["shortcut"] = "identity-pad"
             rate = next(rates)
             if rate:
                 chosen["drop_path"] = rate
             label = f"stage_{i + 1}_block_{j + 1}"
-            x = block(_parts.scaled(size, width), name=label, **chosen)(x)
-
+            x = block(options.scaled(size), name=label, **chosen)(x)
     if ending is not None:
         x = ending(x)
-    if include_top:
-        x = _parts.pool(x, pooling or "avg", data_format)
-        x = _parts.classifier(x, classes, dropout)
-    else:
-        x = _parts.pool(x, pooling, data_format)
-    return keras.Model(inputs, x, name=name)
+    return _parts.finish(options, inputs, x, name=name)

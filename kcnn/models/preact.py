@@ -4,129 +4,103 @@ He, Zhang, Ren & Sun 2016, arXiv:1603.05027; Zagoruyko & Komodakis 2016, arXiv:1
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from kcnn.layers import PreActBlock
 from kcnn.layers import norm as make_norm
-from kcnn.models._parts import scaled
-from kcnn.models._registry import register
-from kcnn.models._residual import staged
+from kcnn.models._registry import register_model
+from kcnn.models._residual import ResidualOptions, staged
 
 __all__ = ["preact", "resnet50v2", "resnet101v2", "resnet152v2", "wide_resnet28_10"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class PreActOptions(ResidualOptions):
+    """Pre-activation networks; `use_bias` is that of the stem, the projections and the last
+    convolution of each block.
+
+    Attributes:
+        block_dropout: rate before the last convolution of each block (wide ResNets: 0.3
+            without augmentation).
+    """
+
+    block_dropout: float = 0.0
+
+
 def preact(
+    options: PreActOptions,
     *,
+    name: str,
     bottleneck: bool,
     depths: Sequence[int],
     filters: Sequence[int],
     first_filters: int,
     strided_last: bool,
-    classes: int,
-    input_shape: Sequence[int | None],
-    name: str,
-    stem: str = "imagenet",
-    norm: Any = "batch",
-    norm_kwargs: dict[str, Any] | None = None,
-    activation: Any = "relu",
-    shortcut: str = "conv",
-    use_bias: bool | None = None,
-    zero_init_residual: bool = False,
-    block_dropout: float = 0.0,
-    dropout: float = 0.0,
-    drop_path: float = 0.0,
-    include_top: bool = True,
-    pooling: str | None = None,
-    width: float = 1.0,
-    preprocess: keras.layers.Layer | None = None,
-    data_format: str | None = None,
 ) -> keras.Model:
     """A pre-activation network: (batch, h, w, c) images to (batch, classes) float32 logits.
 
-    Arguments as for `resnet`, and besides:
-
-    Args:
-        first_filters: of the stem, which has neither norm nor activation.
-        strided_last: each stage but the last halves the image in its last block (the
-            authors' own network and keras.applications) instead of each but the first
-            in its first.
-        use_bias: of the stem, the projections and the last convolution of each block.
-        block_dropout: rate before the last convolution of each block (wide ResNets: 0.3
-            without augmentation).
+    The stem has `first_filters` and neither norm nor activation. With `strided_last` each
+    stage but the last halves the image in its last block (the authors' own network and
+    keras.applications) instead of each but the first in its first.
+    Layers: stem, stage_1_block_1, ..., norm, pool, logits.
     """
-    data_format = data_format or keras.config.image_data_format()
-    if use_bias is None:
-        use_bias = norm == "none"
-    common = {"use_bias": use_bias, "data_format": data_format}
+    use_bias = options.norm == "none" if options.use_bias is None else options.use_bias
+    common = {"use_bias": use_bias, "data_format": options.layout}
     blocks = {
+        **options.normed,
         **common,
         "bottleneck": bottleneck,
-        "norm": norm,
-        "norm_kwargs": norm_kwargs,
-        "activation": activation,
-        "shortcut": shortcut,
-        "zero_init_residual": zero_init_residual,
+        "shortcut": options.shortcut,
+        "zero_init_residual": options.zero_init_residual,
         "padding": "symmetric",
-        "dropout": block_dropout,
+        "dropout": options.block_dropout,
     }
-    channels = scaled(filters[-1], width) * (4 if bottleneck else 1)
 
     def ending(x: Any) -> Any:
         layer = make_norm(
-            norm,
-            channels=channels,
-            data_format=data_format,
-            activation=activation,
+            options.norm,
+            channels=options.channels(x),
+            data_format=options.layout,
+            activation=options.activation,
             name="norm",
-            **(norm_kwargs or {}),
+            **(options.norm_kwargs or {}),
         )
         return layer(x)
 
     return staged(
+        options,
+        name=name,
         block=PreActBlock,
+        block_options=blocks,
+        stem_options={**common, "norm": "none", "activation": None},
         depths=depths,
         filters=filters,
         first_filters=first_filters,
-        classes=classes,
-        input_shape=input_shape,
-        name=name,
-        stem=stem,
-        stem_options={**common, "norm": "none", "activation": None},
-        options=blocks,
         ending=ending,
         strided_last=strided_last,
-        include_top=include_top,
-        pooling=pooling,
-        dropout=dropout,
-        drop_path=drop_path,
-        width=width,
-        preprocess=preprocess,
     )
 
 
-def _imagenet(name: str, *depths: int) -> Any:
-    return register(
-        name,
-        preact,
-        source="He et al. 2016, arXiv:1603.05027; as keras.applications",
-        bottleneck=True,
-        depths=depths,
-        filters=(64, 128, 256, 512),
-        first_filters=64,
-        strided_last=True,
-        use_bias=True,
-    )
+_V2: dict[str, Any] = {
+    "source": "He et al. 2016, arXiv:1603.05027; as keras.applications",
+    "bottleneck": True,
+    "filters": (64, 128, 256, 512),
+    "first_filters": 64,
+    "strided_last": True,
+    "use_bias": True,
+}
 
+resnet50v2 = register_model("resnet50v2", preact, PreActOptions, depths=(3, 4, 6, 3), **_V2)
+resnet101v2 = register_model("resnet101v2", preact, PreActOptions, depths=(3, 4, 23, 3), **_V2)
+resnet152v2 = register_model("resnet152v2", preact, PreActOptions, depths=(3, 8, 36, 3), **_V2)
 
-resnet50v2 = _imagenet("resnet50v2", 3, 4, 6, 3)
-resnet101v2 = _imagenet("resnet101v2", 3, 4, 23, 3)
-resnet152v2 = _imagenet("resnet152v2", 3, 8, 36, 3)
-
-wide_resnet28_10 = register(
+wide_resnet28_10 = register_model(
     "wide_resnet28_10",
     preact,
+    PreActOptions,
     source="Zagoruyko & Komodakis 2016, arXiv:1605.07146, table 1",
     input_shape=(32, 32, 3),
     classes=10,

@@ -1,100 +1,67 @@
 """VGG: Simonyan & Zisserman 2014, arXiv:1409.1556."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from kcnn.layers import ConvNormAct
 from kcnn.models import _parts
-from kcnn.models._dense_top import POOLINGS, dense_top
-from kcnn.models._registry import register
+from kcnn.models._dense_top import dense_top
+from kcnn.models._options import Norm, Options
+from kcnn.models._registry import register_model
 
-__all__ = ["vgg", "vgg11", "vgg13", "vgg16", "vgg19"]
+__all__ = ["VGGOptions", "vgg", "vgg11", "vgg13", "vgg16", "vgg19"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VGGOptions(Options):
+    """Networks that end in three dense layers.
+
+    `norm="batch"` gives torchvision's `*_bn`. `dropout` is the rate at each of the two hidden
+    dense layers; `pooling` before them gives smaller ones, for one cell.
+    """
+
+    norm: Norm = "none"
+    dropout: float = 0.5
 
 
 def vgg(
-    *,
-    depths: Sequence[int],
-    filters: Sequence[int],
-    classes: int,
-    input_shape: Sequence[int | None],
-    name: str,
-    norm: Any = "none",
-    norm_kwargs: dict[str, Any] | None = None,
-    activation: Any = "relu",
-    dropout: float = 0.5,
-    include_top: bool = True,
-    pooling: str | None = None,
-    width: float = 1.0,
-    preprocess: keras.layers.Layer | None = None,
-    data_format: str | None = None,
+    options: VGGOptions, *, name: str, depths: Sequence[int], filters: Sequence[int]
 ) -> keras.Model:
     """Stages of 3x3 convolutions and a 2x2 max pooling: images to (batch, classes) logits.
 
-    Args:
-        depths: convolutions per stage; every stage halves the image at its end.
-        filters: of the convolutions, per stage.
-        norm: between convolution and activation; "batch" gives torchvision's `*_bn`.
-            Every convolution has a bias, as published.
-        dropout: rate after each of the two hidden dense layers.
-        include_top: with it, the last map is averaged to a grid of 7x7 (as it has from
-            224x224) or pooled by `pooling`, and goes through dense layers of 4,096, 4,096
-            and `classes`. Without it, the last map or its global pooling comes out.
-        pooling: None, "avg" or "max".
-        norm_kwargs, activation, width, preprocess, data_format: as for `resnet`.
+    `depths` counts the convolutions per stage; every stage halves the image at its end.
+    Every convolution has a bias, as published. The last map is averaged to a grid of 7x7
+    (as it has from 224x224) or pooled by `pooling`, and goes through dense layers of
+    4,096, 4,096 and `classes`. Layers: stage_1_conv_1, ..., stage_1_pool, ..., grid,
+    dense_1, dense_2, logits.
     """
-    data_format = data_format or keras.config.image_data_format()
-    _parts.one_of(name, "pooling", pooling, POOLINGS)
-    _parts.check_numbers(
-        name, classes=classes, width=width, include_top=include_top, dropout=dropout
-    )
-    inputs, x = _parts.image_input(
-        input_shape,
-        name=name,
-        smallest=2 ** len(depths),
-        data_format=data_format,
-        preprocess=preprocess,
-    )
-    for i, (depth, size) in enumerate(zip(depths, filters, strict=True)):
-        for j in range(depth):
+    inputs, x = _parts.start(options, name=name, smallest=2 ** len(depths))
+    for i, (depth, size) in enumerate(zip(depths, filters, strict=True), 1):
+        for j in range(1, depth + 1):
             x = ConvNormAct(
-                _parts.scaled(size, width),
-                norm=norm,
-                norm_kwargs=norm_kwargs,
-                activation=activation,
-                use_bias=True,
-                data_format=data_format,
-                name=f"stage_{i + 1}_conv_{j + 1}",
+                options.scaled(size), use_bias=True, name=f"stage_{i}_conv_{j}", **options.normed
             )(x)
-        x = keras.layers.MaxPooling2D(2, data_format=data_format, name=f"stage_{i + 1}_pool")(x)
-    if include_top:
-        x = dense_top(
-            x,
-            grid=7,
-            hidden=_parts.scaled(4096, width),
-            classes=classes,
-            activation=activation,
-            dropout=dropout,
-            pooling=pooling,
-            data_format=data_format,
-        )
-    else:
-        x = _parts.pool(x, pooling, data_format)
-    return keras.Model(inputs, x, name=name)
+        x = keras.layers.MaxPooling2D(2, data_format=options.layout, name=f"stage_{i}_pool")(x)
+    if not options.include_top:
+        return _parts.finish(options, inputs, x, name=name)
+    return _parts.model_of(options, inputs, dense_top(x, options, grid=7), name=name)
 
 
-def _vgg(name: str, column: str, *depths: int) -> Any:
-    return register(
-        name,
-        vgg,
-        source=f"Simonyan & Zisserman 2014, arXiv:1409.1556, table 1, {column}",
-        depths=depths,
-        filters=(64, 128, 256, 512, 512),
-    )
+_COMMON: dict[str, Any] = {"filters": (64, 128, 256, 512, 512)}
+_SOURCE = "Simonyan & Zisserman 2014, arXiv:1409.1556, table 1, "
 
-
-vgg11 = _vgg("vgg11", "A", 1, 1, 2, 2, 2)
-vgg13 = _vgg("vgg13", "B", 2, 2, 2, 2, 2)
-vgg16 = _vgg("vgg16", "D", 2, 2, 3, 3, 3)
-vgg19 = _vgg("vgg19", "E", 2, 2, 4, 4, 4)
+vgg11 = register_model(
+    "vgg11", vgg, VGGOptions, source=_SOURCE + "A", depths=(1, 1, 2, 2, 2), **_COMMON
+)
+vgg13 = register_model(
+    "vgg13", vgg, VGGOptions, source=_SOURCE + "B", depths=(2, 2, 2, 2, 2), **_COMMON
+)
+vgg16 = register_model(
+    "vgg16", vgg, VGGOptions, source=_SOURCE + "D", depths=(2, 2, 3, 3, 3), **_COMMON
+)
+vgg19 = register_model(
+    "vgg19", vgg, VGGOptions, source=_SOURCE + "E", depths=(2, 2, 4, 4, 4), **_COMMON
+)

@@ -1,0 +1,60 @@
+"""Build a network by its name."""
+
+from typing import Any
+
+import keras
+
+from kcnn.models._options import Norm
+from kcnn.models._registry import find
+
+__all__ = ["create_model"]
+
+
+def create_model(
+    network: str,
+    /,
+    classes: int | None = None,
+    *,
+    input_shape: tuple[int | None, ...] | None = None,
+    norm: Norm | None = None,
+    width: float = 1.0,
+    preprocess: keras.layers.Layer | None = None,
+    name: str | None = None,
+    weights: None = None,
+    **options: Any,
+) -> keras.Model:
+    """Build the network registered under a name; its output is logits in float32.
+
+    Args:
+        network: one of `list_models()`.
+        classes: number of classes; the published number if left out.
+        input_shape: (height, width, channels), height and width may be None
+            for a free image size; (channels, height, width) with
+            `data_format="channels_first"`. The published shape if left out.
+        norm: "batch", "layer", "instance", "group", "none" or a layer class;
+            the published one if left out.
+        width: multiplies every number of filters.
+        preprocess: a layer put right after the input, for example a
+            `keras.layers.Normalization`.
+        name: of the model; the network's if left out, numbered when it is taken already.
+        weights: None, as Keras users write for random weights.
+        **options: what the network takes besides (`activation`, `dropout`, `include_top`,
+            `pooling`, `classifier_activation`, `input_tensor`, `data_format`, ...):
+            `help(kcnn.models.resnet50)` explains all of them, `model_options(network)` lists
+            them, and a wrong one is answered with that list.
+
+    Raises:
+        ValueError: unknown network, option or norm (the nearest is named),
+            `classes` below 1, or images too small for the downsampling.
+    """
+    if weights is not None:
+        options["weights"] = weights
+    return find(network)(
+        classes,
+        input_shape=input_shape,
+        norm=norm,
+        width=width,
+        preprocess=preprocess,
+        name=name,
+        **options,
+    )
