@@ -38,6 +38,7 @@ OUTSIDE = {
     "kcnn.initializers": {"keras", "numpy"},
     "kcnn.layers": {"keras", "numpy"},
     "kcnn.models": {"keras", "numpy"},
+    "kcnn.transfer": {"keras", "numpy"},
 }
 LAZY = {"matplotlib", "keras_cv", "optuna", "tensorflow_datasets"}  # never at module top
 # What only one backend needs is imported when that backend runs: within functions, or at the

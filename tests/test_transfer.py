@@ -6,9 +6,9 @@ import pytest
 
 import kcnn
 from kcnn import transfer
-from kcnn.models._blocks_of import blocks_of
 from kcnn.models.preact import preact as build_preact
 from kcnn.models.resnet import resnet as build_resnet
+from kcnn.transfer import blocks_of
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

@@ -10,7 +10,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from kcnn.models import read_tensors
-from kcnn.models._blocks_of import blocks_of
+from kcnn.transfer import blocks_of
 
 ROOT = Path(__file__).parent.parent
 

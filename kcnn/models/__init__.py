@@ -1,8 +1,5 @@
 """Networks by name: `create_model("resnet20", classes=10)`; each gives float32 logits."""
 
-# kcnn.transfer's serializable classes are registered here, so that `import kcnn` is enough to
-# load what it made.
-from kcnn.models import _frozen, _layer_rates  # noqa: F401
 from kcnn.models._create import create_model
 from kcnn.models._info import ModelInfo, model_info, model_table, multiply_adds
 from kcnn.models._options import Options

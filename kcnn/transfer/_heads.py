@@ -1,0 +1,133 @@
+"""A new head on a frozen backbone, and that head alone as a model."""
+
+import numbers
+from typing import Any
+
+import keras
+
+from kcnn.models._graph import FORMATS, body_of, channel_axis_of
+from kcnn.models._parts import classifier, one_of
+from kcnn.transfer._inference import InferenceBody
+
+__all__ = ["backbone_of", "feature_model", "head_of", "linear_probe"]
+
+_POOLS: dict[tuple[str, int], type[keras.layers.Layer]] = {
+    ("avg", 3): keras.layers.GlobalAveragePooling1D,
+    ("max", 3): keras.layers.GlobalMaxPooling1D,
+    ("avg", 4): keras.layers.GlobalAveragePooling2D,
+    ("max", 4): keras.layers.GlobalMaxPooling2D,
+    ("avg", 5): keras.layers.GlobalAveragePooling3D,
+    ("max", 5): keras.layers.GlobalMaxPooling3D,
+}
+
+
+def linear_probe(
+    backbone: keras.Model,
+    classes: int,
+    *,
+    input_shape: tuple[int | None, ...] | None = None,
+    preprocess: keras.layers.Layer | None = None,
+    features: str | None = None,
+    pooling: str = "avg",
+    data_format: str | None = None,
+    dropout: float = 0.0,
+    name: str | None = None,
+) -> keras.Model:
+    """A model whose backbone is frozen and whose head is new: images to float32 logits.
+
+    The backbone's layers are shared, not copied, and are set untrainable. They run in
+    inference mode in `fit`, too: BatchNorm uses and keeps its statistics, dropout is off.
+
+    Args:
+        backbone: any built functional or Sequential Keras model, with or without its top.
+        classes: number of new classes.
+        input_shape: of the images that come in; the backbone's if left out.
+        preprocess: layer or model from those images to what the backbone expects.
+        features: name of the layer to take the features from; found if left out.
+        pooling: "avg" or "max" over space, where the features are maps.
+        data_format: of those maps, "channels_last" or "channels_first"; read off the
+            backbone's layers if left out.
+        dropout: rate before the new head.
+        name: of the model.
+
+    Raises:
+        ValueError: a backbone that is not built, unknown layer or pooling, classes below 1.
+    """
+    one_of("linear_probe", "pooling", pooling, ("avg", "max"))
+    one_of("linear_probe", "data_format", data_format, (None, *FORMATS))
+    if not isinstance(classes, numbers.Integral) or classes < 1:
+        raise ValueError(f"linear_probe: classes must be at least 1. Received: {classes!r}.")
+    body = body_of(backbone, features, who="linear_probe")
+    body.trainable = False
+    shape = tuple(input_shape) if input_shape is not None else tuple(body.inputs[0].shape[1:])
+    inputs = keras.Input(shape, name="image")
+    x = inputs if preprocess is None else preprocess(inputs)
+    x = InferenceBody(body, name="backbone")(x)
+    rank = len(x.shape)
+    if rank > 2:
+        if (pooling, rank) not in _POOLS:
+            raise ValueError(
+                f"linear_probe: {backbone.name} gives features of shape {x.shape}; they must be "
+                "(batch, channels) or maps. Name another layer by features=."
+            )
+        if data_format is None:
+            axis = channel_axis_of(body.outputs[0], who="linear_probe")
+            data_format = "channels_first" if axis == 1 else "channels_last"
+        x = _POOLS[pooling, rank](data_format=data_format, name="pool")(x)
+    logits = classifier(x, classes, dropout)
+    return keras.Model(inputs, logits, name=name or f"{backbone.name}_probe")
+
+
+def backbone_of(model: Any, who: str) -> keras.Model:
+    """The frozen network inside a model of `linear_probe`; ValueError if it is none."""
+    return _inference_body(model, who).body
+
+
+def feature_model(model: keras.Model, who: str) -> keras.Model:
+    """Images to the features that the head sees, of a model of `linear_probe`."""
+    return keras.Model(model.inputs, _features(model, who), name=f"{model.name}_features")
+
+
+def head_of(model: keras.Model) -> keras.Model:
+    """The head of a model of `linear_probe` alone: features to logits, its layers shared.
+
+    What the head learns on cached features, `model` has learned.
+
+    Raises:
+        ValueError: not a model of `linear_probe`.
+    """
+    features = _features(model, "head_of")
+    inputs = keras.Input(tuple(features.shape[1:]), dtype=features.dtype, name="features")
+    x: Any = inputs
+    for layer in _after(model, features):
+        x = layer(x)
+    return keras.Model(inputs, x, name=f"{model.name}_head")
+
+
+def _inference_body(model: Any, who: str) -> Any:
+    for layer in getattr(model, "layers", []):
+        if isinstance(layer, InferenceBody):
+            return layer
+    raise ValueError(
+        f"{who}: {getattr(model, 'name', model)!r} was not made by linear_probe; it has no "
+        "backbone inside."
+    )
+
+
+def _features(model: Any, who: str) -> Any:
+    """The tensor that the head sees: the backbone's output after pooling, where there is any."""
+    body = _inference_body(model, who)
+    pools = tuple(_POOLS.values())
+    pooled = [layer for layer in model.layers if isinstance(layer, pools)]
+    return pooled[-1].output if pooled else body.output
+
+
+def _after(model: Any, tensor: Any) -> list[keras.layers.Layer]:
+    """The layers from `tensor` to the model's output, one after the other."""
+    found: list[keras.layers.Layer] = []
+    current = model.outputs[0]
+    while current is not tensor:
+        operation, node_index = current._keras_history[:2]
+        found.append(operation)
+        (current,) = operation._inbound_nodes[node_index].input_tensors
+    return found[::-1]
