@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kcnn import transfer
 from kcnn.data import load
@@ -44,7 +45,9 @@ def test_maps_with_the_channels_first_are_pooled_over_space(pooling):
     first = transfer.linear_probe(backbone("channels_first"), 3, pooling=pooling)
     first.set_weights(last.get_weights())
     assert first.get_layer("logits").kernel.shape == (6, 3)
-    np.testing.assert_allclose(first(x.transpose(0, 3, 1, 2)), last(x), atol=1e-6)
+    # TensorFlow convolves channels first on a CPU only when XLA compiles it.
+    compiled = tf.function(first, jit_compile=True)
+    np.testing.assert_allclose(compiled(x.transpose(0, 3, 1, 2)), last(x), atol=1e-5)
 
 
 def test_the_axes_are_found_behind_layers_without_a_format_and_in_models_inside():
@@ -60,7 +63,7 @@ def test_permuted_axes_are_asked_for():
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Permute((3, 1, 2))(keras.layers.Conv2D(5, 3)(inputs))
     model = keras.Model(inputs, x)
-    with pytest.raises(ValueError, match="permutes the axes.*say data_format="):
+    with pytest.raises(ValueError, match=r"permutes the axes.*say data_format="):
         transfer.linear_probe(model, 3)
     probe = transfer.linear_probe(model, 3, data_format="channels_first")
     assert probe.get_layer("logits").kernel.shape == (5, 3)
@@ -80,28 +83,19 @@ def test_cached_features_are_what_the_head_sees():
 def test_training_on_cached_features_takes_the_steps_of_fit():
     """With the same order of the images, the head ends at the same weights."""
     x, y = data()
-    model = probe()
+    model, other = probe(), probe()
+    other.set_weights(model.get_weights())
+    start = np.asarray(model.get_layer("logits").kernel)
     cached = transfer.cache_features(model, x, y)
     history = transfer.fit_head(
         model, cached, epochs=3, batch_size=8, validation=cached, seed=5, verbose=0
     )
     assert set(history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
-    keras.utils.set_random_seed(0)
-    other = probe()
-    order = cached.batches(8, shuffle=True, seed=5)
     images = transfer.CachedFeatures(x[None], y[None]).batches(8, shuffle=True, seed=5)
-    np.testing.assert_array_equal(order[1][1], images[1][1])
-    other.set_weights(probe().get_weights())
-    other.get_layer("backbone").set_weights(model.get_layer("backbone").get_weights())
-    start = keras.initializers.RandomNormal(stddev=0.01, seed=3)((6, 3))
-    for m in (model, other):
-        m.get_layer("logits").set_weights([np.asarray(start), np.zeros(3)])
-    transfer.fit_head(model, cached, epochs=3, batch_size=8, seed=5, verbose=0)
-    other.fit(images, epochs=3, verbose=0)
-    np.testing.assert_allclose(
-        model.get_layer("logits").kernel, other.get_layer("logits").kernel, atol=1e-5
-    )
-    assert np.ptp(np.asarray(model.get_layer("logits").kernel) - start) > 0.01
+    other.fit(images, epochs=3, shuffle=False, verbose=0)
+    end = np.asarray(model.get_layer("logits").kernel)
+    np.testing.assert_allclose(other.get_layer("logits").kernel, end, atol=1e-5)
+    assert np.ptp(end - start) > 0.01
 
 
 @pytest.mark.parametrize("kind", ["split", "tf.data", "PyDataset", "list"])
@@ -132,13 +126,13 @@ def test_each_view_is_augmented_anew(kind):
     small = keras.Model(inputs, keras.layers.Conv2D(4, 3)(inputs))
     model = transfer.linear_probe(small, 10, pooling="max")
     source = (digits,) if kind == "split" else (digits.images(np.arange(30)), digits.labels)
-    noise = keras.layers.GaussianNoise(9.0)
+    noise = keras.layers.GaussianNoise(1.0)
     plain = transfer.cache_features(model, *source)
     cached = transfer.cache_features(model, *source, augment=noise, views=3)
     for a, b in ((0, 1), (1, 2), (0, 2)):
         assert np.abs(cached.x[a] - cached.x[b]).min(-1).max() > 0
     far = np.abs(cached.x - plain.x).max()
-    assert 0 < far < 9 * 6 * 9  # six deviations under each of nine weights below one
+    assert 0 < far < 6 * 9  # six deviations under each of nine weights below one
 
 
 def test_epochs_go_through_the_views_in_turn():

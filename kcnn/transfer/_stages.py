@@ -60,6 +60,7 @@ def fit_head(
         features.batches(batch_size, shuffle=True, seed=seed),
         epochs=epochs,
         validation_data=None if validation is None else validation.batches(batch_size),
+        shuffle=False,  # the batches are: Keras would shuffle their order by its own seed, too
         **fit,
     ).history
     return history
@@ -128,7 +129,9 @@ def fine_tune(
         x = x.batches(batch_size, shuffle=True)
     if hasattr(validation_data, "batches"):
         validation_data = validation_data.batches(batch_size)
-    if y is not None:
-        fit = {"batch_size": batch_size, **fit}
-    whole = model.fit(x, y, epochs=epochs, validation_data=validation_data, **both, **fit).history
+    # Batches come in an order of their own; Keras warns where it is asked to shuffle them.
+    arrays = {"shuffle": False} if y is None else {"batch_size": batch_size}
+    whole = model.fit(
+        x, y, epochs=epochs, validation_data=validation_data, **both, **arrays, **fit
+    ).history
     return FineTuning(head, whole)
