@@ -6,7 +6,8 @@ import pytest
 
 import kcnn
 from kcnn import transfer
-from kcnn.models.preact import preact as build_preact
+from kcnn.models.preact import PreActOptions, preact
+from kcnn.models.resnet import ResidualOptions
 from kcnn.models.resnet import resnet as build_resnet
 from kcnn.transfer import blocks_of
 
@@ -20,17 +21,10 @@ def data(n=12, side=8, classes=3):
 
 def resnet(**options):
     """Four blocks: a stem and one residual block for each of three sizes."""
-    return build_resnet(
-        block="basic",
-        depths=(1, 1, 1),
-        filters=(4, 8, 16),
-        stem="cifar",
-        shortcut="identity-pad",
-        classes=7,
-        input_shape=(8, 8, 3),
-        name="small",
-        **options,
+    chosen = ResidualOptions(
+        7, input_shape=(8, 8, 3), stem="cifar", shortcut="identity-pad", **options
     )
+    return build_resnet(chosen, name="small", depths=(1, 1, 1), filters=(4, 8, 16))
 
 
 def snapshot(model):
@@ -196,16 +190,14 @@ BACKBONES = {
     "vgg with top": lambda: kcnn.create_model(
         "vgg11", classes=7, width=1 / 16, input_shape=(32, 32, 3)
     ),
-    "pre-activation": lambda: build_preact(
+    "pre-activation": lambda: preact(
+        PreActOptions(7, input_shape=(8, 8, 3), stem="cifar"),
+        name="small_v2",
         bottleneck=True,
         depths=(1, 2),
         filters=(4, 8),
         first_filters=4,
         strided_last=True,
-        stem="cifar",
-        classes=7,
-        input_shape=(8, 8, 3),
-        name="small_v2",
     ),
     "keras MobileNetV2": lambda: keras.applications.MobileNetV2(
         weights=None, alpha=0.35, input_shape=(32, 32, 3), classes=7
