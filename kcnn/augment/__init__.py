@@ -5,7 +5,7 @@ from kcnn.augment._base import AugmentationLayer
 from kcnn.augment._colour import ColorJitter, RandomGrayscale
 from kcnn.augment._cut import RandomCutout, RandomErasing
 from kcnn.augment._geometry import RandomCrop, RandomFlip, RandomResizedCrop
-from kcnn.augment._mix import CutMix, MixUp
+from kcnn.augment._mix import CutMix, MixUp, RandomMix
 from kcnn.augment._pipeline import Pipeline
 from kcnn.augment._presets import Augmentation, augmentation
 
@@ -21,6 +21,7 @@ __all__ = [
     "RandomErasing",
     "RandomFlip",
     "RandomGrayscale",
+    "RandomMix",
     "RandomResizedCrop",
     "RandomRotation",
     "RandomShear",

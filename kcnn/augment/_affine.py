@@ -10,14 +10,14 @@ import keras
 import tensorflow as tf
 
 from kcnn.augment._arguments import as_factors
-from kcnn.augment._base import Draws
-from kcnn.augment._geometry import Geometry
+from kcnn.augment._draws import Draws
+from kcnn.augment._geometry import FilledGeometry
 from kcnn.augment._steps import Warp
 
 __all__ = ["RandomRotation", "RandomShear", "RandomTranslation", "RandomZoom"]
 
 
-class _AboutCentre(Geometry):
+class _AboutCentre(FilledGeometry):
     """Base of the layers whose linear map leaves the image's centre in place."""
 
     def _about_centre(
@@ -54,6 +54,11 @@ class RandomRotation(_AboutCentre):
 class RandomShear(_AboutCentre):
     """Shear each image about its centre: x moves by `x_factor` times y, y by `y_factor` times x.
 
+    What is seen at (y, x) from the centre comes from (y - y_factor * x, x - x_factor * y), so a
+    positive `x_factor` moves what is below the centre to the right. Keras's and keras-cv's layers
+    shear about the upper left corner, which moves the middle of the image out of place, and turn
+    the sign of any factor by chance; here (-f, f) does that.
+
     Factors: (lower, upper), or f for (-f, f).
     """
 
@@ -70,7 +75,7 @@ class RandomShear(_AboutCentre):
     def steps(self, draws: Draws) -> Sequence[Warp]:
         x, y = draws.uniform(*self.x_factor), draws.uniform(*self.y_factor)
         one = tf.ones_like(x)
-        return self._about_centre(draws, one, one, y, x)
+        return self._about_centre(draws, one, one, -y, -x)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "x_factor": self.x_factor, "y_factor": self.y_factor}
@@ -108,7 +113,7 @@ class RandomZoom(_AboutCentre):
 
 
 @keras.saving.register_keras_serializable(package="kcnn")
-class RandomTranslation(Geometry):
+class RandomTranslation(FilledGeometry):
     """Move each image by shares of its height and width: down and right if positive.
 
     Factors: (lower, upper), or f for (-f, f), as in `keras.layers.RandomTranslation`.

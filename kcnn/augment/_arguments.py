@@ -13,6 +13,7 @@ __all__ = [
     "as_number",
     "as_padding",
     "as_range",
+    "as_side",
     "as_sides",
 ]
 
@@ -55,10 +56,17 @@ def as_range(value: Any, layer: Any, name: str, low: float, high: float) -> tupl
 def as_factors(
     value: Any, layer: Any, name: str, low: float = -math.inf, high: float = math.inf
 ) -> tuple[float, float]:
-    """A pair in order, or a number f that stands for (-f, f)."""
+    """A pair in order, or a number f that stands for (-f, f), as far as `low` lets it."""
     if _is_number(value) and value >= 0:
-        value = (-value, value)
+        value = (max(-value, low), value)
     return as_range(value, layer, name, low, high)
+
+
+def as_side(value: Any, layer: Any, name: str) -> int | None:
+    """A number of pixels, or None."""
+    if value is None or (_is_number(value) and value >= 1 and value == int(value)):
+        return None if value is None else int(value)
+    raise _refuse(layer, name, value, "pixels, at least 1, or None")
 
 
 def as_sides(value: Any, layer: Any, name: str) -> tuple[int | None, int | None]:

@@ -2,103 +2,59 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from kcnn.augment._arguments import as_choice
+from kcnn.augment._batch import opened
+from kcnn.augment._boxes import FORMATS
+from kcnn.augment._draws import Draws
 from kcnn.augment._kernels import to_dtype
 from kcnn.augment._run import run
 from kcnn.augment._steps import Step, Warp
 
-__all__ = ["AugmentationLayer", "Draws"]
+__all__ = ["AugmentationLayer"]
 
-
-class Draws:
-    """Random numbers for one batch, one for each image, all from one seed.
-
-    They are drawn many at a time and handed out: an operation for each would cost more than the
-    numbers. batch: number of images; height and width: of the images as a layer gets them, float32;
-    size: the same as integers, None where the graph does not know them.
-    """
-
-    ROWS = 48  # numbers drawn at a time for each image: enough for most chains
-
-    def __init__(self, seed: Any, images: Any) -> None:
-        shape = tf.shape(images)
-        self.batch, self.channels = shape[0], images.shape[3]
-        self.height, self.width = (tf.cast(shape[axis], tf.float32) for axis in (1, 2))
-        self.size = (images.shape[1], images.shape[2])
-        self._seed, self._seeds = seed, 0
-        self._rows: Any = None
-        self._used = self.ROWS
-
-    def resized(self, size: tuple[int | None, int | None]) -> None:
-        """From here on images have this size; None leaves a side as it is."""
-        height, width = size
-        if height is not None:
-            self.height = tf.constant(float(height))
-        if width is not None:
-            self.width = tf.constant(float(width))
-        self.size = (height or self.size[0], width or self.size[1])
-
-    def next_seed(self) -> Any:
-        """A fresh seed (2,) for a stateless operation of TensorFlow."""
-        self._seeds += 1
-        return tf.random.experimental.stateless_fold_in(self._seed, self._seeds, alg="philox")
-
-    def _fresh_rows(self) -> Any:
-        """Uniform in [0, 1), float32 (ROWS, b), from whole bits: XLA makes other floats of them."""
-        bits = tf.random.stateless_uniform(
-            (self.ROWS, self.batch), self.next_seed(), None, None, tf.uint32, alg="philox"
-        )
-        return (
-            tf.cast(tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32)), tf.float32) / 2.0**24
-        )
-
-    def uniform(self, low: float = 0.0, high: float = 1.0, tries: int | None = None) -> Any:
-        """Uniform in [low, high), float32 (b,), or (tries, b)."""
-        count = tries or 1
-        if self._used + count > self.ROWS:
-            self._rows, self._used = self._fresh_rows(), 0
-        start, self._used = self._used, self._used + count
-        drawn = self._rows[start] if tries is None else self._rows[start : self._used]
-        return drawn if (low, high) == (0.0, 1.0) else low + (high - low) * drawn
-
-    def log_uniform(self, low: float, high: float, tries: int | None = None) -> Any:
-        """Uniform in its logarithm between `low` and `high`, float32 (b,), or (tries, b)."""
-        return tf.exp(self.uniform(math.log(low), math.log(high), tries))
-
-    def chance(self, rate: float) -> Any:
-        """True with probability `rate`, bool (b,)."""
-        return self.uniform() < rate
-
-    def first_that_fits(self, height: Any, width: Any) -> tuple[Any, Any, Any]:
-        """Of sides (tries, b) the first pair within the image (b,), and whether there is one."""
-        fits = (height <= self.height) & (width <= self.width)
-        pick = tf.one_hot(tf.argmax(fits, axis=0), height.shape[0], axis=0)
-        found = tf.reduce_any(fits, axis=0)
-        return found, tf.reduce_sum(height * pick, axis=0), tf.reduce_sum(width * pick, axis=0)
+Shape = tuple[int | None, ...]
 
 
 class AugmentationLayer(keras.layers.Layer):
     """Base of the layers of `kcnn.augment`: batched, each image with its own random numbers.
 
-    Takes images (b, h, w, c) or one (h, w, c), of any number type, or a dictionary with them under
-    "images" as keras-cv's layers do; gives back the same structure. With `training=False` images
-    pass through unchanged; without the flag they change, as in Keras's own layers (so call a model
-    with `training=False` to export it). `dtype` is that of the images given back, float32 unless
-    said otherwise; "uint8" rounds. The same `seed` gives the same images, call after call; in a
-    `map` with parallel calls, batches take random numbers in the order in which they run.
-    TensorFlow only.
+    Takes images (b, h, w, c) or one (h, w, c), of any number type, values in 0..255; or a
+    dictionary with them under "images" as Keras's and keras-cv's layers do. What belongs to the
+    images goes along: "labels" (`mixes_labels` says whether they change), "segmentation_masks" (the
+    images' shape with their own channels or none; the nearest pixel, their own type),
+    "bounding_boxes" ("boxes" (b, n, 4) and "labels" or "classes" (b, n), in
+    `bounding_box_format`; ragged ones come back filled up, and those that left the image with the
+    class -1). Gives back the same structure; other keys stay as they are.
+
+    With `training=False` images pass through unchanged; without the flag they change, as in Keras's
+    own layers (so call a model with `training=False` to export it). `dtype` is that of the images
+    given back, float32 unless said otherwise; "uint8" rounds. The same `seed` gives the same
+    images, call after call; in a `map` with parallel calls, batches take random numbers in the
+    order in which they run. TensorFlow only.
+
+    data_format: "channels_last" or "channels_first"; Keras's own setting by default.
+    bounding_box_format: as in `keras.utils.bounding_boxes`: "xyxy", "yxyx", "xywh", "center_xywh",
+        "center_yxhw", or "rel_" and one of these.
     """
 
-    moves_pixels = False  # then bounding boxes and masks would have to move along: refused
-    mixes_images = False  # then one image alone won't do
+    moves_pixels = False  # then masks and boxes move along
+    mixes_labels = False  # then one image alone won't do, and labels change
+    refuses: frozenset[str] = frozenset()  # keys of a dictionary that can't go along
 
-    def __init__(self, *, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int | None = None,
+        data_format: str | None = None,
+        bounding_box_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         if keras.backend.backend() != "tensorflow":
             raise RuntimeError(
                 f"{type(self).__name__}: needs the TensorFlow backend of Keras; it runs on "
@@ -108,69 +64,53 @@ class AugmentationLayer(keras.layers.Layer):
         kwargs.setdefault("dtype", "float32")
         super().__init__(autocast=False, **kwargs)  # labels in a dictionary keep their type
         self.seed = seed
+        data_format = data_format or keras.config.image_data_format()
+        known = ("channels_last", "channels_first")
+        self.data_format = as_choice(data_format, known, self, "data_format")
+        if bounding_box_format is not None:
+            as_choice(bounding_box_format, FORMATS, self, "bounding_box_format")
+        self.bounding_box_format = bounding_box_format
         self.random = keras.random.SeedGenerator(seed)
         self.built = True
+
+    @property
+    def channels_first(self) -> bool:
+        """Whether images are (b, c, h, w)."""
+        return bool(self.data_format == "channels_first")
 
     def steps(self, draws: Draws) -> Sequence[Step]:
         """What to do with a batch, from fresh random numbers."""
         raise NotImplementedError
 
     def call(self, inputs: Any, training: bool = True) -> Any:
-        if not isinstance(inputs, dict):
-            return self._images(inputs, training)
-        if "images" not in inputs:
-            raise ValueError(
-                f"{self.name}: got a dictionary with {sorted(inputs)}; expected 'images' in it."
-            )
-        outputs = dict(inputs)
-        if not training:
-            outputs["images"] = to_dtype(tf.convert_to_tensor(inputs["images"]), self.compute_dtype)
-            return outputs
-        moved = {"bounding_boxes", "segmentation_masks", "keypoints"} & set(inputs)
-        if moved and (self.moves_pixels or self.mixes_images):
-            raise ValueError(
-                f"{self.name}: {type(self).__name__} moves pixels but not {' or '.join(moved)}; "
-                "use keras-cv's layer for these, or leave them out of the dictionary."
-            )
-        if self.mixes_images:
-            outputs["images"], outputs["labels"] = self._mixed(inputs)
+        named = isinstance(inputs, dict)
+        given = dict(inputs) if named else {"images": inputs}
+        self._check(given)
+        if training:
+            batch, closed = opened(given, self)
+            outputs = closed(run(batch, self._all_steps(batch.images), self.compute_dtype))
         else:
-            outputs["images"] = self._images(inputs["images"], training)
-        return outputs
+            images = tf.convert_to_tensor(given["images"])
+            outputs = {"images": to_dtype(images, self.compute_dtype)}
+        return {**given, **outputs} if named else outputs["images"]
 
-    def _images(self, images: Any, training: bool) -> Any:
-        images = tf.convert_to_tensor(images)
-        if not training:
-            return to_dtype(images, self.compute_dtype)
-        if self.mixes_images:
+    def _check(self, given: dict[str, Any]) -> None:
+        """Refuse what can't be augmented at all."""
+        if "images" not in given:
             raise ValueError(
-                f"{self.name}: {type(self).__name__} changes labels too; give a dictionary with "
-                "'images' and one-hot 'labels'."
+                f"{self.name}: got a dictionary with {sorted(given)}; expected 'images' in it."
             )
-        images, single = self._batched(images)
-        out, _ = run(images, None, self._all_steps(images), self.compute_dtype)
-        return out[0] if single else out
-
-    def _mixed(self, inputs: Any) -> tuple[Any, Any]:
-        images, labels = tf.convert_to_tensor(inputs["images"]), inputs.get("labels")
-        if labels is None:
-            raise ValueError(f"{self.name}: {type(self).__name__} needs 'labels' beside 'images'.")
-        labels = tf.convert_to_tensor(labels)
-        if images.shape.rank != 4 or labels.shape.rank != 2 or not labels.dtype.is_floating:
+        if isinstance(given["images"], tf.RaggedTensor):
             raise ValueError(
-                f"{self.name}: got images {images.shape} and {labels.dtype.name} labels "
-                f"{labels.shape}; expected images (b, h, w, c) and one-hot float labels (b, k)."
+                f"{self.name}: got ragged images; expected one size. Resize them before batching, "
+                "or map the layer over single images."
             )
-        return run(images, labels, self._all_steps(images), self.compute_dtype)
-
-    def _batched(self, images: Any) -> tuple[Any, bool]:
-        if images.shape.rank not in (3, 4) or images.shape[-1] is None:
+        refused = sorted(self.refuses & set(given))
+        if refused:
             raise ValueError(
-                f"{self.name}: got images of shape {images.shape}; expected (b, h, w, c) or "
-                "(h, w, c) with a known number of channels."
+                f"{self.name}: {type(self).__name__} can't move {' or '.join(refused)} along; "
+                "leave them out of the dictionary, or use a layer that keeps pixels in place."
             )
-        single = images.shape.rank == 3
-        return (images[None] if single else images), single
 
     def _all_steps(self, images: Any) -> list[Step]:
         draws = Draws(tf.cast(self.random.next(), tf.int32), images)
@@ -186,5 +126,22 @@ class AugmentationLayer(keras.layers.Layer):
         """The layers whose steps these are."""
         return (self,)
 
+    def output_size(self, height: int | None, width: int | None) -> tuple[int | None, int | None]:
+        """The size of the images given back for images of this size, in pixels."""
+        return height, width
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        if not isinstance(input_shape, dict):
+            return self._resized(input_shape, len(input_shape))
+        rank = len(input_shape["images"])
+        pictures = {"images", "segmentation_masks"} & set(input_shape)
+        return {**input_shape, **{key: self._resized(input_shape[key], rank) for key in pictures}}
+
+    def _resized(self, shape: Shape, rank: int) -> Shape:
+        """`shape` with the height and width given back; masks may lack the images' channels."""
+        at = rank - (2 if self.channels_first and len(shape) == rank else 3)
+        return (*shape[:at], *self.output_size(*shape[at : at + 2]), *shape[at + 2 :])
+
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "seed": self.seed}
+        names = ("seed", "data_format", "bounding_box_format")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -10,7 +10,8 @@ import keras
 import tensorflow as tf
 
 from kcnn.augment._arguments import as_factors, as_number
-from kcnn.augment._base import AugmentationLayer, Draws
+from kcnn.augment._base import AugmentationLayer
+from kcnn.augment._draws import Draws
 from kcnn.augment._steps import Colour, gray_weights, merge_colours
 
 __all__ = ["ColorJitter", "RandomGrayscale"]
@@ -105,11 +106,14 @@ class ColorJitter(AugmentationLayer):
 
 @keras.saving.register_keras_serializable(package="kcnn")
 class RandomGrayscale(AugmentationLayer):
-    """Make each image gray with probability `rate`; the number of channels stays."""
+    """Make each image gray with probability `factor`; the number of channels stays.
 
-    def __init__(self, rate: float = 0.1, **kwargs: Any) -> None:
+    rate: another name of `factor`, in place of it.
+    """
+
+    def __init__(self, factor: float = 0.5, *, rate: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.rate = as_number(rate, self, "rate", 0.0, 1.0)
+        self.rate = as_number(factor if rate is None else rate, self, "factor", 0.0, 1.0)
 
     def steps(self, draws: Draws) -> Sequence[Colour]:
         keep = tf.where(draws.chance(self.rate), 0.0, 1.0)

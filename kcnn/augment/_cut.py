@@ -8,24 +8,33 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kcnn.augment._arguments import as_number, as_range
-from kcnn.augment._base import AugmentationLayer, Draws
-from kcnn.augment._steps import Cut
+from kcnn.augment._arguments import as_factors, as_number, as_range
+from kcnn.augment._base import AugmentationLayer
+from kcnn.augment._draws import Draws
+from kcnn.augment._steps import Cut, Paste, Step
 
 __all__ = ["RandomCutout", "RandomErasing"]
 
 
 class _Cutting(AugmentationLayer):
-    """Base: a rectangle in each image, with probability `rate`, gets `fill_value`."""
+    """Base: a rectangle in each image, with probability `rate`, gets `fill_value`.
 
-    def __init__(self, *, rate: float, fill_value: float = 0.0, **kwargs: Any) -> None:
+    fill_value: a number, or None for noise: as Keras's, normal with a deviation of 255, clipped to
+        0..255. Masks and boxes stay as they are.
+    """
+
+    def __init__(self, *, rate: float, fill_value: float | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rate = as_number(rate, self, "rate", 0.0, 1.0)
-        self.fill_value = as_number(fill_value, self, "fill_value")
+        fill_value = None if fill_value is None else as_number(fill_value, self, "fill_value")
+        self.fill_value = fill_value
 
-    def _cut(self, draws: Draws, y: Any, x: Any, height: Any, width: Any) -> list[Cut]:
+    def _cut(self, draws: Draws, y: Any, x: Any, height: Any, width: Any) -> list[Step]:
         height = tf.where(draws.chance(self.rate), height, 0.0)
-        return [Cut((y, x, y + height, x + width), self.fill_value)]
+        box = (y, x, y + height, x + width)
+        if self.fill_value is None:
+            return [Paste(box, draws.noise())]
+        return [Cut(box, self.fill_value)]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "fill_value": self.fill_value}
@@ -45,9 +54,10 @@ class RandomCutout(_Cutting):
         width_factor: float | Sequence[float] = 0.25,
         *,
         rate: float = 1.0,
+        fill_value: float | None = 0.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(rate=rate, **kwargs)
+        super().__init__(rate=rate, fill_value=fill_value, **kwargs)
         self.height_factor = self._side(height_factor, "height_factor")
         self.width_factor = self._side(width_factor, "width_factor")
 
@@ -55,7 +65,7 @@ class RandomCutout(_Cutting):
         pair = value if isinstance(value, Sequence) else (value, value)
         return as_range(pair, self, name, 0.0, 1.0)
 
-    def steps(self, draws: Draws) -> Sequence[Cut]:
+    def steps(self, draws: Draws) -> Sequence[Step]:
         corners, sides = [], []
         for length, factor in (
             (draws.height, self.height_factor),
@@ -74,28 +84,37 @@ class RandomCutout(_Cutting):
 
 @keras.saving.register_keras_serializable(package="kcnn")
 class RandomErasing(_Cutting):
-    """Blot out a rectangle that lies inside the image, with probability `rate`.
+    """Blot out a rectangle that lies inside the image. Zhong et al., arXiv:1708.04896.
 
-    scale: its share of the image's area, uniform; ratio: height over width, uniform in its
-    logarithm; sides are rounded to whole pixels. Of ten pairs the first that fits is taken; if none
-    does, nothing is erased. Zhong et al., arXiv:1708.04896.
+    factor: as in Keras, the range of which each image draws its probability, (lower, upper), or f
+        for (0, f): so 1.0 erases in half of the images.
+    scale: its share of the image's area, uniform. ratio: height over width, uniform in its
+        logarithm; sides are rounded to whole pixels. Of ten pairs the first that fits is taken; if
+        none does, nothing is erased. (Keras draws the two sides alone, each the root of a number
+        within `scale`: hardly one is long and narrow.)
+    fill_value: a number, or None for noise (about as much work as all the rest of a pipeline).
+    rate: the probability itself, in place of `factor`.
     """
 
     TRIES = 10
 
     def __init__(
         self,
-        rate: float = 0.5,
-        *,
+        factor: float | Sequence[float] = 1.0,
         scale: Sequence[float] = (0.02, 0.33),
+        fill_value: float | None = None,
+        *,
         ratio: Sequence[float] = (0.3, 3.3),
+        rate: float | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(rate=rate, **kwargs)
+        if rate is None:
+            rate = sum(as_factors(factor, self, "factor", 0.0, 1.0)) / 2.0
+        super().__init__(rate=rate, fill_value=fill_value, **kwargs)
         self.scale = as_range(scale, self, "scale", 0.0, 1.0)
         self.ratio = as_range(ratio, self, "ratio", 1e-3, 1e3)
 
-    def steps(self, draws: Draws) -> Sequence[Cut]:
+    def steps(self, draws: Draws) -> Sequence[Step]:
         area = draws.uniform(*self.scale, self.TRIES) * draws.height * draws.width
         ratio = draws.log_uniform(*self.ratio, self.TRIES)
         sides = tf.round(tf.sqrt(area * ratio)), tf.round(tf.sqrt(area / ratio))

@@ -13,12 +13,15 @@ from kcnn.augment._arguments import (
     as_number,
     as_padding,
     as_range,
+    as_side,
     as_sides,
 )
-from kcnn.augment._base import AugmentationLayer, Draws
+from kcnn.augment._base import AugmentationLayer
+from kcnn.augment._draws import Draws
 from kcnn.augment._steps import Warp
 
 __all__ = [
+    "FilledGeometry",
     "Geometry",
     "RandomCrop",
     "RandomFlip",
@@ -26,26 +29,48 @@ __all__ = [
 ]
 
 FILL_MODES = ("constant", "nearest", "reflect")
+INTERPOLATIONS = ("bilinear", "nearest")
 
 
 class Geometry(AugmentationLayer):
-    """Base of the layers that move pixels. What lies outside the image is filled.
+    """Base of the layers that move pixels.
 
-    fill_mode: "constant" (`fill_value`), "nearest" (the border goes on) or "reflect".
+    Masks take the nearest pixel, boxes are drawn anew around where their corners went.
+
+    interpolation: "bilinear" or "nearest".
     """
 
     moves_pixels = True
+    refuses = frozenset({"keypoints"})
+
+    def __init__(self, *, interpolation: str = "bilinear", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.interpolation = as_choice(interpolation, INTERPOLATIONS, self, "interpolation")
+
+    def _warp(self, yy: Any, y0: Any, xx: Any, x0: Any, **rest: Any) -> Sequence[Warp]:
+        return [Warp(yy, y0, xx, x0, interpolation=self.interpolation, **rest)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "interpolation": self.interpolation}
+
+
+class FilledGeometry(Geometry):
+    """Base of the layers that show what lies outside the image.
+
+    fill_mode: what is seen there: "reflect" (mirrored at the border), "nearest" (the border goes
+        on) or "constant" (`fill_value`). Keras's "wrap" is not among them.
+    """
 
     def __init__(
-        self, *, fill_mode: str = "constant", fill_value: float = 0.0, **kwargs: Any
+        self, *, fill_mode: str = "reflect", fill_value: float = 0.0, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.fill_mode = as_choice(fill_mode, FILL_MODES, self, "fill_mode")
         self.fill_value = as_number(fill_value, self, "fill_value")
 
     def _warp(self, yy: Any, y0: Any, xx: Any, x0: Any, **rest: Any) -> Sequence[Warp]:
-        fill: dict[str, Any] = {"fill_mode": self.fill_mode, "fill_value": self.fill_value}
-        return [Warp(yy, y0, xx, x0, **rest, **fill)]
+        fill = {"fill_mode": self.fill_mode, "fill_value": self.fill_value}
+        return super()._warp(yy, y0, xx, x0, **rest, **fill)
 
     def get_config(self) -> dict[str, Any]:
         own = {"fill_mode": self.fill_mode, "fill_value": self.fill_value}
@@ -56,10 +81,14 @@ class Geometry(AugmentationLayer):
 class RandomFlip(Geometry):
     """Mirror each image with probability `rate`, in each direction of `mode` by itself.
 
+    (Keras's layer throws one coin for both directions, so that it never mirrors in one alone.)
+
     mode: "horizontal" (left and right change places), "vertical" or "horizontal_and_vertical".
     """
 
-    def __init__(self, mode: str = "horizontal", *, rate: float = 0.5, **kwargs: Any) -> None:
+    def __init__(
+        self, mode: str = "horizontal_and_vertical", *, rate: float = 0.5, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         modes = ("horizontal", "vertical", "horizontal_and_vertical")
         self.mode = as_choice(mode, modes, self, "mode")
@@ -77,53 +106,72 @@ class RandomFlip(Geometry):
 
 
 @keras.saving.register_keras_serializable(package="kcnn")
-class RandomCrop(Geometry):
-    """Pad by `padding` and cut out `size` at a random whole-pixel place, another for each image.
+class RandomCrop(FilledGeometry):
+    """Cut out `height` x `width` at a random whole-pixel place, another for each image.
 
-    size: pixels or (height, width); None keeps the image's size.
-    padding: on each side, a number of pixels (int) or a share of the side (float), or (rows,
-        columns) of these.
+    An image that is smaller, with its padding, gives its largest centred part of the same aspect
+    ratio, resized: as `keras.layers.RandomCrop`, which has no padding and one place for the whole
+    batch.
+
+    height, width: in pixels; None keeps the image's own. One number stands for both.
+    padding: first add to each side a number of pixels (int) or a share of the side (float), or
+        (rows, columns) of these. It is black unless `fill_mode` says otherwise: the recipe of
+        He et al., arXiv:1512.03385, for CIFAR is `RandomCrop(padding=4)`.
     """
 
     def __init__(
         self,
-        size: int | Sequence[int] | None = None,
+        height: int | None = None,
+        width: int | None = None,
         *,
-        padding: float | Sequence[float] = 4,
+        padding: float | Sequence[float] = 0,
+        fill_mode: str = "constant",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.size = as_sides(size, self, "size")
+        super().__init__(fill_mode=fill_mode, **kwargs)
+        self.height = as_side(height, self, "height")
+        self.width = as_side(height if width is None else width, self, "width")
         self.padding = as_padding(padding, self, "padding")
+        if self.height is None and self.width is None and not any(self.padding):
+            raise ValueError("RandomCrop: nothing to do; give height and width, or padding.")
 
     def steps(self, draws: Draws) -> Sequence[Warp]:
-        offsets = []
-        lengths, known = (draws.height, draws.width), draws.size
-        for length, own, wanted, pad in zip(lengths, known, self.size, self.padding, strict=True):
-            pixels = tf.round(length * pad) if isinstance(pad, float) else tf.constant(float(pad))
-            room = length + 2.0 * pixels - (length if wanted is None else float(wanted))
-            if own is not None and wanted is not None:
-                most = own + 2 * (round(own * pad) if isinstance(pad, float) else pad)
-                if wanted > most:
-                    raise ValueError(
-                        f"{self.name}: size={wanted} is larger than the padded image of {most} "
-                        "pixels; give a smaller size or more padding."
-                    )
-            offsets.append(tf.floor(draws.uniform() * (room + 1.0)) - pixels)
-        one = tf.ones_like(offsets[0])
-        return self._warp(one, offsets[0], one, offsets[1], size=self.size)
+        places, rooms, scales = [], [], []
+        lengths = (draws.height, draws.width)
+        wanted = [self.height or draws.height, self.width or draws.width]
+        for length, side, pad in zip(lengths, wanted, self.padding, strict=True):
+            pixels = tf.round(length * pad) if isinstance(pad, float) else float(pad)
+            room = length + 2.0 * pixels - side
+            places.append(tf.floor(draws.uniform() * (room + 1.0)) - pixels)
+            rooms.append(room)
+            scales.append(length / side)
+        one = tf.ones_like(places[0])
+        fits, scale = tf.reduce_min(rooms) >= 0.0, tf.minimum(*scales)
+        entries = []
+        for place, length, side in zip(places, lengths, wanted, strict=True):
+            part = tf.maximum(tf.floor(side * scale), 1.0)
+            start = tf.floor((length - part) / 2.0)
+            entries += [one * tf.where(fits, 1.0, part / side), tf.where(fits, place, start)]
+        return self._warp(*entries, size=(self.height, self.width))
+
+    def output_size(self, height: int | None, width: int | None) -> tuple[int | None, int | None]:
+        return self.height or height, self.width or width
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "size": self.size, "padding": self.padding}
+        own = {"height": self.height, "width": self.width, "padding": self.padding}
+        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="kcnn")
 class RandomResizedCrop(Geometry):
     """Cut out a random part and resize it to `size` (the image's own by default).
 
-    scale: share of the image's area, uniform; ratio: width over height in pixels, uniform in its
-    logarithm. Ten pairs are drawn and the first that fits is taken; if none does, the largest
-    centred part with a ratio within range (Szegedy et al., arXiv:1409.4842).
+    keras-cv's RandomCropAndResize, with the names of torchvision and timm.
+
+    size: pixels or (height, width). scale: share of the image's area, uniform; ratio: width over
+    height in pixels, uniform in its logarithm. Ten pairs are drawn and the first that fits is
+    taken; if none does, the largest centred part with a ratio within range (Szegedy et al.,
+    arXiv:1409.4842).
     """
 
     TRIES = 10
@@ -160,6 +208,9 @@ class RandomResizedCrop(Geometry):
             place = tf.where(found, draws.uniform(), 0.5) * (length - side)
             entries += [side / (length if wanted is None else float(wanted)), place]
         return self._warp(*entries, size=self.size)
+
+    def output_size(self, height: int | None, width: int | None) -> tuple[int | None, int | None]:
+        return self.size[0] or height, self.size[1] or width
 
     def get_config(self) -> dict[str, Any]:
         own = {"size": self.size, "scale": self.scale, "ratio": self.ratio}

@@ -114,11 +114,17 @@ def cut(images: Any, boxes: Any, *, fills: tuple[float, ...], dtype: str) -> Any
 
 @compiled_kernel
 def mix(images: Any, partners: Any, share: Any, box: Any, *, dtype: str) -> Any:
-    """share * image + (1 - share) * partner, or the partner's pixels inside `box`."""
-    if box is None:
-        ours, theirs = tf.cast(images, tf.float32), tf.cast(partners, tf.float32)
-        share = share[:, None, None, None]
-        return to_dtype(ours * share + theirs * (1.0 - share), dtype)
-    inside = _on_lines(*_within(box, images), images)
-    out = tf.where(inside, _as_lines(partners), _as_lines(images))
+    """share * image + (1 - share) * partner, within `box` or everywhere.
+
+    Without a share, the partner's values in `box`, of whatever type.
+    """
+    lines = tf.reshape(images, (tf.shape(images)[0], tf.shape(images)[1], -1))
+    others = tf.reshape(partners, tf.shape(lines))
+    inside = None if box is None else _on_lines(*_within(box, images), images)
+    if share is None:
+        out = tf.where(inside, others, lines)
+    else:
+        share = share[:, None, None]
+        share = share if inside is None else tf.where(inside, share, 1.0)
+        out = tf.cast(lines, tf.float32) * share + tf.cast(others, tf.float32) * (1.0 - share)
     return to_dtype(tf.reshape(out, tf.shape(images)), dtype)

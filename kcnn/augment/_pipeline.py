@@ -34,7 +34,13 @@ class Pipeline(AugmentationLayer):
                 )
         self.layers = list(layers)
         self.moves_pixels = any(layer.moves_pixels for layer in layers)
-        self.mixes_images = any(layer.mixes_images for layer in layers)
+        self.mixes_labels = any(layer.mixes_labels for layer in layers)
+        self.refuses = frozenset().union(*(layer.refuses for layer in layers))
+
+    def output_size(self, height: int | None, width: int | None) -> tuple[int | None, int | None]:
+        for layer in self.layers:
+            height, width = layer.output_size(height, width)
+        return height, width
 
     def _chain(self) -> Sequence[AugmentationLayer]:
         return self.layers

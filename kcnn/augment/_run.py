@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
 
 from kcnn.augment import _kernels as kernels
-from kcnn.augment._steps import Colour, Cut, Mix, Warp, merge_colours, merge_warps
-from kcnn.augment._warp import warp as warp_images
+from kcnn.augment._batch import Batch
+from kcnn.augment._boxes import moved
+from kcnn.augment._mixing import mixed
+from kcnn.augment._steps import Colour, Cut, Mix, Paste, Warp, merge_colours, merge_warps
+from kcnn.augment._warp import warp
 
 __all__ = ["run"]
 
@@ -17,7 +21,9 @@ VALUE_RANGE = (0.0, 255.0)
 
 
 def _mergeable(a: Warp, b: Warp) -> bool:
-    return (a.fill_mode, a.fill_value) == (b.fill_mode, b.fill_value)
+    """Whether they sample alike, and fill alike what lies outside."""
+    fills = {(w.fill_mode, w.fill_value) for w in (a, b) if w.fill_mode is not None}
+    return a.interpolation == b.interpolation and len(fills) < 2
 
 
 def _merged(steps: Sequence[Any]) -> list[Any]:
@@ -38,10 +44,8 @@ def _take(steps: list[Any], kind: type) -> Any:
     return steps.pop(0) if steps and isinstance(steps[0], kind) else None
 
 
-def run(
-    images: Any, labels: Any, steps: Sequence[Any], dtype: str, *, compiled: bool | None = None
-) -> tuple[Any, Any]:
-    """`images` (b, h, w, c) after `steps`, as `dtype`, and `labels` (b, k) after their mixes.
+def run(batch: Batch, steps: Sequence[Any], dtype: str, *, compiled: bool | None = None) -> Batch:
+    """`batch` after `steps`, its images as `dtype`; labels, masks and boxes go along.
 
     A warp, the colour change after it and the rectangles after that take three passes at most: one
     warp, one mean (if contrast is changed), one for the rest.
@@ -50,36 +54,37 @@ def run(
     while left:
         warp = _take(left, Warp)
         if warp is not None:
-            images = warp_images(
-                images,
-                (warp.yy, warp.y0, warp.xx, warp.x0),
-                None if warp.axes else (warp.yx, warp.xy),
-                size=warp.size,
-                fill_mode=warp.fill_mode,
-                fill_value=warp.fill_value,
-                dtype="float32" if left else dtype,
-                compiled=compiled,
-            )
+            batch = _warped(batch, warp, "float32" if left else dtype, compiled)
         colour = _take(left, Colour)
         cuts = []
         while left and isinstance(left[0], Cut):
             cuts.append(left.pop(0))
         if colour is not None or cuts:
-            images = _colour_and_cut(images, colour, cuts, "float32" if left else dtype, compiled)
+            to = "float32" if left else dtype
+            images = _colour_and_cut(batch.images, colour, cuts, to, compiled)
+            batch = replace(batch, images=images)
+        patch = _take(left, Paste)
+        if patch is not None:
+            to = "float32" if left else dtype
+            images = tf.cast(batch.images, tf.float32)
+            images = kernels.mix(images, patch.pixels, None, patch.box, dtype=to, compiled=compiled)
+            batch = replace(batch, images=images)
         mixing = _take(left, Mix)
         if mixing is not None:
-            partners = tf.gather(images, mixing.partner)
-            images = kernels.mix(
-                images,
-                partners,
-                mixing.share,
-                mixing.box,
-                dtype="float32" if left else dtype,
-                compiled=compiled,
-            )
-            share = tf.cast(mixing.share, labels.dtype)[:, None]
-            labels = labels * share + tf.gather(labels, mixing.partner) * (1 - share)
-    return kernels.to_dtype(images, dtype), labels
+            batch = mixed(batch, mixing, "float32" if left else dtype, compiled)
+    return replace(batch, images=kernels.to_dtype(batch.images, dtype))
+
+
+def _warped(batch: Batch, step: Warp, dtype: str, compiled: bool | None) -> Batch:
+    images = warp(batch.images, step, dtype=dtype, compiled=compiled)
+    masks, boxes = batch.masks, batch.boxes
+    if masks is not None:
+        near = replace(step, interpolation="nearest")
+        masks = warp(masks, near, dtype=masks.dtype.name, compiled=compiled)
+    if boxes is not None:
+        height, width = (tf.cast(side, tf.float32) for side in tf.unstack(tf.shape(images)[1:3]))
+        boxes = moved(boxes, step, height, width)
+    return replace(batch, images=images, masks=masks, boxes=boxes)
 
 
 def _colour_and_cut(

@@ -15,6 +15,7 @@ __all__ = [
     "Colour",
     "Cut",
     "Mix",
+    "Paste",
     "Step",
     "Warp",
     "gray_weights",
@@ -33,7 +34,9 @@ class Warp:
     stay rows and columns columns for every image: flips, crops, scales.
 
     size: (height, width) of the output in pixels; None for the input's own.
+    interpolation: "bilinear" or "nearest".
     fill_mode: what lies outside: "constant", "nearest" or "reflect"; fill_value is that constant.
+        None where no point lies outside.
     """
 
     yy: Any
@@ -43,7 +46,8 @@ class Warp:
     yx: Any = None
     xy: Any = None
     size: tuple[int | None, int | None] = (None, None)
-    fill_mode: str = "constant"
+    interpolation: str = "bilinear"
+    fill_mode: str | None = None
     fill_value: float = 0.0
 
     @property
@@ -73,18 +77,28 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Mix:
-    """Image i becomes itself outside `box[i]` (or everywhere, box None) mixed with `partner[i]`.
+class Paste:
+    """The pixels of rectangles (y0, x0, y1, x1), each (b,), from `pixels` (b, h, w, c)."""
 
-    share (b,): of the image itself, in the mixture and in the labels.
+    box: tuple[Any, Any, Any, Any]
+    pixels: Any
+
+
+@dataclass(frozen=True)
+class Mix:
+    """In `box[i]` (everywhere if None) image i becomes a mixture with image `partner[i]`.
+
+    share (b,): of the image itself, in the labels and, without a box, in the pixels.
+    inside (b,): of the image itself in the box's pixels; None: the partner's pixels alone.
     """
 
     partner: Any
     share: Any
     box: tuple[Any, Any, Any, Any] | None = None
+    inside: Any = None
 
 
-Step = Warp | Colour | Cut | Mix
+Step = Warp | Colour | Cut | Paste | Mix
 
 
 def gray_weights(channels: int) -> Any:
@@ -98,8 +112,9 @@ def merge_warps(first: Warp, then: Warp) -> Warp:
     height, width = (was if own is None else own for own, was in zip(b.size, a.size, strict=True))
     rest: dict[str, Any] = {
         "size": (height, width),
-        "fill_mode": b.fill_mode,
-        "fill_value": b.fill_value,
+        "interpolation": b.interpolation,
+        "fill_mode": b.fill_mode or a.fill_mode,
+        "fill_value": b.fill_value if b.fill_mode else a.fill_value,
     }
     if a.axes and b.axes:
         return Warp(a.yy * b.yy, a.yy * b.y0 + a.y0, a.xx * b.xx, a.xx * b.x0 + a.x0, **rest)

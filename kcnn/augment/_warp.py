@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from kcnn.augment._compile import compiled_kernel
 from kcnn.augment._kernels import centres, to_dtype
+from kcnn.augment._nearest import nearest, reflected, sides
+from kcnn.augment._steps import Warp
 
 __all__ = ["warp"]
 
@@ -24,7 +26,7 @@ def _place(points: Any, length: Any, fill_mode: str) -> tuple[Any, Any, Any]:
     size = tf.cast(length, tf.float32)
     inside = (points >= 0.0) & (points <= size)
     if fill_mode == "reflect":
-        points = size - tf.abs(tf.math.floormod(points, 2.0 * size) - size)
+        points = reflected(points, size)
     at = tf.clip_by_value(points - 0.5, 0.0, size - 1.0)
     before = tf.clip_by_value(tf.floor(at), 0.0, tf.maximum(size - 2.0, 0.0))
     return tf.cast(before, tf.int32), at - before, inside
@@ -43,12 +45,6 @@ def _two_each_way(images: Any) -> Any:
         return images
     grow = [[0, tf.maximum(2 - side, 0)] for side in sides]
     return tf.pad(images, [[0, 0], *grow, [0, 0]], "SYMMETRIC")
-
-
-def _sides(size: Any, images: Any) -> tuple[Any, Any]:
-    """Height and width of the output; None stands for the image's own."""
-    shape = tf.shape(images)
-    return tuple(shape[i + 1] if side is None else side for i, side in enumerate(size))
 
 
 @compiled_kernel
@@ -99,7 +95,7 @@ def _columns(
 @compiled_kernel
 def _aim(images: Any, axes: Any, turns: Any, *, size: Any, fill_mode: str) -> Any:
     """For each output pixel: the flat index of its upper left source pixel, and three shares."""
-    shape, size = tf.shape(images), _sides(size, images)
+    shape, size = tf.shape(images), sides(size, images)
     y, x = centres(size[0])[None, :, None], centres(size[1])[None, None, :]
     yy, y0, xx, x0, yx, xy = (entry[:, None, None] for entry in (*axes, *turns))
     ys, y_share, y_inside = _place(yy * y + yx * x + y0, shape[1], fill_mode)
@@ -112,7 +108,7 @@ def _fetch(
     images: Any, aim: Any, *, size: Any, fill_mode: str, fill_value: float, dtype: str
 ) -> Any:
     index, y_share, x_share, inside = aim
-    shape, size = tf.shape(images), _sides(size, images)
+    shape, size = tf.shape(images), sides(size, images)
     images = _two_each_way(images)
     width, channels = tf.shape(images)[2], images.shape[3]
     pixels = tf.reshape(images, (shape[0], -1, channels))
@@ -131,26 +127,15 @@ def _fetch(
     return to_dtype(out, dtype)
 
 
-def warp(
-    images: Any,
-    axes: tuple[Any, ...],
-    turns: tuple[Any, ...] | None = None,
-    *,
-    size: tuple[int | None, int | None] = (None, None),
-    fill_mode: str = "constant",
-    fill_value: float = 0.0,
-    dtype: str = "float32",
-    compiled: bool | None = None,
-) -> Any:
-    """Bilinear samples of `images` (b, h, w, c) where a `Warp` puts the output's points.
-
-    axes: its yy, y0, xx and x0; turns: its yx and xy, or None. Gives (b, *size, c); a side of
-    `size` that is None is the image's own.
-    """
-    fill: dict[str, Any] = {"fill_mode": fill_mode, "fill_value": fill_value, "compiled": compiled}
-    if turns is None:
-        yy, y0, xx, x0 = axes
-        rows = _rows(images, yy, y0, height=size[0], **fill)
-        return _columns(rows, xx, x0, width=size[1], dtype=dtype, **fill)
-    aim = _aim(images, axes, turns, size=size, fill_mode=fill_mode, compiled=compiled)
-    return _fetch(images, aim, size=size, dtype=dtype, **fill)
+def warp(images: Any, step: Warp, *, dtype: str = "float32", compiled: bool | None = None) -> Any:
+    """Samples of `images` (b, h, w, c) where `step` puts the output's points: (b, *size, c)."""
+    fill: dict[str, Any] = {"fill_mode": step.fill_mode or "nearest", "compiled": compiled}
+    to: dict[str, Any] = {"fill_value": step.fill_value, "dtype": dtype}
+    axes, turns = (step.yy, step.y0, step.xx, step.x0), (step.yx, step.xy)
+    if step.interpolation == "nearest":
+        return nearest(images, axes, None if step.axes else turns, size=step.size, **to, **fill)
+    if step.axes:
+        rows = _rows(images, *axes[:2], height=step.size[0], fill_value=step.fill_value, **fill)
+        return _columns(rows, *axes[2:], width=step.size[1], **to, **fill)
+    aim = _aim(images, axes, turns, size=step.size, **fill)
+    return _fetch(images, aim, size=step.size, **to, **fill)
