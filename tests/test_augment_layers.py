@@ -355,6 +355,39 @@ def test_mixup_blends_images_and_labels_by_beta_shares():
     assert stats.kstest(own, stats.beta(0.4, 0.4).cdf).pvalue > 1e-3
 
 
+def test_every_other_image_of_a_batch_is_as_likely_a_partner_and_none_is_its_own():
+    images, labels = noise(4, (6, 5)), np.eye(4, dtype=np.float32)
+    layer = augment.CutMix(30.0, seed=1)
+    rows = tf.data.Dataset.from_tensors({"images": images, "labels": labels}).repeat(400)
+    soft = np.stack([out["labels"] for out in rows.map(lambda x: layer(x))])
+    partners = (soft - soft * np.eye(4)).argmax(2)
+    assert (soft.max(2) < 1).mean() > 0.95
+    assert (partners != np.arange(4)).all()
+    for own in range(4):
+        met = np.bincount(partners[:, own], minlength=4)
+        assert stats.chisquare(np.delete(met, own)).pvalue > 1e-3
+    alone = layer({"images": images[:1], "labels": labels[:1]})
+    np.testing.assert_allclose(alone["images"], images[:1], atol=1e-3)
+    np.testing.assert_allclose(alone["labels"], labels[:1], atol=1e-6)
+
+
+def test_random_mix_blends_one_half_and_cuts_the_other():
+    images, labels = noise(600, (16, 16)), np.eye(600, dtype=np.float32)
+    out = augment.RandomMix(20.0, 1.0, rate=0.8, seed=1)({"images": images, "labels": labels})
+    mixed, soft = np.asarray(out["images"]), np.asarray(out["labels"])
+    np.testing.assert_allclose(soft.sum(1), 1.0, atol=1e-5)
+    whole = np.diag(soft) == 1
+    assert stats.binomtest(int(whole.sum()), 600, 0.2 + 0.4 * 0.03).pvalue > 1e-3
+    np.testing.assert_array_equal(mixed[whole], images[whole])
+    blended = np.abs(mixed - np.tensordot(soft, images.astype(np.float32), 1)).max((1, 2, 3)) < 0.02
+    assert stats.binomtest(int((blended & ~whole).sum()), 600, 0.4).pvalue > 1e-3
+    partner = (soft - np.diag(np.diag(soft))).argmax(1)
+    for i in np.flatnonzero(~blended):
+        own, theirs = mixed[i] == images[i], mixed[i] == images[partner[i]]
+        assert (own | theirs).all()
+        np.testing.assert_allclose(own.all(-1).mean(), soft[i, i], atol=0.01)
+
+
 @pytest.mark.parametrize("alpha", [0.05, 0.3, 1.0, 20.0])
 def test_shares_follow_the_beta_distribution(alpha):
     seeds = itertools.count()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kcnn.augment import augmentation
 from kcnn.data import Split
@@ -67,6 +68,28 @@ def test_images_are_mirrored_only_if_they_may_be(library):
 
     assert 15 < mirrored(True) < 49
     assert mirrored(False) == 0
+
+
+@pytest.mark.parametrize("mix", ["mixup", "cutmix", "either"])
+@pytest.mark.parametrize("library", ["kcnn", "keras-cv"])
+def test_presets_that_mix_say_so_and_give_soft_labels(mix, library):
+    images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 3)).astype(np.uint8)
+    labels = np.eye(8, dtype=np.float32)
+    assert not augmentation("crop", (8, 8, 3)).mixes_labels
+    layer = augmentation("standard", (8, 8, 3), mix=mix, library=library, seed=1)
+    assert layer.mixes_labels
+    given = tf.data.Dataset.from_tensor_slices({"images": images, "labels": labels}).batch(8)
+    out = next(iter(given.map(lambda x: layer(x, training=True))))
+    assert (out["images"].dtype, out["images"].shape) == (tf.float32, (8, 8, 8, 3))
+    np.testing.assert_allclose(np.asarray(out["labels"]).sum(1), 1.0, atol=1e-5)
+    assert (np.diag(out["labels"]) < 1).sum() >= 4
+    again = type(layer).from_config(layer.get_config())
+    np.testing.assert_allclose(again(next(iter(given)))["images"], out["images"], atol=1e-2)
+    with pytest.raises(ValueError, match="one-hot 'labels'"):
+        layer(images)
+    same = layer({"images": images, "labels": labels}, training=False)
+    np.testing.assert_array_equal(same["labels"], labels)
+    np.testing.assert_array_equal(same["images"], images)
 
 
 def test_none_changes_nothing_and_neither_does_any_kind_without_training():

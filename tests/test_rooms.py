@@ -17,8 +17,8 @@ ALLOWED = {
     "kcnn.layers": {"kcnn.initializers"},
     "kcnn.models": {"kcnn.initializers", "kcnn.layers"},
     "kcnn.transfer": {"kcnn.initializers", "kcnn.layers", "kcnn.models"},
-    "kcnn.data": set(),
-    "kcnn.augment": {"kcnn.data"},
+    "kcnn.data": {"kcnn.augment"},
+    "kcnn.augment": set(),
     "kcnn.report": set(),
     "kcnn.serving": set(),
     "kcnn.recipe": None,  # everything but the command
