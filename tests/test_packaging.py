@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = {"kcnn/cli/": "kcnn_cli/", "callbacks/": "kcnn/callbacks/", "kcnn/": "kcnn/"}
+FOLDERS = {
+    "kcnn/cli/": "kcnn_cli/",
+    "kcnn/serving/server/": "kcnn_server/",
+    "callbacks/": "kcnn/callbacks/",
+    "kcnn/": "kcnn/",
+}
 
 BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
 
@@ -148,6 +153,7 @@ def test_the_installed_package_works_away_from_the_checkout(installed, tmp_path)
         ("import callbacks", "import kcnn.callbacks"),
         ("import callbacks.lr_sweep", "import kcnn.callbacks"),
         ("import sys; sys.path.insert(0, 'kcnn'); import cli", "kcnn_cli"),
+        ("import sys; sys.path.insert(0, 'kcnn/serving'); import server", "kcnn_server"),
     ],
 )
 def test_a_folder_refuses_a_second_name_for_its_classes(statement, advice):
@@ -176,6 +182,8 @@ print("heavy:", sorted(heavy), "code:", code)
         (["recpie"], "recipe", 2),
         (["recipe", "--norm", "nrom", "--out", "x"], "nrom", 2),
         (["recipe"], "--out", 2),
+        (["serve", "--help"], "--max-queue", 0),
+        (["serve", "nowhere", "--label", "stable"], "LABEL=VERSION", 2),
     ],
 )
 def test_the_command_answers_before_anything_heavy_is_imported(

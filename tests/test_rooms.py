@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 COMMAND = "kcnn_cli"  # the folder kcnn/cli, installed under this name
+SERVER = "kcnn_server"  # kcnn/serving/server, likewise
 
 # What a room may import of kcnn; "" is the package itself. The rooms below may use all above.
 ALLOWED = {
@@ -32,6 +33,7 @@ ALLOWED = {
         "kcnn.transfer",
     },
     COMMAND: None,
+    SERVER: set(),
 }
 OUTSIDE = {
     "kcnn.callbacks": {"keras", "numpy", "rich", "matplotlib"},
@@ -39,6 +41,7 @@ OUTSIDE = {
     "kcnn.layers": {"keras", "numpy"},
     "kcnn.models": {"keras", "numpy"},
     "kcnn.transfer": {"keras", "numpy"},
+    SERVER: {"fastapi", "numpy", "orjson", "python_multipart", "starlette", "uvicorn", "uvloop"},
 }
 LAZY = {"matplotlib", "keras_cv", "optuna", "tensorflow_datasets"}  # never at module top
 # What only one backend needs is imported when that backend runs: within functions, or at the
@@ -57,6 +60,8 @@ def modules():
             parts = ("kcnn", *parts)
         elif parts[:2] == ("kcnn", "cli"):
             parts = (COMMAND, *parts[2:])
+        elif parts[:3] == ("kcnn", "serving", "server"):
+            parts = (SERVER, *parts[3:])
         name = ".".join(parts)
         yield name.removesuffix(".__init__"), file
 
@@ -100,8 +105,10 @@ def imports(name, file):
 def room(module):
     """The room that a module of ours is in, or None for other packages."""
     parts = module.split(".")
-    if parts[0] not in ("kcnn", COMMAND):
+    if parts[0] not in ("kcnn", COMMAND, SERVER):
         return None
+    if parts[0] == SERVER or parts[:3] == ["kcnn", "serving", "server"]:
+        return SERVER
     if parts[0] == COMMAND or parts[:2] in (["kcnn", "cli"], ["kcnn", "__main__"]):
         return COMMAND
     two = ".".join(parts[:2])
@@ -145,7 +152,7 @@ def test_the_command_needs_no_keras_before_its_arguments_are_read():
         if room(name) != COMMAND or "__main__" in name:
             continue
         top = {imported.split(".")[0] for imported, at_top in imports(name, file) if at_top}
-        assert not top & {"kcnn", "keras", "tensorflow", "keras_cv", "optuna"}, name
+        assert not top & {"kcnn", SERVER, "keras", "tensorflow", "keras_cv", "optuna"}, name
 
 
 def test_the_reader_of_imports_sees_every_form(tmp_path):

@@ -1,0 +1,232 @@
+"""A SavedModel, loaded and run by TensorFlow's C++ runtime; the only file that knows TensorFlow.
+
+The graph runs in a `Session`: per call it costs half of what a `tf.function` does. Its
+variables become constants, so that the runtime folds normalization into the convolutions.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from kcnn_server.errors import BadRequest, HTTPError, Unavailable
+
+__all__ = ["DEFAULT_SIGNATURE", "Model", "Signature", "Tensor", "load_model", "start_tensorflow"]
+
+DEFAULT_SIGNATURE = "serving_default"
+# 8x8 gray pixels, PNG: what a signature of encoded pictures is tried out on.
+_BLANK_PICTURE = base64.b64decode(
+    b"iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAD0lEQVR42mNowAEYhpYEAILzYAEllbNjAAAAAElFTkSuQmCC"
+)
+# What a frozen graph cannot hold: its values live outside of the graph.
+_STATEFUL = ("HashTable", "VarHandleOp", "LookupTable")
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input or output of a signature: shape with None for what is free."""
+
+    name: str  # as the signature calls it
+    node: str  # as the graph calls it
+    dtype: np.dtype  # object for strings
+    type_name: str  # DT_FLOAT ...
+    shape: tuple[int | None, ...] | None  # None: of any rank
+
+
+@dataclass
+class Signature:
+    name: str
+    method: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    batched: bool = False  # the rows of a batch are answered independently, row by row
+    _call: object = None
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether its one input is encoded pictures, one string each."""
+        inputs = self.inputs
+        return len(inputs) == 1 and inputs[0].name == "image_bytes" and inputs[0].dtype == object
+
+    def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The outputs for one array per input; an HTTPError says why there are none."""
+        from tensorflow.python.framework import errors
+
+        try:
+            return self._call(*arrays)  # type: ignore[operator]
+        except (errors.ResourceExhaustedError, MemoryError) as error:
+            raise Unavailable("Out of memory; send fewer or smaller images.") from error
+        except (errors.InvalidArgumentError, errors.OutOfRangeError, ValueError) as error:
+            raise BadRequest(_first_line(error)) from error
+        except errors.OpError as error:
+            raise HTTPError(_first_line(error)) from error
+
+
+@dataclass
+class Model:
+    """One version of a model in memory."""
+
+    version: int
+    folder: Path
+    signatures: dict[str, Signature]
+    class_names: list[str] = field(default_factory=list)
+    _session: object = None
+    _users: int = 0
+    _retired: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def acquire(self) -> None:
+        with self._lock:
+            self._users += 1
+
+    def release(self) -> None:
+        with self._lock:
+            self._users -= 1
+        self._close_if_unused()
+
+    def retire(self) -> None:
+        """Free its memory as soon as the last request that holds it is answered."""
+        with self._lock:
+            self._retired = True
+        self._close_if_unused()
+
+    def _close_if_unused(self) -> None:
+        with self._lock:
+            if not self._retired or self._users or self._session is None:
+                return
+            session, self._session = self._session, None
+        for signature in self.signatures.values():
+            signature._call = None
+        session.close()  # type: ignore[attr-defined]
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow without Keras, which it would import for a name nobody here uses."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "tensorflow" in sys.modules:
+        return
+    sys.modules.setdefault("keras", None)  # type: ignore[arg-type]  # "not to be found"
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")
+
+
+def load_model(folder: Path, version: int, *, threads: int) -> Model:
+    """Load one version, run each of its signatures once and return it.
+
+    Raises whatever TensorFlow does about a folder that is no whole SavedModel.
+    """
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    config = v1.ConfigProto(
+        intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
+    )
+    graph = tf.Graph()
+    with graph.as_default():
+        session = v1.Session(graph=graph, config=config)
+        meta = v1.saved_model.load(session, ["serve"], str(folder))
+    signatures = _signatures(meta)
+    if not signatures:
+        session.close()
+        raise ValueError("it has no serving signature")
+    frozen = _frozen(session, signatures, config)
+    if frozen is not None:
+        session.close()
+        session = frozen
+    for signature in signatures.values():
+        signature._call = session.make_callable(
+            [session.graph.get_tensor_by_name(t.node) for t in signature.outputs],
+            feed_list=[session.graph.get_tensor_by_name(t.node) for t in signature.inputs],
+        )
+        _try_out(signature)
+    return Model(version, folder, signatures, _class_names(folder), session)
+
+
+def _frozen(session, signatures: dict[str, Signature], config):
+    """A session of the same graph with constants for variables, or None where that cannot be."""
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    nodes = {t.node.split(":")[0] for s in signatures.values() for t in (*s.inputs, *s.outputs)}
+    try:
+        constant = v1.graph_util.convert_variables_to_constants(
+            session, session.graph.as_graph_def(), sorted(nodes)
+        )
+    except (ValueError, KeyError, tf.errors.OpError, NotImplementedError):
+        return None
+    functions = [node for f in constant.library.function for node in f.node_def]
+    if any(mark in node.op for node in [*constant.node, *functions] for mark in _STATEFUL):
+        return None
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.import_graph_def(constant, name="")
+    return v1.Session(graph=graph, config=config)
+
+
+def _signatures(meta) -> dict[str, Signature]:
+    found = {}
+    for name, definition in sorted(meta.signature_def.items()):
+        if name.startswith("__"):  # TensorFlow's own, like the init op
+            continue
+        found[name] = Signature(
+            name,
+            definition.method_name,
+            _tensors(definition.inputs),
+            _tensors(definition.outputs),
+        )
+    return {name: s for name, s in found.items() if s.inputs and s.outputs}
+
+
+def _tensors(infos) -> tuple[Tensor, ...]:
+    import tensorflow as tf
+    from tensorflow.core.framework import types_pb2
+
+    tensors = []
+    for name, info in sorted(infos.items()):
+        shape = None
+        if not info.tensor_shape.unknown_rank:
+            shape = tuple(None if d.size < 0 else d.size for d in info.tensor_shape.dim)
+        dtype = np.dtype(tf.as_dtype(info.dtype).as_numpy_dtype)
+        type_name = types_pb2.DataType.Name(info.dtype)
+        tensors.append(Tensor(name, info.name, dtype, type_name, shape))
+    return tuple(tensors)
+
+
+def _try_out(signature: Signature) -> None:
+    """Run it on two blank rows: errors show now, and whether it answers row by row."""
+    if any(t.shape is None or t.shape[:1] != (None,) for t in signature.inputs):
+        return
+    rows = 2
+    blank = []
+    for tensor in signature.inputs:
+        shape = [rows, *(size or 32 for size in tensor.shape[1:])]  # type: ignore[index]
+        if tensor.dtype == object:
+            value = _BLANK_PICTURE if signature.takes_pictures else b""
+            blank.append(np.full(shape, value, object))
+        else:
+            blank.append(np.zeros(shape, tensor.dtype))
+    try:
+        outputs = signature.run(blank)
+    except BadRequest:
+        return  # blank rows may be no valid input of a model that is not ours
+    signature.batched = all(o.ndim and len(o) == rows for o in outputs)
+
+
+def _class_names(folder: Path) -> list[str]:
+    file = folder / "assets" / "class_names.txt"
+    if not file.is_file():
+        return []
+    return file.read_text(encoding="utf-8").split("\n")[:-1]
+
+
+def _first_line(error: Exception) -> str:
+    text = getattr(error, "message", None) or str(error)
+    return text.strip().split("\n")[0][:500]
