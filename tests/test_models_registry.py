@@ -213,36 +213,3 @@ def test_a_registered_model_is_created_by_its_name_and_chosen_of_like_ours():
             kcnn.create_model("tiny", filters=3)
     finally:
         _registry._NETWORKS.pop("tiny", None)
-
-
-@pytest.mark.parametrize(
-    ("name", "layers", "strides"),
-    [
-        ("resnet20", ["stage_1_block_3", "stage_2_block_3", "stage_3_block_3"], [1, 2, 4]),
-        (
-            "resnet50",
-            ["stem", *(f"stage_{i}_block_{n}" for i, n in enumerate((3, 4, 6, 3), 1))],
-            [2, 4, 8, 16, 32],
-        ),
-        (
-            "resnet50v2",
-            ["stem", *(f"stage_{i}_block_{n}" for i, n in ((1, 2), (2, 3), (3, 5), (4, 3)))],
-            [2, 4, 8, 16, 32],
-        ),
-        (
-            "vgg11",
-            [*(f"stage_{i}_conv_{n}" for i, n in enumerate((1, 1, 2, 2, 2), 1)), "stage_5_pool"],
-            [1, 2, 4, 8, 16, 32],
-        ),
-        ("alexnet", ["conv_1", "conv_2", "conv_5", "pool_5"], [4, 8, 16, 32]),
-    ],
-)
-def test_stages_name_the_last_layer_of_every_size(name, layers, strides):
-    model = kcnn.create_model(name, width=1 / 16, input_shape=(128, 96, 3))
-    found = kcnn.models.stages(model)
-    assert [stage.layer for stage in found] == layers
-    assert [stage.strides for stage in found] == strides
-    for stage in found:
-        shape = model.get_layer(stage.layer).output.shape
-        assert shape[3] == stage.channels
-        assert abs(shape[1] - 128 / stage.strides) <= 1  # AlexNet pads less than a stride

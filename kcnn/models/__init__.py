@@ -1,10 +1,10 @@
 """Networks by name: `create_model("resnet20", classes=10)`; each gives float32 logits."""
 
 from kcnn.models._create import create_model
+from kcnn.models._features import Feature, feature_info, features, reset_classifier
 from kcnn.models._info import ModelInfo, model_info, model_table, multiply_adds
 from kcnn.models._options import Options
 from kcnn.models._registry import Network, list_models, model_options, register_model
-from kcnn.models._stages import Stage, stages
 from kcnn.models.alexnet import alexnet
 from kcnn.models.plain import plain18, plain20, plain32, plain34, plain44, plain56, plain110
 from kcnn.models.preact import resnet50v2, resnet101v2, resnet152v2, wide_resnet28_10
@@ -24,13 +24,15 @@ from kcnn.models.vgg import vgg11, vgg13, vgg16, vgg19
 from kcnn.models.weights import LoadReport, load_weights, read_tensors
 
 __all__ = [
+    "Feature",
     "LoadReport",
     "ModelInfo",
     "Network",
     "Options",
-    "Stage",
     "alexnet",
     "create_model",
+    "feature_info",
+    "features",
     "list_models",
     "load_weights",
     "model_info",
@@ -46,6 +48,7 @@ __all__ = [
     "plain110",
     "read_tensors",
     "register_model",
+    "reset_classifier",
     "resnet18",
     "resnet20",
     "resnet32",
@@ -59,7 +62,6 @@ __all__ = [
     "resnet110",
     "resnet152",
     "resnet152v2",
-    "stages",
     "vgg11",
     "vgg13",
     "vgg16",

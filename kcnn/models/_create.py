@@ -1,9 +1,11 @@
 """Build a network by its name."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
+from kcnn.models._features import features
 from kcnn.models._options import Norm
 from kcnn.models._registry import find
 
@@ -21,6 +23,8 @@ def create_model(
     preprocess: keras.layers.Layer | None = None,
     name: str | None = None,
     weights: None = None,
+    features_only: bool = False,
+    out_indices: Sequence[int] | None = None,
     **options: Any,
 ) -> keras.Model:
     """Build the network registered under a name; its output is logits in float32.
@@ -38,6 +42,8 @@ def create_model(
             `keras.layers.Normalization`.
         name: of the model; the network's if left out, numbered when it is taken already.
         weights: None, as Keras users write for random weights.
+        features_only: give a list of maps instead of logits, the last one at each size.
+        out_indices: which of them, as `features` takes them; all if left out.
         **options: what the network takes besides (`activation`, `dropout`, `include_top`,
             `pooling`, `classifier_activation`, `input_tensor`, `data_format`, ...):
             `help(kcnn.models.resnet50)` explains all of them, `model_options(network)` lists
@@ -49,7 +55,11 @@ def create_model(
     """
     if weights is not None:
         options["weights"] = weights
-    return find(network)(
+    if features_only:
+        options["include_top"] = False
+    elif out_indices is not None:
+        raise ValueError(f"{network}: out_indices are for features_only=True.")
+    model = find(network)(
         classes,
         input_shape=input_shape,
         norm=norm,
@@ -58,3 +68,4 @@ def create_model(
         name=name,
         **options,
     )
+    return features(model, out_indices) if features_only else model

@@ -1,5 +1,6 @@
 """What the graph of any Keras model says: where one tensor is all, where its top begins."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,9 @@ import keras
 __all__ = ["Segment", "body_of", "channel_axis_of", "is_functional", "segments"]
 
 FORMATS = ("channels_last", "channels_first")
+# A label inside layer names that says which block they belong to, as in
+# "block3a_dwconv", "conv4_block2_1_bn", "v2_stack_0_block1_1_conv", "block_12_expand".
+_LABEL = re.compile(r"(.*block_?\d+[a-z]?(?=_)|expanded_conv(?:_\d+)?(?=_))")
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,15 @@ def graph_of(model: Any) -> Any:
 def segments(model: keras.Model) -> list[Segment]:
     """The model cut wherever a single tensor is alive, in the order of computation.
 
-    A cut lies between plain layers and between residual blocks, never across a shortcut.
+    A cut lies between plain layers and between residual blocks, never across a shortcut;
+    neighbours whose names carry the same block label are one segment.
     """
     graph: Any = graph_of(model)
     depths = sorted(graph._nodes_by_depth, reverse=True)
     nodes = [node for depth in depths for node in graph._nodes_by_depth[depth]]
-    last_use = {id(tensor): len(nodes) for tensor in graph.outputs}
-    for i, node in enumerate(nodes):
-        for tensor in node.input_tensors:
-            last_use[id(tensor)] = max(i, last_use.get(id(tensor), 0))
+    last_use = {id(tensor): i for i, node in enumerate(nodes) for tensor in node.input_tensors}
+    for tensor in graph.outputs:
+        last_use.setdefault(id(tensor), len(nodes))
     found: list[Segment] = []
     layers: list[keras.layers.Layer] = []
     seen: set[int] = set()
@@ -57,7 +61,30 @@ def segments(model: keras.Model) -> list[Segment]:
             layers = []
     if layers:
         found.append(Segment(tuple(layers), graph.outputs[0]))
-    return found
+    return _joined(found)
+
+
+def _joined(found: list[Segment]) -> list[Segment]:
+    joined: list[Segment] = []
+    waiting: list[Segment] = []  # without weights, so without a label: what follows decides
+    for segment in found:
+        label = _label(segment)
+        if not any(layer.weights for layer in segment.layers):
+            waiting.append(segment)
+        elif joined and label is not None and label == _label(joined[-1]):
+            layers = [layer for part in (joined.pop(), *waiting, segment) for layer in part.layers]
+            joined.append(Segment(tuple(layers), segment.output))
+            waiting = []
+        else:
+            joined += [*waiting, segment]
+            waiting = []
+    return joined + waiting
+
+
+def _label(segment: Segment) -> str | None:
+    weighted = [layer for layer in segment.layers if layer.weights]
+    labels = {match[1] if (match := _LABEL.match(layer.name)) else None for layer in weighted}
+    return labels.pop() if len(labels) == 1 else None
 
 
 def body_of(model: Any, features: str | None = None, *, who: str) -> keras.Model:

@@ -1,7 +1,5 @@
 """Cut any Keras model into blocks, from the image to the features, without names of its kind."""
 
-import re
-
 import keras
 
 from kcnn.models._graph import is_functional, segments
@@ -9,10 +7,6 @@ from kcnn.models._graph import is_functional, segments
 __all__ = ["Block", "blocks_of"]
 
 Block = list[keras.layers.Layer]
-
-# A label inside layer names that says which block they belong to, as in
-# "block3a_dwconv", "conv4_block2_1_bn", "v2_stack_0_block1_1_conv", "block_12_expand".
-_LABEL = re.compile(r"(.*block_?\d+[a-z]?(?=_)|expanded_conv(?:_\d+)?(?=_))")
 
 
 def blocks_of(model: keras.Model) -> list[Block]:
@@ -33,8 +27,6 @@ def blocks_of(model: keras.Model) -> list[Block]:
     for group in groups:
         if not any(_has_kernel(layer) for layer in group):
             (merged[-1] if merged else before).extend(group)
-        elif merged and _label(group) is not None and _label(group) == _label(merged[-1]):
-            merged[-1].extend(group)
         else:
             merged.append([*before, *group])
             before = []
@@ -48,10 +40,3 @@ def blocks_of(model: keras.Model) -> list[Block]:
 
 def _has_kernel(layer: keras.layers.Layer) -> bool:
     return any(len(weight.shape) > 1 for weight in layer.weights)
-
-
-def _label(group: Block) -> str | None:
-    labels = {m[1] for layer in group if layer.weights and (m := _LABEL.match(layer.name))}
-    weighted = [layer for layer in group if layer.weights]
-    whole = len(labels) == 1 and all(_LABEL.match(layer.name) for layer in weighted)
-    return labels.pop() if whole else None
