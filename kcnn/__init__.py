@@ -7,7 +7,7 @@ The heavy rooms (`kcnn.recipe`, `kcnn.report`, `kcnn.serving`) are imported by n
 
 import keras
 
-from kcnn import callbacks, initializers, layers, models, transfer
+from kcnn import callbacks, initializers, layers, models, preprocessing, transfer
 from kcnn._version import __version__
 from kcnn.models import create_model, list_models
 
@@ -22,5 +22,6 @@ __all__ = [
     "layers",
     "list_models",
     "models",
+    "preprocessing",
     "transfer",
 ]

@@ -10,12 +10,14 @@ from kcnn.data._load import load
 from kcnn.data._record import DataError, Dataset, DataWarning, Split
 from kcnn.data._source import register_source
 from kcnn.data._stats import ChannelStats, channel_stats, normalization
+from kcnn.preprocessing import Preprocessing
 
 __all__ = [
     "ChannelStats",
     "DataError",
     "DataWarning",
     "Dataset",
+    "Preprocessing",
     "Split",
     "channel_stats",
     "from_arrays",
