@@ -167,7 +167,7 @@ class Preprocessing:
         return self.replace(scale=1.0, offset=0.0, mean=None, std=None)
 
     @property
-    def image_shape(self) -> tuple[int | None, int | None, int]:
+    def image_shape(self) -> tuple[Any, Any, int]:
         """(height, width, channels); the first two are None where size is."""
         height, width = self.size or (None, None)
         return height, width, self.channels
