@@ -22,6 +22,7 @@ class Facts:
     """Curves and what they measure. Arrays of shape (epochs,), float64; None if absent."""
 
     epochs: int
+    numbers: np.ndarray  # of the epochs, from 1
     loss: np.ndarray
     val_loss: np.ndarray | None
     accuracy: np.ndarray | None
@@ -37,6 +38,20 @@ class Facts:
     def last(self) -> int:
         """Epochs in the last third, 3 at least."""
         return max(3, self.epochs // 3)
+
+    @property
+    def last_epoch(self) -> int:
+        return int(self.numbers[-1])
+
+    @property
+    def bounded(self) -> bool:
+        """Whether 0 is the end of all learning: not for losses that may be negative."""
+        return bool((self.loss >= 0).all())
+
+    @property
+    def scale(self) -> float:
+        """What a loss is large or small against: the first one, or its range where it has no 0."""
+        return abs(float(self.loss[0])) if self.bounded else float(np.ptp(self.loss))
 
     @property
     def end_loss(self) -> float:
@@ -68,7 +83,7 @@ class Facts:
     def spent(self) -> bool:
         """Whether the training loss is nearly nothing and level."""
         gained = abs(self.trend[0]) * self.last
-        return self.end_loss <= SPENT * abs(float(self.loss[0])) and gained <= LEVEL * self.drop
+        return self.bounded and self.end_loss <= SPENT * self.scale and gained <= LEVEL * self.drop
 
     @property
     def _falling(self) -> bool:
@@ -82,10 +97,10 @@ class Facts:
         """Whether the training data themselves are learned."""
         if self.accuracy is not None and np.isfinite(self.accuracy).all():
             return ending(self.accuracy) >= 0.75
-        return self.end_loss <= 0.6 * abs(float(self.loss[0]))
+        return self.drop >= 0.4 * self.scale
 
 
-def facts_of(history: Mapping[str, Sequence[float]]) -> Facts:
+def facts_of(history: Mapping[str, Sequence[float]], epochs: Sequence[int] | None = None) -> Facts:
     """Measure a history; see `read_curves` for what it holds."""
     if not isinstance(history, Mapping):
         raise ValueError(
@@ -98,6 +113,11 @@ def facts_of(history: Mapping[str, Sequence[float]]) -> Facts:
             f"{sorted(history)}."
         )
     loss = np.asarray(history["loss"], "float64")
+    numbers = np.arange(1, len(loss) + 1) if epochs is None else np.asarray(epochs, int)
+    if numbers.shape != loss.shape:
+        raise ValueError(
+            f"read_curves: epochs has {numbers.size} numbers for {len(loss)} values of 'loss'."
+        )
     val_loss = _curve(history, "val_loss", len(loss))
     name = _accuracy_name(history)
     accuracy = _curve(history, name, len(loss)) if name else None
@@ -108,6 +128,7 @@ def facts_of(history: Mapping[str, Sequence[float]]) -> Facts:
     whole = finite and len(loss) >= 3
     return Facts(
         epochs=len(loss),
+        numbers=numbers,
         loss=loss,
         val_loss=val_loss,
         accuracy=accuracy,
@@ -133,7 +154,8 @@ def _curve(history: Mapping[str, Sequence[float]], name: str, epochs: int) -> np
     if len(curve) != epochs:
         raise ValueError(
             f"read_curves: every curve needs one value per epoch; 'loss' has {epochs}, "
-            f"{name!r} has {len(curve)} (validation_freq must be 1)."
+            f"{name!r} has {len(curve)}. With validation_freq above 1 give the validated epochs "
+            "alone, and their numbers as epochs=[...]."
         )
     return curve
 

@@ -29,7 +29,7 @@ def overfitting(facts: Facts) -> Finding | None:
     low = facts.valley
     assert low is not None
     assert facts.val_loss is not None
-    onset = low.index + 1
+    onset = int(facts.numbers[low.index])
     best = float(facts.val_loss[low.index])
     seen = (
         f"validation loss lowest ({low.low:.3g}) after epoch {onset}, then up to "
@@ -88,7 +88,7 @@ def onset_epoch(facts: Facts) -> int | None:
     """Epoch (from 1) of the lowest validation loss, if it rose for good after it."""
     if facts.valley is None or overfit_confidence(facts) < SURE:
         return None
-    return facts.valley.index + 1
+    return int(facts.numbers[facts.valley.index])
 
 
 def overfit_confidence(facts: Facts) -> float:
@@ -112,7 +112,8 @@ def _losses_apart(facts: Facts) -> bool:
 
 
 def _wide_loss(facts: Facts) -> float:
-    return max(WIDE_LOSS * abs(float(facts.loss[0])), WIDE_RATIO * abs(facts.end_loss))
+    reached = abs(facts.end_loss) if facts.bounded else facts.scale
+    return max(WIDE_LOSS * facts.scale, WIDE_RATIO * reached)
 
 
 def _accuracy_gap(facts: Facts) -> float | None:

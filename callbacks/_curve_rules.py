@@ -49,7 +49,7 @@ def high_bias(facts: Facts) -> Finding | None:
         return None
     if facts.fitted:
         return None
-    seen = f"training loss {facts.end_loss:.3g} after {facts.epochs} epochs"
+    seen = f"training loss {facts.end_loss:.3g} after {facts.last_epoch} epochs"
     if facts.accuracy is not None:
         seen += f", accuracy {ending(facts.accuracy):.3f}"
     return Finding(

@@ -10,6 +10,7 @@ import numpy as np
 from kcnn.callbacks._optimizer import RateControl
 from kcnn.callbacks._snapshot import Snapshot, put_back, state_variables
 from kcnn.callbacks._torch_random import torch_randoms
+from kcnn.callbacks.keras_internals import array_of
 
 __all__ = ["HiddenSteps"]
 
@@ -68,8 +69,8 @@ class HiddenSteps:
         shares = [0.0]
         for variable, value in self._trained():
             if len(variable.shape) > 1:
-                start = keras.ops.convert_to_numpy(before[id(variable)]).astype("float64")
-                change = keras.ops.convert_to_numpy(value).astype("float64") - start
+                start = array_of(before[id(variable)]).astype("float64")
+                change = array_of(value).astype("float64") - start
                 norm = float(np.linalg.norm(start))
                 shares.append(float(np.linalg.norm(change)) / norm if norm else 0.0)
         return float(np.max(shares))
@@ -159,4 +160,4 @@ class HiddenSteps:
         counted = getattr(metric, "count", None)
         for variable, value in zip(self.model.metrics_variables, values, strict=False):
             if variable is counted:
-                self._count = float(keras.ops.convert_to_numpy(value))
+                self._count = float(array_of(value))

@@ -10,6 +10,7 @@ import numpy as np
 
 from kcnn.callbacks._feed import Feed, as_array
 from kcnn.callbacks._finding import Finding
+from kcnn.callbacks.keras_internals import array_of
 
 __all__ = ["FILL_THEM", "first_nonfinite", "nonfinite_finding", "weights_of"]
 
@@ -34,7 +35,7 @@ def first_nonfinite(parts: Iterable[tuple[str, Any]]) -> tuple[str, int, int] | 
 def weights_of(model: keras.Model) -> Iterator[tuple[str, Any]]:
     """The model's weights by name."""
     for variable in model.weights:
-        yield f"weights {variable.path}", keras.ops.convert_to_numpy(variable)
+        yield f"weights {variable.path}", array_of(variable)
 
 
 def nonfinite_finding(model: keras.Model, feed: Feed, batches: int) -> Finding | None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from kcnn.callbacks.keras_internals import array_of
+
 __all__ = ["RateControl", "batches_per_update", "innermost", "present_rate", "steps_per_update"]
 
 
@@ -19,7 +21,7 @@ def innermost(optimizer: Any) -> list[Any]:
 
 def present_rate(model: keras.Model) -> float:
     """The learning rate of the next step, whatever it is made of."""
-    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    return float(array_of(model.optimizer.learning_rate))
 
 
 def batches_per_update(model: keras.Model) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from kcnn.callbacks._optimizer import innermost
 from kcnn.callbacks._torch_random import torch_randoms
+from kcnn.callbacks.keras_internals import array_of, global_seed_state, strategy_scope
 
 __all__ = ["Snapshot", "build_optimizer", "put_back", "require_compiled", "state_variables", "sync"]
 
@@ -125,7 +126,8 @@ def require_compiled(model: Any, who: str) -> None:
 def build_optimizer(model: keras.Model) -> None:
     """Give an unbuilt optimizer its variables, as the first step would."""
     if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
+        with strategy_scope(model):
+            model.optimizer.build(model.trainable_variables)
         model.optimizer.built = True
 
 
@@ -151,17 +153,10 @@ def state_variables(model: keras.Model) -> list[Any]:
             for v in (optimizer._learning_rate, optimizer.weight_decay)
             if isinstance(v, keras.Variable)
         ]
-    found += [*_global_seed(), *torch_randoms()]
+    seed = global_seed_state()
+    found += [*([] if seed is None else [seed]), *torch_randoms()]
     return list({id(v): v for v in found}.values())
 
 
-def _global_seed() -> list[Any]:
-    """The state behind `keras.random.*` with no seed, where it exists already."""
-    from keras.src.backend.common import global_state
-
-    generator = global_state.get_global_attribute("global_seed_generator")
-    return [] if generator is None else [generator.state]
-
-
 def _bytes(value: Any) -> bytes:
-    return np.ascontiguousarray(keras.ops.convert_to_numpy(value)).tobytes()
+    return np.ascontiguousarray(array_of(value)).tobytes()

@@ -46,18 +46,22 @@ class CurveReading:
         return values | {"findings": [finding.to_dict() for finding in self.findings]}
 
 
-def read_curves(history: Mapping[str, Sequence[float]]) -> CurveReading:
+def read_curves(
+    history: Mapping[str, Sequence[float]], *, epochs: Sequence[int] | None = None
+) -> CurveReading:
     """Judge the curves of a whole or half-done training.
 
     Args:
         history: What `fit` returns, or its `history`: "loss", and where there is validation
             "val_loss"; also used if there: "accuracy" (or another accuracy) with its "val_"
             twin. One value per epoch.
+        epochs: The number of each value's epoch, from 1, where not every epoch has one (with
+            `validation_freq=5`, give the values of the validated epochs and 5, 10, ...).
 
     Raises:
         ValueError: without "loss", with no epoch, or curves of different length.
     """
-    facts = facts_of(getattr(history, "history", history))
+    facts = facts_of(getattr(history, "history", history), epochs)
     findings = [found for rule in RULES if (found := rule(facts)) is not None]
     verdict, confidence = _verdict(facts, findings)
     if verdict == "healthy":
@@ -90,18 +94,18 @@ def _healthy(facts: Facts, findings: Sequence[Finding]) -> Finding:
     evidence = {"loss": facts.end_loss, "gap": np.nan if facts.gap is None else facts.gap}
     end, advice = f"loss {facts.end_loss:.3g}", "Refine the learning rate or train a little longer"
     if facts.gap is None:
-        seen = f"the training loss falls and levels off: {end} after {facts.epochs} epochs"
+        seen = f"the training loss falls and levels off: {end} after {facts.last_epoch} epochs"
         expected = "a training loss that falls and levels off"
         advice = f"{advice}; give `fit` validation data, without which overfitting is not seen"
     else:
         end += f", validation {facts.end_loss + facts.gap:.3g}"
         expected = "training and validation loss falling together and leveling off"
-        seen = f"both curves fall and stay together: {end} after {facts.epochs} epochs"
+        seen = f"both curves fall and stay together: {end} after {facts.last_epoch} epochs"
         gap = next((f for f in findings if f.check == "generalization_gap"), None)
         if gap is not None:
             seen = (
                 "both curves fall, the validation loss does not turn up for sure and stays "
-                f"above: {end} after {facts.epochs} epochs"
+                f"above: {end} after {facts.last_epoch} epochs"
             )
             advice = gap.advice.rstrip(".")
     return Finding("healthy", "ok", seen, expected, f"{advice}.", evidence=evidence)

@@ -20,6 +20,7 @@ from kcnn.callbacks._nonfinite import (
 )
 from kcnn.callbacks._probe import Probe
 from kcnn.callbacks._snapshot import sync
+from kcnn.callbacks.keras_internals import array_of
 
 __all__ = ["InitialLossCheck", "judge_initial_loss"]
 
@@ -147,7 +148,9 @@ class InitialLossCheck(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.finding = None
         self._penalty = weight_penalty(self.model) if self.model.built else None
-        self._fresh = not self.model.optimizer.built or int(self.model.optimizer.iterations) == 0
+        self._fresh = (
+            not self.model.optimizer.built or int(array_of(self.model.optimizer.iterations)) == 0
+        )
 
     def on_train_batch_end(self, batch, logs=None):
         if self.finding is not None or not logs or "loss" not in logs:
@@ -176,7 +179,7 @@ class InitialLossCheck(keras.callbacks.Callback):
         feed = feed_of(x, y, batch_size=batch_size, batches=self.batches)
         with Probe(model, feed) as probe:
             self._penalty = weight_penalty(model)
-            self._fresh = int(model.optimizer.iterations) == 0
+            self._fresh = _untrained(model)
             losses = probe.losses(0.0, 0, self.batches)
         hidden = nonfinite_finding(model, feed, self.batches)
         where = None if hidden is None else hidden.seen
@@ -219,3 +222,7 @@ def weight_penalty(model: keras.Model) -> float:
         for v in model.trainable_variables
         if getattr(v, "regularizer", None) is not None
     )
+
+
+def _untrained(model: keras.Model) -> bool:
+    return not model.optimizer.built or int(array_of(model.optimizer.iterations)) == 0

@@ -21,7 +21,8 @@ class OverfitDetector(keras.callbacks.Callback):
 
     Reads the curves with `read_curves` after every epoch, so that noise alone does not set
     it off. Each verdict that needs action is told once, when it is first sure; the whole
-    reading comes at the end of training.
+    reading comes at the end of training. With `validation_freq` above 1 it reads the epochs
+    that were validated.
 
     Args:
         restore_best_weights: Put back the weights of the epoch with the lowest validation
@@ -55,7 +56,10 @@ class OverfitDetector(keras.callbacks.Callback):
         self._forget()
 
     def _forget(self) -> None:
-        self.history: dict[str, list[float]] = {}
+        self.history: dict[str, list[float]] = {}  # of the epochs that were read
+        self._epochs: list[int] = []  # their numbers, from 1
+        self._watched = "loss"
+        self._lowest = np.inf
         self.reading: CurveReading | None = None
         self.onset_epoch: int | None = None
         self.best_epoch: int | None = None
@@ -76,14 +80,21 @@ class OverfitDetector(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if not logs or "loss" not in logs:
             return
-        count = len(self.history.get("loss", ()))
+        validated = "val_loss" in logs
+        if validated and self._watched == "loss":  # epochs without validation came before
+            self._watched, self._lowest = "val_loss", np.inf
+            self.history, self._epochs = {}, []
+        if self._watched == "val_loss" and not validated:
+            return
+        count = len(self._epochs)
+        self._epochs.append(epoch + 1)
         for name, value in logs.items():
             curve = self.history.setdefault(name, [])
             if len(curve) == count and np.ndim(value) == 0:
                 curve.append(float(value))
-        self._keep_best()
+        self._keep_best(epoch + 1)
         complete = {k: v for k, v in self.history.items() if len(v) == count + 1}
-        self.reading = read_curves(complete)
+        self.reading = read_curves(complete, epochs=self._epochs)
         self.onset_epoch = self.reading.onset_epoch
         for finding in self.reading.findings:
             if finding.check in ("overfitting", "unstable"):
@@ -91,9 +102,9 @@ class OverfitDetector(keras.callbacks.Callback):
         if (
             self.patience is not None
             and self.onset_epoch is not None
-            and count + 1 - self.onset_epoch >= self.patience
+            and epoch + 1 - self.onset_epoch >= self.patience
         ):
-            self.stopped_epoch = count + 1
+            self.stopped_epoch = epoch + 1
             self.model.stop_training = True
 
     def on_train_end(self, logs=None):
@@ -128,11 +139,11 @@ class OverfitDetector(keras.callbacks.Callback):
                 )
             )
 
-    def _keep_best(self) -> None:
-        curve = self.history.get("val_loss") or self.history["loss"]
-        if not np.isfinite(curve[-1]) or curve[-1] > np.nanmin(curve):
+    def _keep_best(self, epoch: int) -> None:
+        value = self.history[self._watched][-1]
+        if not np.isfinite(value) or value > self._lowest:
             return
-        self.best_epoch = len(curve)
+        self._lowest, self.best_epoch = value, epoch
         if self.restore_best_weights:
             sync(self.model)
             self._best = [(v, keras.ops.copy(v.value)) for v in self.model.weights]

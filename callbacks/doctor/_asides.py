@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from kcnn.callbacks.doctor._suspect import Suspect
 from kcnn.callbacks.doctor._weigh import gain
 
 __all__ = ["clean_rows", "own_step"]
+
+STILL = 0.01  # share of the first epoch's loss: a smaller change is none
 
 
 def clean_rows(trial: Any, rig: Any) -> None:
@@ -35,7 +38,11 @@ def clean_rows(trial: Any, rig: Any) -> None:
 
 
 def own_step(trial: Any) -> None:
-    """A train_step of the user's own: does the standard one do far better?"""
+    """A train_step of the user's own: does its loss move, does the standard one do far better?"""
+    still = still_loss(trial.run.history.get("loss", []))
+    if still is not None:
+        trial.verdict.name(still, "failure")
+        return
     rig = trial.shop.rig(Setting())
     out = trial.shop.try_out(Setting(), steps=trial.steps, until=trial.until)
     if rig is None or out is None or out.score - trial.final.score < 0.2:
@@ -53,3 +60,20 @@ def own_step(trial: Any) -> None:
         "train_step", {"own": trial.final.score, "standard": out.score},
     )  # fmt: skip
     trial.verdict.name(suspect, "failure" if grew else "warning", confirmed_by_trial=True)
+
+
+def still_loss(history: Sequence[float]) -> Suspect | None:
+    """The loss of the user's own train_step is where it was: something does not learn."""
+    losses = np.asarray(history, "float64")
+    if len(losses) < 3 or not np.isfinite(losses).all():
+        return None
+    if np.abs(losses - losses[0]).max() > STILL * abs(losses[0]):
+        return None
+    return Suspect(
+        "frozen_layers", 0.6,
+        f"the loss of the model's own train_step stays at {losses[-1]:.3g} for "
+        f"{len(losses)} epochs", "a loss that falls",
+        "Check in train_step that gradients of this very loss reach the trainable weights and "
+        "are applied, and that the learning rate is not tiny.",
+        "train_step", False, "train_step", {"first": losses[0], "last": losses[-1]},
+    )  # fmt: skip

@@ -16,6 +16,7 @@ from kcnn.callbacks.doctor._graph import (
     layer_activation,
     runs_away,
 )
+from kcnn.callbacks.keras_internals import array_of
 
 __all__ = [
     "bare_end",
@@ -216,7 +217,7 @@ def fresh_kernels(model: keras.Model, seed: int = 0) -> list[np.ndarray]:
     }
     values = []
     for variable in model.variables:
-        value = keras.ops.convert_to_numpy(variable)
+        value = array_of(variable)
         if id(variable) in kernels:
             fan_in = int(np.prod(value.shape[:-1]))
             fan_out = int(value.shape[-1])

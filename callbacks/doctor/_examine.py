@@ -41,6 +41,7 @@ def examine(
 
     Raises:
         ValueError: for a model that is not compiled, or without samples.
+        NotImplementedError: for a model with a `train_step` of its own and no `call`.
         Exception: what `fit` itself raises, after the model is restored; the exception
             carries the findings as `error.diagnosis`.
     """
@@ -71,7 +72,7 @@ def examine(
                 try:
                     verdict.weigh(run, until=begin + 0.92 * limit)
                 except Exception as trouble:  # a model that only its own fit can train
-                    case.notes.append(f"trials on copies failed: {_first(trouble)}")
+                    case.broke("trying changes on copies", trouble, blind=False)
         except KeyboardInterrupt as stop:
             return _fail(stop, verdict.diagnosis(run))
         diagnosis = verdict.diagnosis(run)
@@ -87,17 +88,19 @@ def _fail(error: BaseException, diagnosis: Diagnosis) -> Diagnosis:
     raise error
 
 
-def _first(error: Exception) -> str:
-    lines = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:200]}"
-
-
 def _build(model: keras.Model, case: Any) -> BaseException | None:
     """Give an unbuilt model its weights, as the first batch of `fit` would."""
     if model.built and model.variables:
         return None
     try:
         model(first_rows(case.train.x, min(2, case.train.n)))
+    except NotImplementedError:
+        if type(model).train_step is keras.Model.train_step:
+            raise
+        raise NotImplementedError(
+            f"examine: model {model.name!r} has a train_step of its own and no call, so it cannot "
+            "be looked at from outside; give it a call(inputs) that returns its outputs."
+        ) from None
     except Exception as error:
         return error
     return None

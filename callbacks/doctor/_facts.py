@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -49,54 +51,85 @@ class Facts:
 def read_facts(model: keras.Model, case: Case) -> Facts:
     """Read the program; suspicions are ranked by weight.
 
-    What cannot be read (columns of text, a model that refuses its data) is left to `fit`.
+    What cannot be read (columns of text, a model that refuses its data) is left to `fit`; a check
+    that breaks is kept in `case.unseen`, and the others go on.
     """
-    try:
-        return _read(model, case)
-    except Exception as error:
-        case.notes.append(f"facts could not be read: {type(error).__name__}")
-        none = LossFacts("other", "unknown")
-        return Facts(case, OTHER, HeadFacts((), 0, 0, seen=False), none, [], [], model)
-
-
-def _read(model: keras.Model, case: Case) -> Facts:
-    metrics = metric_names(model)
-    loss = read_loss(_single(model.loss))
+    none = LossFacts("other", "unknown")
+    facts = Facts(case, OTHER, HeadFacts((), 0, 0, seen=False), none, [], [], model)
+    look = functools.partial(_look, case)
     outputs = _outputs(model, case)
-    graph = graph_of(model, first_rows(case.train.x, 2))
-    task, head = OTHER, HeadFacts((), 0, 0, seen=False)
-    suspects: list[Suspect] = []
+    look("reading metrics and loss", lambda: _read_compiled(facts, model))
+    look("reading the graph", lambda: _read_graph(facts, model))
     y = case.train.y
+    found = facts.suspects
     if isinstance(y, np.ndarray) and y.dtype.kind in "OSU":
-        suspects.append(_text(y))
+        found.append(_text(y))
     elif isinstance(y, np.ndarray) and isinstance(outputs, np.ndarray):
-        head = read_head(graph, outputs)
-        scores = any("acc" in name or name in ("auc", "precision", "recall") for name, _ in metrics)
-        task = read_task(_all_targets(case), loss=loss, units=head.units, scores=scores)
-        if head.rank == 2:
-            suspects += judge_head(head, loss, task, y)
-        else:
-            suspects += judge_dense(head, loss, y, outputs)
-        suspects += judge_metrics(metrics, head, loss, task, y)
-        suspects += judge_order(case, task)
-        suspects += judge_balance(case, task)
-        suspects += judge_leak(case)
-        suspects += judge_shift(case, task)
+        look("reading the task", lambda: _read_task(facts, outputs))
+        found += look("the check of the head", lambda: _judge_end(facts, y, outputs))
+        found += look(
+            "the check of metrics",
+            lambda: judge_metrics(facts.metrics, facts.head, facts.loss, facts.task, y),
+        )
+        found += look("the check of the order", lambda: judge_order(case, facts.task))
+        found += look("the check of the balance", lambda: judge_balance(case, facts.task))
+        found += look("the check for leaks", lambda: judge_leak(case))
+        found += look("the check of the split", lambda: judge_shift(case, facts.task))
     else:
-        suspects += judge_outputs(graph, model.loss, outputs, y)
-    suspects += judge_finite(model, case)
-    suspects += _scales(graph, case, task)
-    suspects += judge_body(
-        graph,
-        batch_size=case.batch_size,
-        classes=task.classes,
-        classifies=task.kind in ("binary", "multiclass", "multilabel"),
-        head=head,
+        found += look(
+            "the check of outputs", lambda: judge_outputs(facts.graph, model.loss, outputs, y)
+        )
+    found += look("the check for NaN", lambda: judge_finite(model, case))
+    found += look("the check of scales", lambda: _scales(facts.graph, case, facts.task))
+    found += look("the check of layers", lambda: _judge_layers(facts))
+    found += look("the check of initial weights", lambda: judge_start(model))
+    found += look("the check of the optimizer", lambda: judge_optimizer(model.optimizer))
+    found.sort(key=lambda s: -s.weight)
+    return facts
+
+
+def _look(case: Case, what: str, judge: Callable[[], Any]) -> list[Suspect]:
+    """What one check finds; one that breaks is told as such and finds nothing."""
+    try:
+        return list(judge() or ())
+    except Exception as error:
+        case.broke(what, error)
+        return []
+
+
+def _read_compiled(facts: Facts, model: keras.Model) -> None:
+    facts.metrics = metric_names(model)
+    facts.loss = read_loss(_single(model.loss))
+
+
+def _read_graph(facts: Facts, model: keras.Model) -> None:
+    facts.graph = graph_of(model, first_rows(facts.case.train.x, 2))
+
+
+def _read_task(facts: Facts, outputs: np.ndarray) -> None:
+    facts.head = read_head(facts.graph, outputs)
+    scores = any(
+        "acc" in name or name in ("auc", "precision", "recall") for name, _ in facts.metrics
     )
-    suspects += judge_start(model)
-    suspects += judge_optimizer(model.optimizer)
-    suspects.sort(key=lambda s: -s.weight)
-    return Facts(case, task, head, loss, metrics, suspects, graph)
+    facts.task = read_task(
+        _all_targets(facts.case), loss=facts.loss, units=facts.head.units, scores=scores
+    )
+
+
+def _judge_end(facts: Facts, y: np.ndarray, outputs: np.ndarray) -> Any:
+    if facts.head.rank == 2:
+        return judge_head(facts.head, facts.loss, facts.task, y)
+    return judge_dense(facts.head, facts.loss, y, outputs)
+
+
+def _judge_layers(facts: Facts) -> Any:
+    return judge_body(
+        facts.graph,
+        batch_size=facts.case.batch_size,
+        classes=facts.task.classes,
+        classifies=facts.task.kind in ("binary", "multiclass", "multilabel"),
+        head=facts.head,
+    )
 
 
 def _text(y: np.ndarray) -> Suspect:

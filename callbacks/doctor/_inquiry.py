@@ -46,6 +46,9 @@ class Trial:
         shop, run, facts = self.shop, self.run, self.verdict.facts
         rig = shop.rig(Setting())
         if rig is None:
+            self.case.unseen.append(
+                "no change was tried: the model cannot be rebuilt from its configuration"
+            )
             return
         if run.cut:
             self.case.notes.append(f"the run was cut by the budget after {run.steps} steps")

@@ -162,8 +162,9 @@ def _renumbered(said: np.ndarray, labels: np.ndarray, classes: int) -> bool:
     """Another numbering of the classes makes the predictions right."""
     if classes < 2:
         return False
-    table = np.zeros((classes, classes))
-    np.add.at(table, (np.clip(said, 0, classes - 1), labels), 1)
+    places = max(classes, int(labels.max(initial=0)) + 1)  # class numbers may have gaps
+    table = np.zeros((places, places))
+    np.add.at(table, (np.clip(said, 0, places - 1), labels), 1)
     right = float(np.trace(table) / max(table.sum(), 1))
     best = table.argmax(1)
     used = best[table.sum(1) > 0]

@@ -14,9 +14,10 @@ from kcnn.callbacks._snapshot import state_variables
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._facts import read_facts
 from kcnn.callbacks.doctor._graph import flat_layers, kernel_of
-from kcnn.callbacks.doctor._live_rules import judge_epochs, judge_layers
+from kcnn.callbacks.doctor._live_rules import judge_epochs, judge_layers, loss_falls
 from kcnn.callbacks.doctor._rows import draw
 from kcnn.callbacks.doctor._view import unlinked
+from kcnn.callbacks.keras_internals import array_of
 
 __all__ = ["Doctor"]
 
@@ -68,6 +69,7 @@ class Doctor(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.findings, self.history = [], {}
         self._said: set[Any] = set()
+        self._unusual: list[Finding] = []
         self._steps, self._best, self._kept = 0, np.inf, None
         self._first = None
         self.lost = False
@@ -82,7 +84,13 @@ class Doctor(keras.callbacks.Callback):
                 if suspect.cause in ("missing_shuffle",):
                     continue  # the order of a sample is not the order of training
                 if suspect.firm or suspect.weight >= 0.6:
-                    self._say(suspect.finding("failure" if suspect.firm else "warning"))
+                    finding = suspect.finding("failure" if suspect.firm else "warning")
+                    if suspect.check == "optimizer" and not suspect.firm:
+                        self._unusual.append(finding)  # said when the loss bears it out
+                    else:
+                        self._say(finding)
+            for why in case.unseen:
+                self._say(Finding("doctor", "warning", why, "checks that run", "Report it."))
         self._start = self._kernels()
 
     def on_train_batch_end(self, batch, logs=None):
@@ -98,6 +106,9 @@ class Doctor(keras.callbacks.Callback):
             self.history.setdefault(name, []).append(float(np.mean(value)))
         for finding in judge_epochs(self.history, self._rate()):
             self._say(finding)
+        if not loss_falls(self.history.get("loss", [])):
+            for finding in self._unusual:
+                self._say(finding)
         if not np.isfinite(self.history.get("loss", [0.0])[-1]):
             self._lose("the loss is not a number", "lr_too_high")
             return
@@ -138,7 +149,7 @@ class Doctor(keras.callbacks.Callback):
         return int(size) if size else 32
 
     def _rate(self) -> float:
-        return float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        return float(array_of(self.model.optimizer.learning_rate))
 
     def _kernels(self) -> dict[str, np.ndarray]:
         """A corner of each kernel: enough to see whether it moves."""
@@ -146,7 +157,7 @@ class Doctor(keras.callbacks.Callback):
         for layer in flat_layers(self.model):
             kernel = kernel_of(layer)
             if kernel is not None:
-                found[layer.name] = keras.ops.convert_to_numpy(kernel).reshape(-1)[:4096].copy()
+                found[layer.name] = array_of(kernel).reshape(-1)[:4096].copy()
         return found
 
     def _lose(self, words: str, cause: str, *, say: bool = True) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -12,7 +12,16 @@ from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor._graph import known_graph, layer_activation
 from kcnn.callbacks.doctor._rig import tensors
 
-__all__ = ["judge_epochs", "judge_layers"]
+__all__ = ["judge_epochs", "judge_layers", "loss_falls"]
+
+PATIENCE = 3  # epochs after which a loss that has not fallen speaks against the rate
+
+
+def loss_falls(losses: Sequence[float]) -> bool:
+    """Whether nothing in the epochs' losses speaks against the learning rate (yet)."""
+    if not np.isfinite(losses).all():
+        return False
+    return len(losses) < PATIENCE or min(losses[1:]) < losses[0]
 
 
 def judge_epochs(history: dict[str, list[float]], rate: float) -> Iterator[Finding]:

@@ -47,6 +47,7 @@ def page(script: str, visits: Iterable[Visit]) -> str:
         )
         for finding, place in zip(visit.diagnosis.findings, visit.places, strict=True):
             parts += _article(finding, place)
+        parts += [f"<p>Not examined: {text(why)}</p>" for why in visit.diagnosis.unseen]
     return "\n".join(parts) + "</body></html>\n"
 
 

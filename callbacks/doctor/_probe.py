@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kcnn.callbacks.doctor._graph import flat_layers, kernel_of, known_graph, layer_activation
+from kcnn.callbacks.keras_internals import array_of
 
 __all__ = ["Probe", "probe_model"]
 
@@ -93,7 +94,7 @@ def probe_model(model: keras.Model, x: Any, y: Any, weight: Any = None) -> Probe
         kernel = kernel_of(layer)
         if kernel is not None and id(kernel) in by_id:
             g = np.asarray(tf.convert_to_tensor(by_id[id(kernel)]), "float64")
-            value = keras.ops.convert_to_numpy(kernel)
+            value = array_of(kernel)
             scale = float(np.linalg.norm(value)) + 1e-12
             gradient[layer.name] = float(np.linalg.norm(g)) / scale
     return Probe(dead, saturated, flat, size, gradient, float(np.sqrt(total)))

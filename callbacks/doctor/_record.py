@@ -10,6 +10,7 @@ import numpy as np
 
 from kcnn.callbacks._optimizer import innermost
 from kcnn.callbacks.doctor._rows import Case
+from kcnn.callbacks.keras_internals import array_of
 
 __all__ = ["Run", "run_fit"]
 
@@ -54,7 +55,7 @@ class _Recorder(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             self.logs.setdefault(name, []).append(float(np.mean(value)))
         inner = innermost(self.model.optimizer)[-1]
-        self.rates.append(float(keras.ops.convert_to_numpy(inner.learning_rate)))
+        self.rates.append(float(array_of(inner.learning_rate)))
 
 
 def run_fit(model: keras.Model, case: Case, *, until: float) -> Run:
@@ -76,7 +77,7 @@ def run_fit(model: keras.Model, case: Case, *, until: float) -> Run:
         recorder.rates,
         recorder.steps * max(1, getattr(model, "steps_per_execution", 1) or 1),
         time.perf_counter() - begin,
-        [keras.ops.convert_to_numpy(v) for v in model.variables],
+        [array_of(v) for v in model.variables],
         error,
         recorder.cut,
     )

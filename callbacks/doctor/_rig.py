@@ -15,6 +15,7 @@ from kcnn.callbacks._optimizer import innermost
 from kcnn.callbacks.doctor._edits import changed
 from kcnn.callbacks.doctor._graph import flat_layers
 from kcnn.callbacks.doctor._rows import Rows
+from kcnn.callbacks.keras_internals import array_of
 
 __all__ = ["Rig", "batch_order", "copy_model"]
 
@@ -108,8 +109,8 @@ class Rig:
             )
         if not self.optimizer.built:
             self.optimizer.build(model.trainable_variables)
-        self._slots = [keras.ops.convert_to_numpy(v) for v in self.optimizer.variables]
-        self.start = [keras.ops.convert_to_numpy(v) for v in model.variables]
+        self._slots = [array_of(v) for v in self.optimizer.variables]
+        self.start = [array_of(v) for v in model.variables]
         self._train: Any = None
         self._predict: Any = None
         self.step_seconds = 0.0
@@ -122,7 +123,7 @@ class Rig:
             variable.assign(value)
 
     def values(self) -> list[np.ndarray]:
-        return [keras.ops.convert_to_numpy(v) for v in self.model.variables]
+        return [array_of(v) for v in self.model.variables]
 
     def train(self, rows: Rows, order: np.ndarray, rates: Any, until: float = np.inf) -> np.ndarray:
         """Losses (steps,) of training on `rows` in `order` with a rate for each step.

@@ -60,7 +60,9 @@ class Case:
         kwargs: What to pass to `model.fit` beside x (a generator is replaced).
         x, y: What to pass to `model.fit`.
         moving: True when a second drawing gives other rows: random transforms.
-        notes: Sentences about what could not be seen.
+        notes: Sentences about what was seen of the data.
+        unseen: Sentences about what could not be examined.
+        blind: Whether a check of the set-up is among them.
     """
 
     train: Rows
@@ -77,6 +79,14 @@ class Case:
     class_weight: dict[int, float] | None = None
     notes: list[str] = dataclasses.field(default_factory=list)
     moving: bool = False
+    unseen: list[str] = dataclasses.field(default_factory=list)
+    blind: bool = False
+
+    def broke(self, what: str, error: Exception, *, blind: bool = True) -> None:
+        """Remember that `what` did not run: a check that broke is never a check passed."""
+        lines = str(error).splitlines() or [""]
+        self.unseen.append(f"{what} broke ({type(error).__name__}: {lines[0][:200]})")
+        self.blind = self.blind or blind
 
     @property
     def steps_per_epoch(self) -> int:

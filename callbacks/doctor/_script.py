@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
+import functools
 import itertools
 import runpy
 import sys
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
@@ -21,6 +24,8 @@ from kcnn.callbacks.doctor._graph import flat_layers
 from kcnn.callbacks.doctor._words import after, print_error, short
 
 __all__ = ["Visit", "examine_script"]
+
+SHARED_BYTES = 64e6  # arrays of a data set beyond this are not copied for an examination
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,35 +104,40 @@ class _Watch:
     @contextlib.contextmanager
     def patched(self) -> Iterator[None]:
         """`fit` and `compile` of models, and the birth of layers, watched."""
-        fit, compile_, init = keras.Model.fit, keras.Model.compile, keras.layers.Layer.__init__
-        own = {name: name in keras.Model.__dict__ for name in ("fit", "compile")}
         watch = self
+        fit, compile_, new = keras.Model.fit, keras.Model.compile, keras.layers.Layer.__new__
 
+        @functools.wraps(fit)
         def watched_fit(model, x=None, y=None, *args, **kwargs):
             return watch.fit(fit, model, x, y, args, kwargs)
 
+        @functools.wraps(compile_)
         def watched_compile(model, *args, **kwargs):
             if not watch.busy:
                 watch.lines[model] = watch.here()
             return compile_(model, *args, **kwargs)
 
-        def watched_init(layer, *args, **kwargs):
-            init(layer, *args, **kwargs)
-            if not watch.busy and not isinstance(layer, keras.Model):
+        @functools.wraps(new)
+        def watched_new(cls, *args, **kwargs):  # not __init__, whose arguments Keras reads
+            layer = new(cls, *args, **kwargs)
+            if not watch.busy and not issubclass(cls, keras.Model):
                 watch.lines[layer] = watch.here()
+            return layer
 
-        keras.Model.fit = watched_fit
-        keras.Model.compile = watched_compile
-        keras.layers.Layer.__init__ = watched_init
+        # Replaced where they are defined: Keras compares a model's `compile` with that of its own
+        # base class, and loads a model uncompiled where they differ.
+        places = [
+            (_owner(keras.Model, "fit"), "fit", watched_fit, fit),
+            (_owner(keras.Model, "compile"), "compile", watched_compile, compile_),
+            (keras.layers.Layer, "__new__", staticmethod(watched_new), staticmethod(new)),
+        ]
+        for owner, name, watched, _ in places:
+            setattr(owner, name, watched)
         try:
             yield
         finally:
-            keras.layers.Layer.__init__ = init
-            for name, old in (("fit", fit), ("compile", compile_)):
-                if own[name]:
-                    setattr(keras.Model, name, old)
-                else:
-                    delattr(keras.Model, name)
+            for owner, name, _, own in places:
+                setattr(owner, name, own)
 
     def here(self) -> tuple[str, int] | None:
         """File and line of the nearest frame in the script or beside it."""
@@ -150,7 +160,9 @@ class _Watch:
         kwargs = {**dict(zip(names, args, strict=False)), **kwargs}
         place = self.here() or (self.script, 0)
         looked = x
-        if hasattr(x, "__next__"):  # what is drawn here is given back to the script's fit
+        if isinstance(x, keras.utils.PyDataset):  # some count what they gave, or shuffle in place
+            looked = _twin(x)
+        elif hasattr(x, "__next__"):  # what is drawn here is given back to the script's fit
             drawn = list(itertools.islice(x, int(kwargs.get("steps_per_epoch") or 50)))
             looked = (batch for batch in drawn)
             x = (batch for batch in itertools.chain(drawn, x))
@@ -190,6 +202,25 @@ class _Watch:
                     found = self.lines.get(layer)
         file, line = found or fit
         return f"{short(file)}:{line}"
+
+
+def _owner(kind: type, name: str) -> type:
+    """The class that defines the method `name` of `kind`."""
+    return next(base for base in kind.__mro__ if name in base.__dict__)
+
+
+def _twin(data: keras.utils.PyDataset) -> keras.utils.PyDataset:
+    """A data set that can be read and shuffled without changing the given one.
+
+    Large arrays are shared: they are what is read, not the order to read it in.
+    """
+    twin = copy.copy(data)
+    for name, value in vars(data).items():
+        if isinstance(value, np.ndarray) and value.nbytes > SHARED_BYTES:
+            continue
+        with contextlib.suppress(Exception):  # locks, open files, generators: shared too
+            setattr(twin, name, copy.deepcopy(value))
+    return twin
 
 
 class _Stop(keras.callbacks.Callback):

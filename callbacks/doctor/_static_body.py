@@ -25,6 +25,7 @@ from kcnn.callbacks.doctor._static_layers import (
     judge_saturation,
 )
 from kcnn.callbacks.doctor._suspect import Suspect
+from kcnn.callbacks.keras_internals import array_of
 
 __all__ = ["judge_body"]
 
@@ -191,7 +192,7 @@ def _frozen_tables(layers: list[Any]) -> Iterator[Suspect]:
     for layer in layers:
         if not isinstance(layer, keras.layers.Embedding) or layer.trainable or not layer.built:
             continue
-        table = np.asarray(keras.ops.convert_to_numpy(layer.embeddings), "float64")
+        table = np.asarray(array_of(layer.embeddings), "float64")
         if np.abs(table).max() <= 0.05 and abs(table.std() * np.sqrt(12) / 0.1 - 1) < 0.1:
             yield Suspect(
                 "frozen_layers",
@@ -208,9 +209,9 @@ def _frozen_tables(layers: list[Any]) -> Iterator[Suspect]:
 def _untrained(layer: Any) -> bool:
     """Bias still exactly zero and the kernel spread as its initializer spreads it."""
     bias = getattr(layer, "bias", None)
-    if bias is not None and np.any(keras.ops.convert_to_numpy(bias) != 0):
+    if bias is not None and np.any(array_of(bias) != 0):
         return False
-    kernel = np.asarray(keras.ops.convert_to_numpy(kernel_of(layer)), "float64")
+    kernel = np.asarray(array_of(kernel_of(layer)), "float64")
     if bias is None and kernel.size < 64:
         return False
     fan_in, fan_out = int(np.prod(kernel.shape[:-1])), kernel.shape[-1]

@@ -149,13 +149,14 @@ def judge_order(case: Case, task: TaskFacts) -> Iterator[Suspect]:
     n = case.train.n
     labels = task.labels
     if labels is not None and n >= 24:
-        shares = np.bincount(labels[:n], minlength=task.classes) / n
+        places = max(task.classes, int(labels.max()) + 1)  # class numbers may have gaps
+        shares = np.bincount(labels[:n], minlength=places) / n
         expected = (n - 1) * (1 - float((shares**2).sum()))
         changes = float((labels[1:n] != labels[: n - 1]).sum())
         ordered = changes / max(expected, 1e-9)
         tail = labels[n:]
         if case.val_kind == "split" and len(tail) >= 5:
-            other = np.bincount(tail, minlength=task.classes) / len(tail)
+            other = np.bincount(tail, minlength=places) / len(tail)
             distance = 0.5 * float(np.abs(shares - other).sum())
             noise = float(np.sqrt(task.classes / len(tail)))
             if distance > max(0.35, noise) and ordered < 0.7:

@@ -11,6 +11,7 @@ import numpy as np
 from kcnn.callbacks._optimizer import innermost
 from kcnn.callbacks.doctor._graph import flat_layers, kernel_of
 from kcnn.callbacks.doctor._suspect import Suspect
+from kcnn.callbacks.keras_internals import array_of
 
 __all__ = ["judge_optimizer", "judge_start", "learning_rate", "step_rates", "usual_rate"]
 
@@ -31,7 +32,7 @@ def learning_rate(optimizer: Any, step: int = 0) -> float:
         rate = rate(step)
     elif callable(rate) and not isinstance(rate, keras.Variable):
         rate = rate()
-    return float(keras.ops.convert_to_numpy(rate))
+    return float(array_of(rate))
 
 
 def step_rates(optimizer: Any, seen: list[float], steps: int) -> np.ndarray:
@@ -91,12 +92,12 @@ def judge_start(model: keras.Model) -> Iterator[Suspect]:
     layers = [layer for layer in flat_layers(model) if kernel_of(layer) is not None]
     odd: list[tuple[float, Any, str, bool]] = []
     for index, layer in enumerate(layers):
-        kernel = np.asarray(keras.ops.convert_to_numpy(kernel_of(layer)), "float64")
+        kernel = np.asarray(array_of(kernel_of(layer)), "float64")
         if not np.isfinite(kernel).all():
             continue
         bias = getattr(layer, "bias", None)
         if bias is not None:
-            top = float(np.abs(keras.ops.convert_to_numpy(bias)).max(initial=0))
+            top = float(np.abs(array_of(bias)).max(initial=0))
             if top >= 20:
                 odd.append((0.7, layer, f"bias of {top:.3g}", False))
         last = index == len(layers) - 1

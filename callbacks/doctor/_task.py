@@ -19,9 +19,10 @@ class TaskFacts:
     Args:
         kind: `"binary"`, `"multiclass"`, `"multilabel"`, `"regression"` or `"other"`.
         form: `"ids"` (one integer a row), `"onehot"`, `"bits"` or `"numbers"`.
-        classes: Number of classes (binary: 2), of labels, or of target columns.
-        labels: Class of each row (n,), 0..classes-1, or None.
-        values: The distinct values when there are few of them.
+        classes: Number of classes that occur (binary: 2), of labels, or of target columns.
+        labels: Class of each row (n,), or None: the given number where the outputs have a
+            place for it, so that gaps stay; else its rank among those that occur.
+        values: The distinct values: all of classes, else the first 64.
         whole: True when every target is a whole number.
     """
 
@@ -45,28 +46,32 @@ def read_task(y: np.ndarray, *, loss: LossFacts, units: int, scores: bool) -> Ta
     finite = flat[np.isfinite(flat).all(1)] if flat.dtype.kind == "f" else flat
     if not len(finite):
         return TaskFacts("other", "numbers", flat.shape[1], None, np.array([]), False, 0, 0)
-    values = np.unique(finite[:20000])
+    values = np.unique(finite if flat.shape[1] == 1 else finite[:20000])
     whole = bool(np.all(values == np.round(values)))
     low, high = float(finite.min()), float(finite.max())
 
     def facts(kind, form, classes, labels=None, scaled=1.0):
-        return TaskFacts(kind, form, classes, labels, values[:64], whole, low, high, scaled=scaled)
+        kept = values if form == "ids" else values[:64]
+        return TaskFacts(kind, form, classes, labels, kept, whole, low, high, scaled=scaled)
 
     if y.ndim > 2:
         return facts("other", "numbers", int(y.shape[-1]))
     if flat.shape[1] > 1:
         return _columns(flat, finite, values, facts, loss)
     column = flat[:, 0]
+    placed = whole and low >= 0 and high < units  # each number has an output of its own
     few = len(values) <= max(2, min(200, len(finite) // 4))
     wants_classes = loss.classifies or scores or units > 1
     if len(values) <= 2 and (whole or loss.classifies):
         if whole or units > 1 or loss.kind in ("bce", "scce", "cce"):
-            return facts("binary", "ids", 2, _ids(column, values))
+            return facts("binary", "ids", 2, _ids(column, values, placed))
+    if placed and loss.kind == "scce":
+        return facts("multiclass", "ids", len(values), _ids(column, values, placed))
     if whole and few and (loss.classifies or (wants_classes and len(values) <= 100)):
         if not (loss.regresses and units == 1 and not _class_like(column, values, scores)):
-            return facts("multiclass", "ids", len(values), _ids(column, values))
+            return facts("multiclass", "ids", len(values), _ids(column, values, placed))
     if loss.kind in ("scce", "cce") and len(values) <= max(100, len(finite) // 20):
-        return facts("multiclass", "ids", len(values), _ids(column, values))  # scaled labels
+        return facts("multiclass", "ids", len(values), _ids(column, values, placed))  # scaled
     return facts("regression", "numbers", 1)
 
 
@@ -96,7 +101,9 @@ def _columns(flat, finite, values, facts, loss):
     return facts("regression", "numbers", k)
 
 
-def _ids(column: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _ids(column: np.ndarray, values: np.ndarray, placed: bool) -> np.ndarray:
+    if placed:
+        return np.nan_to_num(column).astype("int64")
     return np.clip(np.searchsorted(values, np.nan_to_num(column)), 0, len(values) - 1)
 
 

@@ -229,13 +229,14 @@ class Workshop:
         if labels is None or weight is not None:
             return weight
         if self.case.class_weight:
-            table = self.case.class_weight
-            values = self.task.values if self.task.form == "ids" else np.arange(self.task.classes)
-            lookup = [float(table.get(int(v), 1.0)) for v in values[: self.task.classes]]
-            return np.asarray(lookup, "float32")[labels]
+            given = self.case.class_weight
+            ids = rows.y.reshape(-1) if self.task.form == "ids" else labels
+            kinds, place = np.unique(ids, return_inverse=True)
+            return np.asarray([given.get(int(k), 1.0) for k in kinds], "float32")[place]
         if setting.balance:
             counts = np.bincount(labels, minlength=self.task.classes)
-            return (len(labels) / (len(counts) * np.maximum(counts, 1)))[labels].astype("float32")
+            present = int((counts > 0).sum())
+            return (len(labels) / (present * np.maximum(counts, 1)))[labels].astype("float32")
         return None
 
 

@@ -10,6 +10,7 @@ from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._facts import Facts
 from kcnn.callbacks.doctor._inquiry import Trial
+from kcnn.callbacks.doctor._live_rules import loss_falls
 from kcnn.callbacks.doctor._record import Run
 from kcnn.callbacks.doctor._suspect import Suspect
 
@@ -67,6 +68,17 @@ class Verdict:
             for suspect in firm:
                 suspect.firm, suspect.weight = False, 0.6
 
+    def _alarming(self, suspect: Suspect, run: Run | None) -> bool:
+        """Whether an unconfirmed suspicion is worth more than a note.
+
+        An unusual learning rate is none while the loss falls as it should: what is usual for
+        another optimizer, schedule or pretrained network is not known.
+        """
+        if suspect.weight < 0.6 or suspect.cause in self.spent:
+            return False
+        falls = run is not None and loss_falls(run.history.get("loss", []))
+        return not (suspect.check == "optimizer" and falls)
+
     def name(self, suspect: Suspect, severity: str = "failure", **evidence: Any) -> None:
         self.named.append(suspect.finding(severity, **evidence))
         self.spent.add(suspect.cause)
@@ -81,7 +93,7 @@ class Verdict:
         said = {f.cause for f in failures}
         rest = [f for f in self.named if f.severity != "failure" and f.cause not in said]
         warnings = [
-            s.finding("warning" if s.weight >= 0.6 and s.cause not in self.spent else "note")
+            s.finding("warning" if self._alarming(s, run) else "note")
             for s in self.facts.suspects
             if s.cause not in said and s.weight >= 0.4
         ]
@@ -95,4 +107,5 @@ class Verdict:
             numbers["history"] = run.history
         order = {"failure": 0, "warning": 1, "note": 2, "ok": 3}
         tail = sorted(rest + warnings + notes, key=lambda f: order[f.severity])
-        return Diagnosis(tuple(failures + tail), numbers)
+        case = self.facts.case
+        return Diagnosis(tuple(failures + tail), numbers, tuple(case.unseen), case.blind)

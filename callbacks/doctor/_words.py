@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import traceback
 from pathlib import Path
@@ -28,13 +29,14 @@ def after(error: BaseException) -> Diagnosis:
     elif found is None:
         words = "Run the script without the doctor to see the error by itself."
         said = ("warning", f"it cannot be examined: {_first_line(error)}", words)
+        found = Diagnosis(unseen=(f"the fit: {_first_line(error)}",), blind=True)
     else:
         said = ("failure", f"fit raises {_first_line(error)}", "")
     finding = Finding("fit", said[0], said[1], "a fit that runs to its end", said[2], where="fit")
     found = found or Diagnosis()
     failures = [f for f in found.findings if f.severity == "failure"]
     rest = [f for f in found.findings if f.severity != "failure"]
-    return Diagnosis((*failures, finding, *rest), found.numbers)
+    return dataclasses.replace(found, findings=(*failures, finding, *rest))
 
 
 def _first_line(error: BaseException) -> str:
@@ -51,11 +53,13 @@ def headline(diagnosis: Diagnosis) -> tuple[str, bool]:
     """What a diagnosis comes to in a few words, and whether that is good."""
     if diagnosis.causes:
         return ", ".join(diagnosis.causes), False
-    if not diagnosis.healthy:
+    if any(f.severity == "failure" for f in diagnosis.findings):
         return "fit fails", False
     if any(f.check == "fit" for f in diagnosis.findings):
         return "nothing found so far", False
-    return "healthy", True
+    if diagnosis.blind:
+        return "unknown: a part of the examination did not run", False
+    return "healthy" if diagnosis.complete else "healthy as far as it was examined", True
 
 
 def print_error(error: Exception) -> None:

@@ -11,6 +11,7 @@ from kcnn_cli._start import start_tensorflow
 
 __all__ = ["doctor"]
 
+FOUND, INCOMPLETE = 1, 3  # exit codes beside 0, healthy
 COLORS = {"failure": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
 
 
@@ -32,8 +33,9 @@ def doctor(
     """Run SCRIPT unchanged and say why its models do not train.
 
     Every `fit` in it is examined. Options stand before SCRIPT; what follows it is passed on to
-    it. Exit code 1 when a failure was found, 0 when everything is healthy, otherwise the
-    script's own; 130 after Ctrl-C, with what was found so far.
+    it. Exit code 1 when a failure was found, 3 when something could not be examined, 0 when
+    everything is healthy, otherwise the script's own; 130 after Ctrl-C, with what was found so
+    far.
     """
     if not script.is_file():
         raise FileNotFoundError(2, "No such script", str(script))
@@ -52,8 +54,17 @@ def doctor(
         html_path.write_text(page(str(script), visits), encoding="utf-8")
     if not visits:
         click.echo("kcnn doctor: no fit was called.", err=True)
-    failed = any(not v.diagnosis.healthy for v in visits)
-    raise SystemExit(1 if failed and code != 130 else code)
+    raise SystemExit(_exit_code(visits, code))
+
+
+def _exit_code(visits, script: int) -> int:
+    """1 for a failure, 3 for an examination with gaps, else what the script itself ended with."""
+    if script == 130:
+        return script
+    if any(f.severity == "failure" for v in visits for f in v.diagnosis.findings):
+        return FOUND
+    gaps = any(not v.diagnosis.complete for v in visits)
+    return INCOMPLETE if gaps and script == 0 else script
 
 
 def _print_begin(place: str) -> None:
@@ -82,3 +93,5 @@ def _print_visit(visit) -> None:
             if words:
                 line.append(f"\n    {words}")
         console.print(line)
+    for why in visit.diagnosis.unseen:
+        console.print(Text(f"  not examined: {why}", style="yellow"))
