@@ -18,7 +18,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # Each worker takes whole files, for the sake of the fixtures they share.
 WORKERS ?= -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test test-slow test-backends lint types check format clean
+.PHONY: demo test test-slow test-backends lint types check causes format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/kcnn recipe --data digits --out runs/digits --overwrite
@@ -40,6 +40,9 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 check: lint types
+
+causes: $(VENV)/.installed
+	$(BIN)/python -m kcnn.callbacks.causes docs/causes
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

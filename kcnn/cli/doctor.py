@@ -93,5 +93,7 @@ def _print_visit(visit) -> None:
             if words:
                 line.append(f"\n    {words}")
         console.print(line)
+    if visit.diagnosis.causes:
+        console.print(Text(f"  more: kcnn explain {visit.diagnosis.causes[0]}", style="dim"))
     for why in visit.diagnosis.unseen:
         console.print(Text(f"  not examined: {why}", style="yellow"))

@@ -1,0 +1,46 @@
+"""One root cause of a training that fails: what it is, how it shows, how it is mended."""
+
+from __future__ import annotations
+
+import dataclasses
+
+__all__ = ["Cause"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Cause:
+    """A label of a diagnosis.
+
+    Args:
+        label: What findings carry as `cause`.
+        family: `"head"`, `"body"`, `"optimizer"`, `"protocol"`, `"data"` or `"labels"`.
+        meaning: One sentence.
+        shows: What one sees in a training that has it.
+        why: What goes on underneath.
+        confirm: How to make sure by hand.
+        mend: The mended line, Python.
+        source: Where it is described: a paper, or the documentation of Keras.
+    """
+
+    label: str
+    family: str
+    meaning: str
+    shows: str
+    why: str
+    confirm: str
+    mend: str
+    source: str = ""
+
+    def markdown(self) -> str:
+        """The cause as a page."""
+        parts = [
+            f"# `{self.label}`",
+            self.meaning,
+            f"**How it shows.** {self.shows}",
+            f"**Why.** {self.why}",
+            f"**How to make sure.** {self.confirm}",
+            f"**The mended line.**\n\n```python\n{self.mend}\n```",
+        ]
+        if self.source:
+            parts.append(f"Source: {self.source}")
+        return "\n\n".join(parts) + "\n"
