@@ -5,10 +5,20 @@ He, Zhang, Ren & Sun, "Delving Deep into Rectifiers", arXiv:1502.01852.
 
 import difflib
 import math
+import random
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import keras
 
-__all__ = ["KaimingNormal", "KaimingUniform", "gain"]
+__all__ = ["KaimingNormal", "KaimingUniform", "fans", "gain"]
+
+Mode = Literal["fan_in", "fan_out"]
+Kernel = Literal["conv", "depthwise", "transposed"]
+
+MODES = ("fan_in", "fan_out")
+KERNELS = ("conv", "depthwise", "transposed")
+MAX_SEED = 2**31 - 1  # the largest that every backend takes
 
 # Gains that PyTorch users know come first. The others are 1 / sqrt(E[f(z)^2]) for a
 # standard normal z, the rule that gives sqrt(2) for relu (integrated numerically).
@@ -29,7 +39,7 @@ _GAINS = {
 }
 
 
-def gain(nonlinearity, negative_slope=0.0):
+def gain(nonlinearity: str, negative_slope: float = 0.0) -> float:
     """The factor by which weights before `nonlinearity` are widened.
 
     Args:
@@ -53,47 +63,118 @@ def gain(nonlinearity, negative_slope=0.0):
     return _GAINS[nonlinearity]
 
 
-class _Kaiming(keras.initializers.VarianceScaling):
+def fans(
+    shape: Sequence[int], *, kernel: Kernel = "conv", groups: int = 1, strides: int = 1
+) -> tuple[float, float]:
+    """How many inputs one output is connected to, and how many outputs one input.
+
+    For the kernels of Keras's layers:
+
+    - "conv", (*space, in / groups, out), and dense, (in, out): prod(space) * in / groups and
+      prod(space) * out / groups. PyTorch's `kaiming_*_` leaves `groups` out of the second,
+      although no output of another group hears of the input.
+    - "depthwise", (*space, channels, multiplier), also that of a separable convolution (whose
+      pointwise kernel is a "conv"): prod(space) and prod(space) * multiplier.
+    - "transposed", (*space, out, in): prod(space) * in / prod(strides), for only that share
+      of the kernel meets one output, and prod(space) * out. PyTorch's has the two the wrong
+      way round and leaves the strides out.
+    """
+    if len(shape) < 2:
+        size = math.prod(shape)
+        return size, size
+    *space, first, last = shape
+    field = math.prod(space)
+    if kernel == "depthwise":
+        return field, field * last
+    if kernel == "transposed":
+        return field * last / strides ** len(space), field * first
+    return field * first, field * last / groups
+
+
+class _Kaiming(keras.initializers.Initializer):
     """What the two distributions share; variance = gain^2 / fan."""
 
-    _distribution = "untruncated_normal"
-
-    def __init__(self, nonlinearity="relu", *, mode="fan_in", negative_slope=0.0, seed=None):
-        if mode not in ("fan_in", "fan_out"):
-            raise ValueError(
-                f'{type(self).__name__}: mode must be "fan_in" or "fan_out". Received: {mode!r}.'
-            )
-        super().__init__(
-            scale=gain(nonlinearity, negative_slope) ** 2,
-            mode=mode,
-            distribution=self._distribution,
-            seed=seed,
-        )
+    def __init__(
+        self,
+        nonlinearity: str = "relu",
+        *,
+        mode: Mode = "fan_in",
+        kernel: Kernel = "conv",
+        groups: int = 1,
+        strides: int = 1,
+        negative_slope: float = 0.0,
+        seed: int | keras.random.SeedGenerator | None = None,
+    ):
+        who = type(self).__name__
+        for argument, value, allowed in (("mode", mode, MODES), ("kernel", kernel, KERNELS)):
+            if value not in allowed:
+                raise ValueError(
+                    f"{who}: {argument} must be one of {', '.join(allowed)}. Received: {value!r}."
+                )
+        self.gain = gain(nonlinearity, negative_slope)
         self.nonlinearity = nonlinearity
+        self.mode = mode
+        self.kernel = kernel
+        self.groups = groups
+        self.strides = strides
         self.negative_slope = negative_slope
+        self.seed = seed
 
-    def get_config(self):
+    def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Any:
+        fan_in, fan_out = fans(shape, kernel=self.kernel, groups=self.groups, strides=self.strides)
+        deviation = self.gain / math.sqrt(fan_in if self.mode == "fan_in" else fan_out)
+        # Like Keras's own seeds, this one follows keras.utils.set_random_seed.
+        seed = random.randint(1, MAX_SEED) if self.seed is None else self.seed
+        return self._draw(tuple(shape), deviation, dtype, seed)
+
+    def _draw(self, shape: tuple[int, ...], deviation: float, dtype: str | None, seed: Any) -> Any:
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        seed = self.seed
+        if isinstance(seed, keras.random.SeedGenerator):
+            seed = keras.saving.serialize_keras_object(seed)
         return {
             "nonlinearity": self.nonlinearity,
             "mode": self.mode,
+            "kernel": self.kernel,
+            "groups": self.groups,
+            "strides": self.strides,
             "negative_slope": self.negative_slope,
-            "seed": super().get_config()["seed"],
+            "seed": seed,
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "_Kaiming":
+        seed = config.get("seed")
+        if isinstance(seed, dict):
+            config = {**config, "seed": keras.saving.deserialize_keras_object(seed)}
+        return cls(**config)
 
 
 @keras.saving.register_keras_serializable(package="kcnn")
 class KaimingNormal(_Kaiming):
     """Normal weights of standard deviation gain / sqrt(fan), not truncated.
 
-    `mode="fan_in"` keeps the size of activations on the way forward, `"fan_out"` that of
-    gradients on the way back (torchvision's ResNets). For a kernel of shape
-    (*space, in, out), fan_in = prod(space) * in and fan_out = prod(space) * out.
-    With an integer `seed` every call gives the same values; without one, each differs.
     He et al., arXiv:1502.01852.
 
+    Args:
+        nonlinearity: what follows the layer, see `gain`.
+        mode: "fan_in" keeps the size of activations on the way forward, "fan_out" that of
+            gradients on the way back (torchvision's ResNets).
+        kernel: what the weights belong to, see `fans`.
+        groups: of a grouped convolution.
+        strides: of a transposed convolution.
+        negative_slope: of "leaky_relu".
+        seed: an integer gives the same values in every call; None gives each call its own,
+            which `keras.utils.set_random_seed` fixes.
+
     Raises:
-        ValueError: for an unknown nonlinearity or mode.
+        ValueError: for an unknown nonlinearity, mode or kernel.
     """
+
+    def _draw(self, shape: tuple[int, ...], deviation: float, dtype: str | None, seed: Any) -> Any:
+        return keras.random.normal(shape, stddev=deviation, dtype=dtype, seed=seed)
 
 
 @keras.saving.register_keras_serializable(package="kcnn")
@@ -103,4 +184,6 @@ class KaimingUniform(_Kaiming):
     Arguments and errors as there. He et al., arXiv:1502.01852.
     """
 
-    _distribution = "uniform"
+    def _draw(self, shape: tuple[int, ...], deviation: float, dtype: str | None, seed: Any) -> Any:
+        limit = math.sqrt(3.0) * deviation
+        return keras.random.uniform(shape, minval=-limit, maxval=limit, dtype=dtype, seed=seed)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from kcnn.initializers import KaimingNormal, KaimingUniform, gain
+from kcnn.initializers import KaimingNormal, KaimingUniform, fans, gain
 
 SHAPE = (3, 3, 64, 128)  # fan_in 576, fan_out 1152
 
@@ -70,3 +70,65 @@ def test_errors_name_what_came_and_what_is_nearest():
         gain("rellu")
     with pytest.raises(ValueError, match=r"fan_in.*'fan_avg'"):
         KaimingNormal(mode="fan_avg")
+
+
+# A layer whose every output is connected to `fan_in` inputs, counted on its impulse responses.
+@pytest.mark.parametrize(
+    ("layer", "options"),
+    [
+        (lambda: keras.layers.Conv2D(8, 3, padding="same"), {}),
+        (lambda: keras.layers.Conv2D(8, 3, padding="same", groups=2), {"groups": 2}),
+        (lambda: keras.layers.DepthwiseConv2D(5, padding="same"), {"kernel": "depthwise"}),
+        (
+            lambda: keras.layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2),
+            {"kernel": "depthwise"},
+        ),
+        (lambda: keras.layers.Conv2DTranspose(8, 3, padding="same"), {"kernel": "transposed"}),
+        (
+            lambda: keras.layers.Conv2DTranspose(8, 4, strides=2, padding="same"),
+            {"kernel": "transposed", "strides": 2},
+        ),
+    ],
+    ids=["conv", "grouped", "depthwise", "depthwise x2", "transposed", "transposed strided"],
+)
+def test_fans_count_the_connections_of_the_layer(layer, options):
+    """With ones for weights, an output sums the inputs it sees and an input's gradient the
+    outputs it reaches."""
+    import tensorflow as tf
+
+    made = layer()
+    x = tf.ones((1, 12, 12, 4))
+    made.build(x.shape)
+    made.kernel.assign(np.ones(made.kernel.shape))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = made(x)
+    gradient = tape.gradient(y, x)
+    middle = slice(y.shape[1] // 2 - 2, y.shape[1] // 2 + 2)
+    seen = np.mean(np.asarray(y)[0, middle, middle])
+    reached = np.mean(np.asarray(gradient)[0, 5:7, 5:7])
+    assert fans(made.kernel.shape, **options) == (seen, reached)
+
+
+def test_fans_are_those_of_pytorch_for_each_group_by_itself():
+    """torch.nn.init._calculate_fan_in_and_fan_out: size(1) and size(0) times the field."""
+
+    def torch_fans(out, into, *space):
+        return into * math.prod(space), out * math.prod(space)
+
+    assert fans((3, 3, 64, 128)) == torch_fans(128, 64, 3, 3)
+    assert fans((3, 3, 16, 128), groups=4) == torch_fans(32, 16, 3, 3)
+    assert fans((3, 3, 32, 1), kernel="depthwise") == torch_fans(1, 1, 3, 3)
+    assert fans((400, 300)) == torch_fans(300, 400)
+    assert fans((7,)) == (7, 7)
+
+
+def test_one_initializer_without_a_seed_gives_other_values_in_every_call():
+    start = KaimingNormal()
+    assert not np.array_equal(start(SHAPE), start(SHAPE))
+    fixed = KaimingUniform(seed=1)
+    assert np.array_equal(fixed(SHAPE), fixed(SHAPE))
+    moving = KaimingNormal(seed=keras.random.SeedGenerator(3))
+    assert not np.array_equal(moving(SHAPE), moving(SHAPE))
+    again = KaimingNormal.from_config(moving.get_config())
+    assert isinstance(again.seed, keras.random.SeedGenerator)

@@ -1,11 +1,14 @@
 """Blocks against the same computation spelled out with Keras's own layers."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import ops
 
+import kcnn
 from kcnn.layers import (
     BasicBlock,
     BottleneckBlock,
@@ -14,6 +17,8 @@ from kcnn.layers import (
     PreActBlock,
     StochasticDepth,
 )
+from kcnn.layers._residual import ResidualBlock
+from kcnn.layers._typed import BlockArguments, GroupedNormArguments
 
 
 def image(shape=(2, 9, 9, 8), seed=0):
@@ -213,7 +218,14 @@ def test_training_reaches_the_norms_inside():
         (lambda: BottleneckBlock(4, stride_on="5x5"), "Received: '5x5'"),
         (lambda: PlainBlock(4, drop_path=0.1), "use BasicBlock"),
         (lambda: StochasticDepth(1.0), "Received: 1.0"),
-        (lambda: BasicBlock(4, norm="group", norm_kwargs={"groups": 3}), "groups=3 for channels=4"),
+        (
+            lambda: BasicBlock(4, norm="group", norm_kwargs={"groups": 3})(image()),
+            "groups=3 for channels=4",
+        ),
+        (lambda: BasicBlock(4, padding="valid"), "Received: 'valid'"),
+        (lambda: ConvNormAct(4, groups=3), "groups=3 must divide filters=4"),
+        (lambda: ConvNormAct(4, groups=4)(image()), "depthwise.*shape .2, 9, 9, 8."),
+        (lambda: PlainBlock(4, se_ratio=0.1), "use BasicBlock"),
         (lambda: BasicBlock(4, shortcut="identity-pad")(image()), "channels=8 are more than"),
     ],
 )
@@ -233,3 +245,38 @@ def test_a_residual_may_be_given_to_a_single_layer():
         run(layer, x, residual=r), np.maximum(run(bare, x) + r, 0), atol=1e-5
     )
     assert ops.shape(layer(x)) == (2, 9, 9, 8)
+
+
+def test_a_registered_layer_tells_its_arguments():
+    for cls in (getattr(kcnn.layers, name) for name in kcnn.layers.__all__ if name != "norm"):
+        parameters = inspect.signature(cls).parameters
+        base = {"kernel_size"} if cls is kcnn.layers.StandardizedConv2D else {"name", "dtype"}
+        assert base <= set(parameters), cls
+        assert inspect.getdoc(cls)
+    block = inspect.signature(BasicBlock).parameters
+    assert next(iter(block)) == "filters"
+    assert block["filters"].annotation is int
+    assert block["zero_init_residual"].default is False
+    bottleneck = inspect.signature(BottleneckBlock).parameters
+    assert {"expansion", "groups", "norm", "drop_path"} <= set(bottleneck)
+
+
+def test_what_blocks_hand_on_is_typed_by_the_names_that_exist():
+    """The TypedDicts that editors read and the constructor's own arguments."""
+    own = set(inspect.signature(ResidualBlock).parameters) - {"filters"}
+    base = {"activity_regularizer", "autocast", "kwargs"}
+    assert set(BlockArguments.__annotations__) == own - base
+    own = set(inspect.signature(kcnn.layers.InstanceNorm).parameters)
+    assert set(GroupedNormArguments.__annotations__) == own - base
+
+
+class Mine(BasicBlock):
+    def __init__(self, channels, twice=False, **kwargs):
+        super().__init__(channels, **kwargs)
+
+
+def test_a_subclass_of_a_block_has_a_signature_of_its_own():
+    parameters = list(inspect.signature(Mine).parameters)
+    assert parameters[:2] == ["channels", "twice"]
+    assert "drop_path" in parameters
+    assert "inputs" in inspect.signature(Mine(4).call).parameters

@@ -12,11 +12,16 @@ import kcnn.layers
 from kcnn.layers import (
     BasicBlock,
     BottleneckBlock,
+    ConvNeXtBlock,
     ConvNormAct,
     GroupNorm,
     InstanceNorm,
+    InvertedResidual,
+    LayerScale,
     PlainBlock,
     PreActBlock,
+    SqueezeExcitation,
+    StandardizedConv2D,
     StochasticDepth,
 )
 
@@ -30,6 +35,10 @@ TABLE = {
     "ConvNormAct": lambda **k: ConvNormAct(6, 3, strides=2, padding="symmetric", **k),
     "ConvNormAct class": lambda **k: ConvNormAct(6, norm=keras.layers.LayerNormalization, **k),
     "ConvNormAct gelu": lambda **k: ConvNormAct(6, 5, norm="group", activation="gelu", **k),
+    "ConvNormAct grouped": lambda **k: ConvNormAct(6, groups=2, weight_standardization=True, **k),
+    "ConvNormAct depthwise": lambda **k: ConvNormAct(
+        4, 5, groups=4, strides=2, padding="symmetric", activation="silu", **k
+    ),
     "PlainBlock": lambda **k: PlainBlock(6, strides=2, norm="layer", **k),
     "BasicBlock": lambda **k: BasicBlock(6, strides=2, drop_path=0.2, seed=1, **k),
     "BasicBlock pad": lambda **k: BasicBlock(6, strides=2, shortcut="identity-pad", **k),
@@ -39,6 +48,23 @@ TABLE = {
     "BottleneckBlock": lambda **k: BottleneckBlock(
         3, expansion=2, strides=2, stride_on="1x1", use_bias=True, **k
     ),
+    "BottleneckBlock groups": lambda **k: BottleneckBlock(
+        4, groups=2, width_per_group=32, se_ratio=0.25, weight_standardization=True, **k
+    ),
+    "InvertedResidual": lambda **k: InvertedResidual(
+        4, kernel_size=5, excite_filters=2, excite_gate="hard_sigmoid", drop_path=0.2, seed=1, **k
+    ),
+    "InvertedResidual fused": lambda **k: InvertedResidual(
+        6, strides=2, expansion=2, fused=True, norm="group", activation="silu", **k
+    ),
+    "InvertedResidual alone": lambda **k: InvertedResidual(4, expansion=1, fused=True, **k),
+    "ConvNeXtBlock": lambda **k: ConvNeXtBlock(layer_scale=0.5, drop_path=0.2, seed=1, **k),
+    "ConvNeXtBlock group": lambda **k: ConvNeXtBlock(
+        kernel_size=3, expansion=2, layer_scale=None, norm="group", kernel_regularizer="l2", **k
+    ),
+    "LayerScale": lambda **k: LayerScale(0.1, **k),
+    "SqueezeExcitation": lambda **k: SqueezeExcitation(2, gate="hard_sigmoid", **k),
+    "StandardizedConv2D": lambda **k: StandardizedConv2D(6, 3, strides=2, padding="same", **k),
     "PreActBlock": lambda **k: PreActBlock(6, strides=2, dropout=0.2, norm="group", **k),
     "PreActBlock deep": lambda **k: PreActBlock(3, bottleneck=True, norm="instance", **k),
     "StochasticDepth": lambda **k: StochasticDepth(0.3, seed=1, **k),

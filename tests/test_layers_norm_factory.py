@@ -71,8 +71,8 @@ def test_an_unknown_kind_gets_the_nearest(kind, hint):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: GroupNorm(0), r"positive integer or \"auto\". Received: 0"),
-        (lambda: GroupNorm(-1), "InstanceNorm"),
+        (lambda: GroupNorm(0), "positive integer.*Received: 0"),
+        (lambda: GroupNorm(-2), "-1 for one group a channel. Received: -2"),
         (lambda: GroupNorm(2, axis=0), "other than 0"),
         (lambda: GroupNorm(2, axis=(1, 2)), "one integer"),
         (lambda: GroupNorm(2, epsilon=0), "epsilon must be positive"),
@@ -84,3 +84,11 @@ def test_an_unknown_kind_gets_the_nearest(kind, hint):
 def test_errors_say_what_came_and_what_to_do(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_minus_one_group_means_one_a_channel_as_in_keras():
+    layer = GroupNorm(-1)
+    x = np.random.default_rng(0).normal(size=(2, 5, 5, 6)).astype("float32")
+    theirs = keras.layers.GroupNormalization(-1, epsilon=1e-5)
+    np.testing.assert_allclose(layer(x), theirs(x), atol=1e-5)
+    assert layer.get_config()["groups"] == -1

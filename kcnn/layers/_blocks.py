@@ -1,59 +1,63 @@
 """Plain, basic and bottleneck blocks."""
 
-import keras
+from typing import TYPE_CHECKING, Any, Literal
 
 from kcnn.layers._residual import ResidualBlock
+from kcnn.layers._typed import BlockArguments, Shape, registered
+
+if TYPE_CHECKING:
+    from kcnn.layers._typed import Unpack
 
 __all__ = ["BasicBlock", "BottleneckBlock", "PlainBlock"]
 
 
-@keras.saving.register_keras_serializable(package="kcnn")
+@registered
 class BasicBlock(ResidualBlock):
     """relu(F(x) + shortcut(x)), F two 3x3 convolutions. He et al., arXiv:1512.03385.
 
     (batch, h, w, c) -> (batch, ceil(h/strides), ceil(w/strides), filters).
     Sub-layers: `conv_1` (strided), `conv_2`, `shortcut` (None where x fits as it is).
     Arguments as for `ResidualBlock`: strides, norm, norm_kwargs, activation, shortcut,
-    zero_init_residual, drop_path, use_bias, padding, data_format, kernel_regularizer, seed.
+    zero_init_residual, drop_path, use_bias, padding, data_format, kernel_regularizer,
+    weight_standardization, se_ratio, seed.
     """
 
-    def __init__(self, filters, **kwargs):
-        super().__init__(filters, **kwargs)
-        self.conv_1 = self._conv("conv_1", filters, strides=self.strides)
-        self.conv_2 = self._conv("conv_2", filters, last=True)
-        self.branch = [self.conv_1, self.conv_2]
+    def _chain(self) -> list[Any]:
+        self.conv_1 = self._conv("conv_1", self.filters, strides=self.strides)
+        self.conv_2 = self._conv("conv_2", self.filters, last=True)
+        return [self.conv_1, self.conv_2]
 
 
-@keras.saving.register_keras_serializable(package="kcnn")
+@registered
 class PlainBlock(BasicBlock):
     """`BasicBlock` without the shortcut: two 3x3 convolutions, norms and activations.
 
     (batch, h, w, c) -> (batch, ceil(h/strides), ceil(w/strides), filters).
-    The plain networks of He et al., arXiv:1512.03385. It has neither shortcut nor
-    drop_path nor zero_init_residual: without a shortcut they would cut the network.
+    The plain networks of He et al., arXiv:1512.03385. It has no shortcut, so what belongs to
+    a residual branch (drop_path, zero_init_residual, se_ratio) must stay off.
 
     Raises:
         ValueError: if one of these is asked for.
     """
 
-    def __init__(self, filters, **kwargs):
+    def __init__(self, filters: int, **kwargs: "Unpack[BlockArguments]"):
         super().__init__(filters, **kwargs)
-        if self.drop_path or self.zero_init_residual:
+        if self.drop_path or self.zero_init_residual or self.se_ratio:
             raise ValueError(
-                f"PlainBlock {self.name!r} has no shortcut, so drop_path and "
-                f"zero_init_residual must stay off. Received: drop_path={self.drop_path}, "
-                f"zero_init_residual={self.zero_init_residual}; use BasicBlock."
+                f"PlainBlock {self.name!r} has no shortcut, so drop_path, zero_init_residual "
+                f"and se_ratio must stay off. Received: drop_path={self.drop_path}, "
+                f"zero_init_residual={self.zero_init_residual}, se_ratio={self.se_ratio}; "
+                "use BasicBlock."
             )
 
-    def build(self, input_shape):
-        self.conv_1.build(input_shape)
-        self.conv_2.build(self.conv_1.compute_output_shape(input_shape))
+    def build(self, input_shape: Shape) -> None:
+        self._build_branch(input_shape)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         return self.conv_2(self.conv_1(inputs))
 
 
-@keras.saving.register_keras_serializable(package="kcnn")
+@registered
 class BottleneckBlock(ResidualBlock):
     """relu(F(x) + shortcut(x)), F convolutions 1x1, 3x3, 1x1. He et al., arXiv:1512.03385.
 
@@ -65,13 +69,25 @@ class BottleneckBlock(ResidualBlock):
         expansion: the output has expansion * filters channels.
         stride_on: "3x3" (as torchvision, better accuracy) or "1x1" (the first one, as the
             paper and keras.applications).
-        **kwargs: as for `BasicBlock`.
+        groups: of the 3x3 convolution. Xie et al., arXiv:1611.05431.
+        width_per_group: channels of a group where filters is 64: the 3x3 convolution has
+            filters * groups * width_per_group / 64 channels.
+        **kwargs: as for `ResidualBlock`.
 
     Raises:
         ValueError: for another stride_on.
     """
 
-    def __init__(self, filters, *, expansion=4, stride_on="3x3", **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        *,
+        expansion: int = 4,
+        stride_on: Literal["3x3", "1x1"] = "3x3",
+        groups: int = 1,
+        width_per_group: int = 64,
+        **kwargs: "Unpack[BlockArguments]",
+    ):
         super().__init__(filters, **kwargs)
         if stride_on not in ("3x3", "1x1"):
             raise ValueError(
@@ -80,20 +96,27 @@ class BottleneckBlock(ResidualBlock):
             )
         self.expansion = expansion
         self.stride_on = stride_on
-        first, second = (1, self.strides) if stride_on == "3x3" else (self.strides, 1)
-        self.conv_1 = self._conv("conv_1", filters, 1, strides=first)
-        self.conv_2 = self._conv("conv_2", filters, strides=second)
+        self.groups = groups
+        self.width_per_group = width_per_group
+
+    def _chain(self) -> list[Any]:
+        first, second = (1, self.strides) if self.stride_on == "3x3" else (self.strides, 1)
+        inner = max(1, self.filters * self.width_per_group // 64) * self.groups
+        self.conv_1 = self._conv("conv_1", inner, 1, strides=first)
+        self.conv_2 = self._conv("conv_2", inner, strides=second, groups=self.groups)
         self.conv_3 = self._conv("conv_3", self.out_filters, 1, last=True)
-        self.branch = [self.conv_1, self.conv_2, self.conv_3]
+        return [self.conv_1, self.conv_2, self.conv_3]
 
     @property
-    def out_filters(self):
+    def out_filters(self) -> int:
         """Channels of the output."""
         return self.expansion * self.filters
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "expansion": self.expansion,
             "stride_on": self.stride_on,
+            "groups": self.groups,
+            "width_per_group": self.width_per_group,
         }

@@ -1,6 +1,6 @@
 """Convolution, normalization and activation as one layer."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
@@ -9,11 +9,18 @@ from kcnn.initializers import KaimingNormal, gain
 from kcnn.layers._group_norm import GroupNorm, InstanceNorm
 from kcnn.layers._norm import norm as make_norm
 from kcnn.layers._norm import norm_config
+from kcnn.layers._standardized import StandardizedConv2D
+from kcnn.layers._typed import Activation, BaseArguments, Norm, Padding, Shape, registered
 
-__all__ = ["ConvNormAct"]
+if TYPE_CHECKING:
+    from kcnn.layers._typed import Unpack
+
+__all__ = ["ConvNormAct", "kaiming_for"]
+
+PADDINGS = ("same", "symmetric", "valid")
 
 
-@keras.saving.register_keras_serializable(package="kcnn")
+@registered
 class ConvNormAct(keras.layers.Layer):
     """activation(norm(conv(x)) [+ residual]): 2-D convolution, norm, activation.
 
@@ -24,6 +31,8 @@ class ConvNormAct(keras.layers.Layer):
         filters: output channels.
         kernel_size: side of the square kernel, in pixels.
         strides: step in pixels.
+        groups: into which input and output channels are split; `filters` of them, with as
+            many input channels, make a depthwise convolution.
         padding: "same" (Keras: the odd pixel goes to the bottom right), "symmetric"
             (kernel_size // 2 zeros on every side, as PyTorch and Caffe networks have it;
             different from "same" only for strides > 1), or "valid".
@@ -31,6 +40,7 @@ class ConvNormAct(keras.layers.Layer):
         norm_kwargs: dict of plain values for the normalization's constructor.
         activation: a Keras activation or None.
         use_bias: whether the convolution has a bias; None: only without a norm.
+        weight_standardization: see `StandardizedConv2D`; not of depthwise ones.
         data_format: "channels_last", "channels_first" or None for Keras's setting.
         kernel_initializer: None for `KaimingNormal(activation, mode="fan_out")`.
         kernel_regularizer: of the convolution.
@@ -40,62 +50,59 @@ class ConvNormAct(keras.layers.Layer):
         residual: tensor of the output's shape, added before the activation.
 
     Raises:
-        ValueError: for an unknown padding or norm.
+        ValueError: for an unknown padding or norm, groups that do not divide the filters,
+            or at build a depthwise one with another number of input channels.
     """
 
     def __init__(
         self,
-        filters,
-        kernel_size=3,
+        filters: int,
+        kernel_size: int = 3,
         *,
-        strides=1,
-        padding="same",
-        norm="batch",
-        norm_kwargs=None,
-        activation="relu",
-        use_bias=None,
-        data_format=None,
-        kernel_initializer=None,
-        kernel_regularizer=None,
-        **kwargs,
+        strides: int = 1,
+        groups: int = 1,
+        padding: Padding = "same",
+        norm: Norm = "batch",
+        norm_kwargs: dict[str, Any] | None = None,
+        activation: Activation = "relu",
+        use_bias: bool | None = None,
+        weight_standardization: bool = False,
+        data_format: str | None = None,
+        kernel_initializer: Any = None,
+        kernel_regularizer: Any = None,
+        **kwargs: "Unpack[BaseArguments]",
     ):
         super().__init__(**kwargs)
-        if padding not in ("same", "symmetric", "valid"):
+        if padding not in PADDINGS:
             raise ValueError(
                 f'ConvNormAct {self.name!r}: padding must be "same", "symmetric" or "valid". '
                 f"Received: {padding!r}."
             )
+        if groups < 1 or filters % groups:
+            raise ValueError(
+                f"ConvNormAct {self.name!r}: groups={groups} must divide filters={filters}."
+            )
         self.filters = filters
         self.kernel_size = kernel_size
         self.strides = strides
+        self.groups = groups
         self.padding = padding
         self.norm_kind = norm
         self.norm_kwargs = dict(norm_kwargs or {})
         self.activation = keras.activations.get(activation)
         self.use_bias = use_bias
+        self.weight_standardization = weight_standardization
         self.data_format = data_format or keras.config.image_data_format()
         self.kernel_initializer = (
             keras.initializers.get(kernel_initializer)
             if kernel_initializer is not None
-            else kaiming_for(self.activation)
+            else kaiming_for(self.activation, groups=groups, depthwise=self.depthwise)
         )
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.supports_masking = True
-        normless = norm == "none"
-        self.conv = keras.layers.Conv2D(
-            filters,
-            kernel_size,
-            strides=strides,
-            padding="same" if self._pad == 0 and padding != "valid" else "valid",
-            use_bias=normless if use_bias is None else use_bias,
-            data_format=self.data_format,
-            kernel_initializer=self.kernel_initializer,
-            kernel_regularizer=self.kernel_regularizer,
-            dtype=self.dtype_policy,
-            name="conv",
-        )
+        self.conv = self._convolution()
         self.norm: Any = None
-        if not normless:
+        if norm != "none":
             self.norm = make_norm(
                 norm,
                 channels=filters,
@@ -108,16 +115,53 @@ class ConvNormAct(keras.layers.Layer):
             self.norm.activation = self.activation
 
     @property
-    def _pad(self):
+    def depthwise(self) -> bool:
+        """Whether every channel has a group of its own."""
+        return self.groups == self.filters > 1
+
+    def _convolution(self) -> Any:
+        common: dict[str, Any] = {
+            "strides": self.strides,
+            "padding": "valid" if self._pad or self.padding == "valid" else "same",
+            "use_bias": self.norm_kind == "none" if self.use_bias is None else self.use_bias,
+            "data_format": self.data_format,
+            "dtype": self.dtype_policy,
+            "name": "conv",
+        }
+        if self.depthwise:
+            return keras.layers.DepthwiseConv2D(
+                self.kernel_size,
+                depthwise_initializer=self.kernel_initializer,
+                depthwise_regularizer=self.kernel_regularizer,
+                **common,
+            )
+        cls = StandardizedConv2D if self.weight_standardization else keras.layers.Conv2D
+        return cls(
+            self.filters,
+            self.kernel_size,
+            groups=self.groups,
+            kernel_initializer=self.kernel_initializer,
+            kernel_regularizer=self.kernel_regularizer,
+            **common,
+        )
+
+    @property
+    def _pad(self) -> int:
         return self.kernel_size // 2 if self.padding == "symmetric" and self.strides > 1 else 0
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
+        channels = input_shape[1 if self.data_format == "channels_first" else -1]
+        if self.depthwise and channels != self.filters:
+            raise ValueError(
+                f"ConvNormAct {self.name!r}: depthwise (groups={self.groups}), so it takes as "
+                f"many channels as it has filters. Received an input of shape {input_shape}."
+            )
         padded = self._padded_shape(input_shape)
         self.conv.build(padded)
         if self.norm is not None:
             self.norm.build(self.conv.compute_output_shape(padded))
 
-    def call(self, inputs, residual=None, training=None):
+    def call(self, inputs: Any, residual: Any = None, training: bool | None = None) -> Any:
         x = self.conv(self._padded(inputs))
         if self._folds:
             return self.norm(x, residual=residual)
@@ -127,7 +171,7 @@ class ConvNormAct(keras.layers.Layer):
             x = x + residual
         return self.activation(x)
 
-    def _padded(self, x):
+    def _padded(self, x: Any) -> Any:
         if not self._pad:
             return x
         pad = (self._pad, self._pad)
@@ -135,39 +179,44 @@ class ConvNormAct(keras.layers.Layer):
             return ops.pad(x, ((0, 0), (0, 0), pad, pad))
         return ops.pad(x, ((0, 0), pad, pad, (0, 0)))
 
-    def _padded_shape(self, shape):
-        shape = list(shape)
+    def _padded_shape(self, input_shape: Shape) -> Shape:
+        shape = list(input_shape)
         if self._pad:
             first = 2 if self.data_format == "channels_first" else 1
             for i in (first, first + 1):
-                shape[i] = None if shape[i] is None else shape[i] + 2 * self._pad
+                size = shape[i]
+                shape[i] = None if size is None else size + 2 * self._pad
         return tuple(shape)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Any:
         return self.conv.compute_output_shape(self._padded_shape(input_shape))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,
             "kernel_size": self.kernel_size,
             "strides": self.strides,
+            "groups": self.groups,
             "padding": self.padding,
             "norm": norm_config(self.norm_kind),
             "norm_kwargs": self.norm_kwargs,
             "activation": keras.activations.serialize(self.activation),
             "use_bias": self.use_bias,
+            "weight_standardization": self.weight_standardization,
             "data_format": self.data_format,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
 
 
-def kaiming_for(activation):
+def kaiming_for(activation: Any, *, groups: int = 1, depthwise: bool = False) -> KaimingNormal:
     """Kaiming normal weights (fan out) with the gain of `activation`, relu's if unknown."""
     name = getattr(keras.activations.get(activation), "__name__", "")
     try:
         gain(name)
     except ValueError:
         name = "relu"
-    return KaimingNormal(name, mode="fan_out")
+    if depthwise:
+        return KaimingNormal(name, mode="fan_out", kernel="depthwise")
+    return KaimingNormal(name, mode="fan_out", groups=groups)

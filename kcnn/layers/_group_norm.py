@@ -1,6 +1,7 @@
 """GroupNorm and InstanceNorm."""
 
 import math
+from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 from keras import ops
@@ -8,6 +9,16 @@ from keras import ops
 from kcnn.layers._norm_spec import NormSpec, compute_type
 from kcnn.layers._normalize import group_normalize
 from kcnn.layers._pointwise import pointwise_name
+from kcnn.layers._typed import (
+    Activation,
+    BaseArguments,
+    GroupedNormArguments,
+    Shape,
+    registered,
+)
+
+if TYPE_CHECKING:
+    from kcnn.layers._typed import Unpack
 
 __all__ = ["GroupNorm", "InstanceNorm"]
 
@@ -18,18 +29,18 @@ class _GroupedNorm(keras.layers.Layer):
     def __init__(
         self,
         *,
-        axis=-1,
-        epsilon=1e-5,
-        center=True,
-        scale=True,
-        activation=None,
-        beta_initializer="zeros",
-        gamma_initializer="ones",
-        beta_regularizer=None,
-        gamma_regularizer=None,
-        beta_constraint=None,
-        gamma_constraint=None,
-        **kwargs,
+        axis: int = -1,
+        epsilon: float = 1e-5,
+        center: bool = True,
+        scale: bool = True,
+        activation: Activation = None,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: "Unpack[BaseArguments]",
     ):
         super().__init__(autocast=False, **kwargs)
         if not isinstance(axis, int) or axis == 0:
@@ -53,13 +64,13 @@ class _GroupedNorm(keras.layers.Layer):
         self.gamma_constraint = keras.constraints.get(gamma_constraint)
 
     @property
-    def _who(self):
+    def _who(self) -> str:
         return f"{type(self).__name__} {self.name!r}"
 
-    def _group_count(self, channels):
+    def _group_count(self, channels: int) -> int:
         raise NotImplementedError
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         rank = len(input_shape)
         if rank < 2 or not -rank < self.axis < rank:
             raise ValueError(
@@ -79,7 +90,7 @@ class _GroupedNorm(keras.layers.Layer):
         self.gamma = self._vector("gamma", channels) if self.scale else None
         self.beta = self._vector("beta", channels) if self.center else None
 
-    def _vector(self, name, channels):
+    def _vector(self, name: str, channels: int) -> Any:
         return self.add_weight(
             name=name,
             shape=(channels,),
@@ -89,7 +100,7 @@ class _GroupedNorm(keras.layers.Layer):
             autocast=False,
         )
 
-    def call(self, inputs, residual=None, training=None):
+    def call(self, inputs: Any, residual: Any = None, training: bool | None = None) -> Any:
         x = ops.convert_to_tensor(inputs)
         if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
             x = ops.cast(x, self.compute_dtype)
@@ -111,10 +122,10 @@ class _GroupedNorm(keras.layers.Layer):
         y = group_normalize(spec, x, gamma, beta, residual, training=training)
         return y if folded else self.activation(y)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = {
             "axis": self.axis,
             "epsilon": self.epsilon,
@@ -129,7 +140,7 @@ class _GroupedNorm(keras.layers.Layer):
         return {**super().get_config(), **config}
 
 
-@keras.saving.register_keras_serializable(package="kcnn")
+@registered
 class GroupNorm(_GroupedNorm):
     """Normalize each sample over space and within groups of channels.
 
@@ -140,9 +151,11 @@ class GroupNorm(_GroupedNorm):
     `group_count` says what was used. Wu & He, arXiv:1803.08494.
 
     Args:
-        groups: positive integer, or "auto".
+        groups: positive integer, "auto", or -1 for one group a channel, as in Keras.
         axis: the channel axis: -1 (channels last) or 1 (channels first).
-        epsilon: added to the variance (keras.layers.GroupNormalization has 1e-3).
+        epsilon: added to the variance. 1e-5 is the paper's and PyTorch's; with the 1e-3 of
+            keras.layers.GroupNormalization small activations are not normalized, and weights
+            trained elsewhere give other outputs.
         center, scale: whether to learn beta and gamma, each of shape (channels,).
         activation: a Keras activation, folded into the same passes.
 
@@ -157,43 +170,47 @@ class GroupNorm(_GroupedNorm):
     TensorShape([1, 4, 4, 6])
     """
 
-    def __init__(self, groups=32, **kwargs):
+    def __init__(
+        self, groups: int | Literal["auto"] = 32, **kwargs: "Unpack[GroupedNormArguments]"
+    ):
         super().__init__(**kwargs)
-        if groups != "auto" and (not isinstance(groups, int) or groups < 1):
+        if groups not in ("auto", -1) and (not isinstance(groups, int) or groups < 1):
             raise ValueError(
-                f'{self._who}: groups must be a positive integer or "auto". '
-                f"Received: {groups!r}; for one group a channel use InstanceNorm."
+                f'{self._who}: groups must be a positive integer, "auto", or -1 for one group '
+                f"a channel. Received: {groups!r}."
             )
         self.groups = groups
 
-    def _group_count(self, channels):
+    def _group_count(self, channels: int) -> int:
         if self.groups == "auto":
             return auto_groups(channels)
+        if self.groups == -1:
+            return channels
         check_groups(self._who, self.groups, channels)
         return self.groups
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "groups": self.groups}
 
 
-@keras.saving.register_keras_serializable(package="kcnn")
+@registered
 class InstanceNorm(_GroupedNorm):
     """Normalize each channel of each sample over space: one group a channel.
 
     Arguments as for `GroupNorm`, without `groups`. Ulyanov et al., arXiv:1607.08022.
     """
 
-    def _group_count(self, channels):
+    def _group_count(self, channels: int) -> int:
         return channels
 
 
-def auto_groups(channels):
+def auto_groups(channels: int) -> int:
     """The divisor of `channels` nearest to 32 that leaves two channels or more a group."""
     divisors = [g for g in range(1, channels // 2 + 1) if channels % g == 0] or [1]
     return min(divisors, key=lambda g: (abs(g - 32), -g))
 
 
-def check_groups(who, groups, channels):
+def check_groups(who: str, groups: int, channels: int) -> None:
     """Raise unless `groups` divides `channels`."""
     if channels % groups:
         raise ValueError(

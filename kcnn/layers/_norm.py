@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from kcnn.layers._group_norm import GroupNorm, InstanceNorm, auto_groups, check_groups
+from kcnn.layers._typed import registered
 
 __all__ = ["norm", "norm_config"]
 
@@ -99,7 +100,7 @@ def _find(kind):
     )
 
 
-@keras.saving.register_keras_serializable(package="kcnn")
+@registered
 class NormActivation(keras.layers.Layer):
     """A normalization layer followed by an activation, as one layer."""
 

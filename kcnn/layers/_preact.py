@@ -1,17 +1,21 @@
 """The pre-activation block."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
 from kcnn.layers._norm import norm as make_norm
 from kcnn.layers._residual import ResidualBlock
 from kcnn.layers._shortcut import make_shortcut
+from kcnn.layers._typed import BlockArguments, Shape, registered
+
+if TYPE_CHECKING:
+    from kcnn.layers._typed import Unpack
 
 __all__ = ["PreActBlock"]
 
 
-@keras.saving.register_keras_serializable(package="kcnn")
+@registered
 class PreActBlock(ResidualBlock):
     """shortcut + F(x), where F normalizes and activates before each convolution.
 
@@ -29,25 +33,22 @@ class PreActBlock(ResidualBlock):
         dropout: rate before the last convolution.
         use_bias: of the last convolution and the projection (keras.applications: True);
             the others have one only without a norm.
-        **kwargs: as for `BasicBlock`; `zero_init_residual` starts the last kernel at zero.
+        **kwargs: as for `ResidualBlock`; `zero_init_residual` starts the last kernel at zero.
     """
 
-    def __init__(self, filters, *, bottleneck=False, expansion=4, dropout=0.0, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        *,
+        bottleneck: bool = False,
+        expansion: int = 4,
+        dropout: float = 0.0,
+        **kwargs: "Unpack[BlockArguments]",
+    ):
         super().__init__(filters, **kwargs)
         self.bottleneck = bottleneck
         self.expansion = expansion
         self.dropout_rate = dropout
-        plain = {"norm": "none", "norm_kwargs": None, "activation": None}
-        plain["use_bias"] = self._ends_biased
-        if bottleneck:
-            self.conv_1 = self._conv("conv_1", filters, 1, use_bias=None)
-            self.conv_2 = self._conv("conv_2", filters, strides=self.strides, use_bias=None)
-            self.conv_3 = self._conv("conv_3", self.out_filters, 1, last=True, **plain)
-            self.branch = [self.conv_1, self.conv_2, self.conv_3]
-        else:
-            self.conv_1 = self._conv("conv_1", filters, strides=self.strides, use_bias=None)
-            self.conv_2 = self._conv("conv_2", filters, last=True, **plain)
-            self.branch = [self.conv_1, self.conv_2]
         self.preact: Any = None
         self.dropout: Any = None
         if dropout:
@@ -55,17 +56,31 @@ class PreActBlock(ResidualBlock):
                 dropout, seed=self.seed, dtype=self.dtype_policy, name="dropout"
             )
 
+    def _chain(self) -> list[Any]:
+        plain: dict[str, Any] = {"norm": "none", "norm_kwargs": None, "activation": None}
+        plain["use_bias"] = self._ends_biased
+        filters, strides = self.filters, self.strides
+        if self.bottleneck:
+            self.conv_1 = self._conv("conv_1", filters, 1, use_bias=None)
+            self.conv_2 = self._conv("conv_2", filters, strides=strides, use_bias=None)
+            self.conv_3 = self._conv("conv_3", self.out_filters, 1, last=True, **plain)
+            return [self.conv_1, self.conv_2, self.conv_3]
+        self.conv_1 = self._conv("conv_1", filters, strides=strides, use_bias=None)
+        self.conv_2 = self._conv("conv_2", filters, last=True, **plain)
+        return [self.conv_1, self.conv_2]
+
     @property
-    def out_filters(self):
+    def out_filters(self) -> int:
         """Channels of the output."""
         return self.expansion * self.filters if self.bottleneck else self.filters
 
     @property
-    def _ends_biased(self):
+    def _ends_biased(self) -> bool:
         return self.norm_kind == "none" if self.use_bias is None else self.use_bias
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         channels = self._channels(input_shape)
+        self._build_branch(input_shape)
         self.preact = make_norm(
             self.norm_kind,
             channels=channels,
@@ -82,11 +97,8 @@ class PreActBlock(ResidualBlock):
         )
         if self.shortcut is not None:
             self.shortcut.build(input_shape)
-        for conv in self.branch:
-            conv.build(input_shape)
-            input_shape = conv.compute_output_shape(input_shape)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         active = self.preact(inputs)
         side = inputs
         if self.shortcut is not None:
@@ -96,11 +108,12 @@ class PreActBlock(ResidualBlock):
             x = conv(x)
         if self.dropout is not None:
             x = self.dropout(x)
-        if self.depth is None:
-            return self.branch[-1](x, residual=side)
-        return self.depth(self.branch[-1](x)) + side
+        return self._end(x, side)
 
-    def get_config(self):
+    def _after(self, total: Any) -> Any:
+        return total
+
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "bottleneck": self.bottleneck,

@@ -1,20 +1,37 @@
 """What plain and residual blocks share: their options, and the sum at the end."""
 
+from typing import TYPE_CHECKING, Any
+
 import keras
 
-from kcnn.layers._conv import ConvNormAct, kaiming_for
+from kcnn.layers._conv import ConvNormAct
+from kcnn.layers._inverted_residual import divisible
 from kcnn.layers._norm import norm_config
 from kcnn.layers._shortcut import check_shortcut, make_shortcut
+from kcnn.layers._squeeze_excitation import SqueezeExcitation
 from kcnn.layers._stochastic_depth import StochasticDepth
+from kcnn.layers._typed import (
+    Activation,
+    BaseArguments,
+    Norm,
+    Padding,
+    Shape,
+    Shortcut,
+    registered,
+)
+
+if TYPE_CHECKING:
+    from kcnn.layers._typed import Unpack
 
 __all__ = ["ResidualBlock"]
 
 
+@registered
 class ResidualBlock(keras.layers.Layer):
     """A chain of `ConvNormAct`, the last of which adds the shortcut before its activation.
 
-    Subclasses make their convolutions with `_conv` in `__init__`, list them in
-    `self.branch`, and say in `out_filters` how many channels come out.
+    Subclasses make their convolutions with `_conv` in `_chain` and say in `out_filters` how
+    many channels come out.
 
     Args:
         filters: see the subclass.
@@ -30,29 +47,42 @@ class ResidualBlock(keras.layers.Layer):
         padding: "same" or "symmetric", see `ConvNormAct`.
         data_format: "channels_last", "channels_first" or None for Keras's setting.
         kernel_regularizer: of every convolution.
+        weight_standardization: of every convolution, see `StandardizedConv2D`.
+        se_ratio: of `SqueezeExcitation` at the end of the branch: its inner channels are this
+            share of the outer ones, a multiple of 8 (SENet: 1/16); 0 for none.
         seed: integer for reproducible `drop_path`.
+
+    Raises:
+        ValueError: for an unknown shortcut, or padding="valid", which fits no shortcut.
     """
 
     def __init__(
         self,
-        filters,
+        filters: int,
         *,
-        strides=1,
-        norm="batch",
-        norm_kwargs=None,
-        activation="relu",
-        shortcut="conv",
-        zero_init_residual=False,
-        drop_path=0.0,
-        use_bias=None,
-        padding="same",
-        data_format=None,
-        kernel_regularizer=None,
-        seed=None,
-        **kwargs,
+        strides: int = 1,
+        norm: Norm = "batch",
+        norm_kwargs: dict[str, Any] | None = None,
+        activation: Activation = "relu",
+        shortcut: Shortcut = "conv",
+        zero_init_residual: bool = False,
+        drop_path: float = 0.0,
+        use_bias: bool | None = None,
+        padding: Padding = "same",
+        data_format: str | None = None,
+        kernel_regularizer: Any = None,
+        weight_standardization: bool = False,
+        se_ratio: float = 0.0,
+        seed: int | None = None,
+        **kwargs: "Unpack[BaseArguments]",
     ):
         super().__init__(**kwargs)
-        check_shortcut(f"{type(self).__name__} {self.name!r}", shortcut)
+        who = f"{type(self).__name__} {self.name!r}"
+        check_shortcut(who, shortcut)
+        if padding not in ("same", "symmetric"):
+            raise ValueError(
+                f'{who}: padding must be "same" or "symmetric". Received: {padding!r}.'
+            )
         self.filters = filters
         self.strides = strides
         self.norm_kind = norm
@@ -65,21 +95,25 @@ class ResidualBlock(keras.layers.Layer):
         self.padding = padding
         self.data_format = data_format or keras.config.image_data_format()
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.weight_standardization = weight_standardization
+        self.se_ratio = se_ratio
         self.seed = seed
-        self.shortcut = None
-        self.depth = None
+        self.branch: list[Any] = []
+        self.shortcut: Any = None
+        self.excite: Any = None
+        self.depth: Any = None
         if drop_path:
             self.depth = StochasticDepth(
                 drop_path, seed=seed, dtype=self.dtype_policy, name="drop_path"
             )
 
     @property
-    def out_filters(self):
+    def out_filters(self) -> int:
         """Channels of the output."""
         return self.filters
 
     @property
-    def _options(self):
+    def _options(self) -> dict[str, Any]:
         """What every `ConvNormAct` of the block gets."""
         return {
             "norm": self.norm_kind,
@@ -88,12 +122,18 @@ class ResidualBlock(keras.layers.Layer):
             "use_bias": self.use_bias,
             "padding": self.padding,
             "data_format": self.data_format,
-            "kernel_initializer": kaiming_for(self.activation),
             "kernel_regularizer": self.kernel_regularizer,
+            "weight_standardization": self.weight_standardization,
             "dtype": self.dtype_policy,
         }
 
-    def _conv(self, name, filters, kernel_size=3, *, last=False, **options):
+    def _chain(self) -> list[Any]:
+        """The convolutions of the branch, made and kept as attributes."""
+        raise NotImplementedError
+
+    def _conv(
+        self, name: str, filters: int, kernel_size: int = 3, *, last: bool = False, **options: Any
+    ) -> ConvNormAct:
         """One `ConvNormAct`; the last one of a residual branch starts at zero if asked."""
         options = {**self._options, "name": name, **options}
         if last and self.zero_init_residual:
@@ -101,14 +141,20 @@ class ResidualBlock(keras.layers.Layer):
                 options["kernel_initializer"] = "zeros"
             else:
                 options["norm_kwargs"] = {**options["norm_kwargs"], "gamma_initializer": "zeros"}
-        if last and self.depth is not None:
+        if last and not self._folds:
             options["activation"] = None  # it follows the sum
         return ConvNormAct(filters, kernel_size, **options)
 
-    def _channels(self, shape):
+    @property
+    def _folds(self) -> bool:
+        """Whether nothing stands between the last convolution and the sum."""
+        return self.depth is None and not self.se_ratio
+
+    def _channels(self, shape: Shape) -> Any:
         return shape[1 if self.data_format == "channels_first" else -1]
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
+        self._build_branch(input_shape)
         self.shortcut = make_shortcut(
             self.shortcut_kind,
             self._channels(input_shape),
@@ -118,25 +164,51 @@ class ResidualBlock(keras.layers.Layer):
         )
         if self.shortcut is not None:
             self.shortcut.build(input_shape)
-        for conv in self.branch:
-            conv.build(input_shape)
-            input_shape = conv.compute_output_shape(input_shape)
 
-    def call(self, inputs, training=None):
+    def _build_branch(self, shape: Shape) -> None:
+        self.branch = self._chain()
+        for conv in self.branch:
+            conv.build(shape)
+            shape = conv.compute_output_shape(shape)
+        if self.se_ratio:
+            self.excite = SqueezeExcitation(
+                divisible(self.out_filters * self.se_ratio),
+                data_format=self.data_format,
+                kernel_regularizer=self.kernel_regularizer,
+                dtype=self.dtype_policy,
+                name="excite",
+            )
+            self.excite.build(shape)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         x = inputs
         for conv in self.branch[:-1]:
             x = conv(x)
         side = inputs if self.shortcut is None else self.shortcut(inputs)
-        if self.depth is None:
+        return self._end(x, side)
+
+    def _end(self, x: Any, side: Any) -> Any:
+        """The last convolution and what stands between it and the sum with `side`."""
+        if self._folds:
             return self.branch[-1](x, residual=side)
-        return self.activation(self.depth(self.branch[-1](x)) + side)
+        x = self.branch[-1](x)
+        if self.excite is not None:
+            x = self.excite(x)
+        if self.depth is not None:
+            x = self.depth(x)
+        return self._after(x + side)
 
-    def compute_output_shape(self, input_shape):
-        for conv in self.branch:
-            input_shape = conv.compute_output_shape(input_shape)
-        return input_shape
+    def _after(self, total: Any) -> Any:
+        return self.activation(total)
 
-    def get_config(self):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        space = slice(2, 4) if self.data_format == "channels_first" else slice(1, 3)
+        shape = list(input_shape)
+        shape[space] = [None if n is None else -(-n // self.strides) for n in shape[space]]
+        shape[1 if self.data_format == "channels_first" else -1] = self.out_filters
+        return tuple(shape)
+
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,
@@ -151,5 +223,7 @@ class ResidualBlock(keras.layers.Layer):
             "padding": self.padding,
             "data_format": self.data_format,
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "weight_standardization": self.weight_standardization,
+            "se_ratio": self.se_ratio,
             "seed": self.seed,
         }

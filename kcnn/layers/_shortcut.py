@@ -1,16 +1,24 @@
 """What stands beside a residual branch when the shape changes."""
 
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
 from kcnn.layers._conv import ConvNormAct
+from kcnn.layers._typed import BaseArguments, Shape, Shortcut, registered
+
+if TYPE_CHECKING:
+    from kcnn.layers._typed import Unpack
 
 __all__ = ["AvgPoolConv", "IdentityPad", "make_shortcut"]
 
 SHORTCUTS = ("conv", "avgpool-conv", "identity-pad")
 
 
-def make_shortcut(kind, channels, filters, strides, **options):
+def make_shortcut(
+    kind: Shortcut, channels: int, filters: int, strides: int, **options: Any
+) -> "ConvNormAct | IdentityPad | None":
     """The layer for the shortcut, or None where the shape stays: the identity.
 
     Args:
@@ -36,7 +44,7 @@ def make_shortcut(kind, channels, filters, strides, **options):
     return ConvNormAct(filters, 1, strides=strides, **options)
 
 
-def check_shortcut(who, kind):
+def check_shortcut(who: str, kind: str) -> None:
     """Raise unless `kind` is one of the shortcuts."""
     if kind not in SHORTCUTS:
         raise ValueError(
@@ -44,14 +52,14 @@ def check_shortcut(who, kind):
         )
 
 
-@keras.saving.register_keras_serializable(package="kcnn")
+@registered
 class AvgPoolConv(ConvNormAct):
     """Average pooling of `pool` x `pool`, then a 1x1 `ConvNormAct`.
 
     (batch, h, w, c) -> (batch, ceil(h/pool), ceil(w/pool), filters).
     """
 
-    def __init__(self, filters, *, pool=2, kernel_size=1, **kwargs):
+    def __init__(self, filters: int, *, pool: int = 2, kernel_size: int = 1, **kwargs: Any):
         super().__init__(filters, kernel_size, **kwargs)
         self.pool = pool
         self.pooling = keras.layers.AveragePooling2D(
@@ -62,17 +70,17 @@ class AvgPoolConv(ConvNormAct):
             name="pooling",
         )
 
-    def call(self, inputs, residual=None, training=None):
+    def call(self, inputs: Any, residual: Any = None, training: bool | None = None) -> Any:
         return super().call(self.pooling(inputs), residual=residual, training=training)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Any:
         return super().compute_output_shape(self.pooling.compute_output_shape(input_shape))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "pool": self.pool}
 
 
-@keras.saving.register_keras_serializable(package="kcnn")
+@registered
 class IdentityPad(keras.layers.Layer):
     """Every `strides`-th pixel, with zero channels appended up to `filters`; no weights.
 
@@ -82,14 +90,21 @@ class IdentityPad(keras.layers.Layer):
         ValueError: at build, if the input has more than `filters` channels.
     """
 
-    def __init__(self, filters, *, strides=1, data_format=None, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        *,
+        strides: int = 1,
+        data_format: str | None = None,
+        **kwargs: "Unpack[BaseArguments]",
+    ):
         super().__init__(**kwargs)
         self.filters = filters
         self.strides = strides
         self.data_format = data_format or keras.config.image_data_format()
 
-    def build(self, input_shape):
-        channels = input_shape[self._axis]
+    def build(self, input_shape: Shape) -> None:
+        channels: Any = input_shape[self._axis]
         if channels > self.filters:
             raise ValueError(
                 f"IdentityPad {self.name!r}: the input's channels={channels} are more than "
@@ -98,10 +113,10 @@ class IdentityPad(keras.layers.Layer):
         self._missing = self.filters - channels
 
     @property
-    def _axis(self):
+    def _axis(self) -> int:
         return 1 if self.data_format == "channels_first" else 3
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         s = self.strides
         if self._axis == 1:
             x = inputs[:, :, ::s, ::s]
@@ -113,13 +128,13 @@ class IdentityPad(keras.layers.Layer):
         pad[self._axis] = (0, self._missing)
         return ops.pad(x, pad)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         shape = [None if n is None else -(-n // self.strides) for n in input_shape]
         shape[0] = input_shape[0]
         shape[self._axis] = self.filters
         return tuple(shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

@@ -1,12 +1,19 @@
 """Stochastic depth."""
 
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
+
+from kcnn.layers._typed import BaseArguments, Shape, registered
+
+if TYPE_CHECKING:
+    from kcnn.layers._typed import Unpack
 
 __all__ = ["StochasticDepth"]
 
 
-@keras.saving.register_keras_serializable(package="kcnn")
+@registered
 class StochasticDepth(keras.layers.Layer):
     """Drop the whole tensor of a sample with probability `rate` while training.
 
@@ -21,7 +28,7 @@ class StochasticDepth(keras.layers.Layer):
         ValueError: for a rate outside [0, 1).
     """
 
-    def __init__(self, rate, *, seed=None, **kwargs):
+    def __init__(self, rate: float, *, seed: int | None = None, **kwargs: "Unpack[BaseArguments]"):
         super().__init__(**kwargs)
         if not 0 <= rate < 1:
             raise ValueError(
@@ -32,7 +39,7 @@ class StochasticDepth(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed) if rate > 0 else None
         self.supports_masking = True
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         if not training or self.rate == 0:
             return inputs
         shape = (ops.shape(inputs)[0], *[1] * (len(inputs.shape) - 1))
@@ -41,8 +48,8 @@ class StochasticDepth(keras.layers.Layer):
         mask = ops.cast(ops.where(draw < keep, 1.0 / keep, 0.0), inputs.dtype)
         return inputs * mask
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
