@@ -1,9 +1,13 @@
 """Shared by all tests: a quiet TensorFlow, two threads, and one seed."""
 
 import os
+import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+# what data sets keep between starts goes nowhere near the user's own cache
+os.environ["KCNN_CACHE"] = tempfile.mkdtemp(prefix="kcnn-tests-")
 
 import pytest
 

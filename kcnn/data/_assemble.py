@@ -1,21 +1,178 @@
-"""From what a source found to a `Dataset`: splits, one size, checks."""
+"""From what a source found to a `Dataset`: splits, one size, checks, doubts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
+from kcnn.data import _doubts as doubts
 from kcnn.data._checks import check_classes
 from kcnn.data._memory import require_memory
-from kcnn.data._plan import make_plan
-from kcnn.data._record import Dataset, Split
-from kcnn.data._resize import as_size, common_size, resize
+from kcnn.data._plan import Plan, make_plan
+from kcnn.data._record import DataError, Dataset, DataWarning, Split, rarest_label
+from kcnn.data._resize import as_size, common_size
 from kcnn.data._rows import Arrays, Rows
-from kcnn.data._source import LoadOptions, SourceData
+from kcnn.data._source import LoadOptions, Part, SourceData
+from kcnn.preprocessing import Preprocessing
 
-__all__ = ["assemble", "guess_flip"]
+__all__ = ["assemble"]
+
+_CHUNK = 1 << 24  # values resized at a time
 
 
-def guess_flip(channels: int, what: str) -> tuple[bool, str]:
+def assemble(data: SourceData, options: LoadOptions) -> Dataset:
+    """Split, bring to one size, and check what a source found."""
+    notes = list(data.notes)
+    labels = {part: rarest_label(found.labels) for part, found in data.parts.items()}
+    check_classes(data.parts["train"].labels, data.class_names, who=data.name)
+    groups, said = _together(data.parts)
+    notes.extend(said)
+    plan, said = make_plan(
+        labels,
+        name=data.name,
+        val_fraction=options.val_fraction,
+        test_fraction=options.test_fraction,
+        seed=options.seed,
+        max_images=options.max_images,
+        groups=groups,
+    )
+    notes.extend(said)
+    preprocessing, said = _preprocessing(data, options)
+    notes.extend(said)
+    splits: dict[str, Split] = {}
+    _require_memory(data, plan, preprocessing)
+    for split, (part, index) in plan.items():
+        found = data.parts[part]
+        rows = _in_one_size(found.rows.take(index), preprocessing)
+        splits[split] = Split(rows, found.labels[index], preprocessing=preprocessing)
+    flip = data.flip if options.flip is None else options.flip
+    if flip is None:
+        flip, said_flip = _guess_flip(preprocessing.channels, data.name)
+        notes.append(said_flip)
+    return Dataset(
+        name=data.name,
+        train=splits["train"],
+        val=splits["val"],
+        test=splits["test"],
+        class_names=tuple(data.class_names),
+        preprocessing=preprocessing,
+        multi_label=data.parts["train"].labels.ndim == 2,
+        flip=flip,
+        notes=tuple(dict.fromkeys(notes)),
+        warnings=(*data.warnings, *_doubts(data, plan, splits)),
+        fingerprint=data.fingerprint,
+    )
+
+
+def _together(parts: Mapping[str, Part]) -> tuple[dict[str, np.ndarray] | None, tuple[str, ...]]:
+    """Which images no split may tear apart: those of a group, else those that are the same."""
+    train = parts["train"]
+    if train.groups is not None:
+        number = len(np.unique(train.groups))
+        return {"train": train.groups}, (f"{number} groups, none of them in two splits",)
+    if train.hashes is None:
+        return None, ()
+    same = doubts.alike(train.hashes)
+    twice = len(same) - int(same.max(initial=-1)) - 1
+    if twice == 0:
+        return None, ()
+    return {"train": same}, (f"{twice} images hold the same as another, and stay in its split",)
+
+
+def _preprocessing(data: SourceData, options: LoadOptions) -> tuple[Preprocessing, tuple[str, ...]]:
+    """The one that was asked for, else one that the images suggest; and what it does to them."""
+    given = options.preprocessing
+    if given is not None and (options.image_size is not None or options.resize is not None):
+        raise DataError(
+            f"{data.name}: preprocessing together with image_size or resize; say the size in one "
+            "place, for instance preprocessing.replace(size=...)."
+        )
+    size = as_size(options.image_size, who=data.name)
+    if given is not None and given.size is not None:
+        size = given.size
+    how = "asked for" if size is not None else "the median, at most 224"
+    size = size or common_size(data.sizes)
+    try:
+        preprocessing = (
+            Preprocessing(size, data.channels, resize=options.resize or "stretch")
+            if given is None
+            else given.replace(size=size)
+        )
+    except ValueError as error:
+        raise DataError(f"{data.name}: {error}") from error
+    resized = int((data.sizes != np.array(size)).any(axis=1).sum())
+    if resized == 0:
+        return preprocessing, ()
+    low, high = data.sizes.min(axis=0), data.sizes.max(axis=0)
+    if (low == high).all():
+        return preprocessing, (f"resized from {low[0]}x{low[1]} to {size[0]}x{size[1]}",)
+    kept = "the aspect ratio is not kept" if preprocessing.resize == "stretch" else "aspect kept"
+    return preprocessing, (
+        f"{resized} of {len(data.sizes)} images of {low[0]}x{low[1]} to {high[0]}x{high[1]} "
+        f"resized to {size[0]}x{size[1]} ({how}; {kept})",
+    )
+
+
+def _require_memory(data: SourceData, plan: Plan, preprocessing: Preprocessing) -> None:
+    """DataError if arrays that lie in memory don't fit there once more."""
+    rows = data.parts["train"].rows
+    if isinstance(rows, Arrays) and rows.in_memory:
+        images = sum(len(index) for _, index in plan.values())
+        shape = (*preprocessing.size, preprocessing.channels)
+        require_memory(images, shape, name=data.name, itemsize=rows.x.itemsize)
+
+
+def _in_one_size(rows: Rows, preprocessing: Preprocessing) -> Rows:
+    """Arrays in memory are resized once, here; all else is when it is read."""
+    if not isinstance(rows, Arrays) or not rows.in_memory:
+        return rows
+    if rows.image_shape == preprocessing.image_shape:
+        return rows
+    out = np.empty((len(rows), *preprocessing.size, preprocessing.channels), rows.x.dtype)
+    step = max(1, _CHUNK // int(np.prod(rows.image_shape)))
+    for start in range(0, len(rows), step):
+        numbers = np.arange(start, min(start + step, len(rows)))
+        out[numbers] = np.asarray(preprocessing.resized(rows.read(numbers)))
+    return Arrays(out)
+
+
+def _doubts(data: SourceData, plan: Plan, splits: Mapping[str, Split]) -> tuple[DataWarning, ...]:
+    """Identical images and groups in two splits, one image in two classes, very unequal classes."""
+    found: list[DataWarning] = []
+    names = {part: _names(part, rows) for part, rows in data.parts.items()}
+    chosen = {split: [names[part][i] for i in index] for split, (part, index) in plan.items()}
+    for kind, what, advice in (
+        ("hashes", "are the same as", "remove them from one of the two"),
+        ("groups", "belong to a group of", "keep each group in one split"),
+    ):
+        columns = {part: getattr(found_part, kind) for part, found_part in data.parts.items()}
+        if any(column is None for column in columns.values()):
+            continue
+        numbers = doubts.alike(np.concatenate(list(columns.values())))
+        ends = np.cumsum([len(column) for column in columns.values()])
+        of_part = dict(zip(columns, np.split(numbers, ends[:-1]), strict=True))
+        known = {
+            split: (of_part[part][index], chosen[split]) for split, (part, index) in plan.items()
+        }
+        found += doubts.leaks(known, what=what, advice=advice)
+        if kind == "hashes" and splits["train"].labels.ndim == 1:
+            every = np.concatenate([part.labels for part in data.parts.values()])
+            called = [name for part in data.parts for name in names[part]]
+            found += doubts.contradictions(numbers, every, called)
+    train = splits["train"].labels
+    counts = train.sum(axis=0) if train.ndim == 2 else np.bincount(train)
+    return (*found, *doubts.imbalance(counts.astype(int), data.class_names))
+
+
+def _names(part: str, found: Part) -> Any:
+    if found.names is not None:
+        return found.names
+    return [f"{part} image {number}" for number in range(len(found.labels))]
+
+
+def _guess_flip(channels: int, what: str) -> tuple[bool, str]:
     """Whether mirroring likely keeps the class where only the images are known, and a note."""
     flip = channels >= 3
     kind = (
@@ -25,60 +182,3 @@ def guess_flip(channels: int, what: str) -> tuple[bool, str]:
         f"{what}: {kind}: a horizontal flip is assumed to {'keep' if flip else 'change'} the class "
         f"(flip={flip}); pass flip={not flip} if that is wrong"
     )
-
-
-def assemble(data: SourceData, options: LoadOptions) -> Dataset:
-    """Split, bring to one size, and check what a source found."""
-    notes = list(data.notes)
-    labels = {part: found.labels for part, found in data.parts.items()}
-    check_classes(labels["train"], data.class_names, who=data.name)
-    plan, said = make_plan(
-        labels,
-        name=data.name,
-        val_fraction=options.val_fraction,
-        test_fraction=options.test_fraction,
-        seed=options.seed,
-        max_images=options.max_images,
-    )
-    notes.extend(said)
-    size = as_size(options.image_size, who=data.name) or common_size(data.sizes)
-    train = data.parts["train"].rows
-    assert isinstance(train, Arrays)
-    require_memory(
-        sum(len(index) for _, index in plan.values()),
-        (*size, data.channels),
-        name=data.name,
-        itemsize=train.x.itemsize,
-    )
-    splits: dict[str, Split] = {}
-    for part, (source, index) in plan.items():
-        rows, said = _in_one_size(data.parts[source].rows.take(index), size, part)
-        notes.extend(said)
-        splits[part] = Split(rows, labels[source][index])
-    flip = data.flip if options.flip is None else options.flip
-    if flip is None:
-        flip, said_flip = guess_flip(data.channels, data.name)
-        notes.append(said_flip)
-    return Dataset(
-        name=data.name,
-        train=splits["train"],
-        val=splits["val"],
-        test=splits["test"],
-        class_names=tuple(data.class_names),
-        multi_label=data.multi_label,
-        flip=flip,
-        notes=tuple(dict.fromkeys(notes)),
-        warnings=tuple(data.warnings),
-        fingerprint=data.fingerprint,
-    )
-
-
-def _in_one_size(rows: Rows, size: tuple[int, int], part: str) -> tuple[Arrays, tuple[str, ...]]:
-    """Arrays in memory are resized once, here."""
-    assert isinstance(rows, Arrays)
-    assert isinstance(rows, Arrays)
-    height, width, _ = rows.image_shape
-    if (height, width) == size:
-        return rows, ()
-    said = f"{part}: resized from {height}x{width} to {size[0]}x{size[1]}"
-    return Arrays(resize(np.asarray(rows.x), size)), (said,)

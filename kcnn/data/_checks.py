@@ -144,11 +144,15 @@ def check_labels(y: Any, *, who: str = "y", classes: int | None = None) -> np.nd
 
 
 def check_classes(y: np.ndarray, class_names: Sequence[str], *, who: str) -> None:
-    """DataError if there is one single class, or a class without any training image."""
+    """DataError if there is one single class, or a class without any training image.
+
+    `y` are class numbers (n,), or zeros and ones (n, classes).
+    """
     if len(class_names) < 2:
         found = repr(class_names[0]) if class_names else "none"
         raise DataError(f"{who}: one single class ({found}); two or more are needed to tell apart.")
-    missing = np.flatnonzero(np.bincount(y, minlength=len(class_names)) == 0)
+    counts = y.sum(axis=0) if y.ndim == 2 else np.bincount(y, minlength=len(class_names))
+    missing = np.flatnonzero(counts == 0)
     if len(missing):
         named = ", ".join(repr(class_names[int(c)]) for c in missing[:3])
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kcnn.data._rows import Arrays, Rows
+from kcnn.data._rows import Arrays, Files, Rows
 
 if TYPE_CHECKING:
     from kcnn.preprocessing import Preprocessing
 
-__all__ = ["DataError", "DataWarning", "Dataset", "Split"]
+__all__ = ["DataError", "DataWarning", "Dataset", "Split", "rarest_label"]
+
+HELD = 1 << 28  # bytes of pixels up to which a split of files is decoded at once and kept
 
 
 class DataError(ValueError):
@@ -41,15 +44,15 @@ class Split:
     def __init__(
         self, rows: Rows | Any, labels: Any, *, preprocessing: Preprocessing | None = None
     ) -> None:
-        self.rows: Rows = rows if isinstance(rows, Rows) else Arrays(rows)
+        self._rows: Rows = rows if isinstance(rows, Rows) else Arrays(rows)
         self.labels = labels
         self.preprocessing = preprocessing
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self._rows)
 
     def __repr__(self) -> str:
-        kind = type(self.rows).__name__.lower()
+        kind = type(self._rows).__name__.lower()
         return f"<Split of {len(self)} images in {kind}>"
 
     @property
@@ -59,26 +62,45 @@ class Split:
 
     @property
     def in_memory(self) -> bool:
-        """Whether all images lie in one array `x`."""
-        return isinstance(self.rows, Arrays) and self.rows.in_memory
+        """Whether all images lie in one array `x`, or do once they are asked for."""
+        if isinstance(self._rows, Arrays):
+            return self._rows.in_memory
+        return isinstance(self._rows, Files) and len(self) * self._image_bytes <= HELD
 
     @property
     def x(self) -> Any:
         """All images (n, h, w, c) as one array, where they lie in memory; DataError otherwise."""
-        if isinstance(self.rows, Arrays) and self.rows.in_memory:
-            return self.rows.x
-        raise DataError(
-            f"Split.x: the {len(self)} images are read from disk as they are needed and lie in no "
-            "array; use images(indices) for a few of them, or batches(batch_size) for all."
-        )
+        return self._held.x
+
+    @cached_property
+    def _held(self) -> Arrays:
+        """All images in memory; the files of a small set are decoded when first asked for."""
+        if not self.in_memory:
+            raise DataError(
+                f"Split.x: the {len(self)} images are read from disk as they are needed and lie in "
+                "no array; use images(indices) for a few of them, or batches(n) for all."
+            )
+        if isinstance(self._rows, Arrays):
+            return self._rows
+        return Arrays(self.images(np.arange(len(self))))
+
+    @property
+    def rows(self) -> Rows:
+        """Where the images lie."""
+        return self._held if self.in_memory else self._rows
+
+    @property
+    def _image_bytes(self) -> int:
+        return int(np.prod(self.image_shape))
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of every image that batches give."""
         if self.preprocessing is not None:
-            return self.preprocessing.image_shape
-        assert isinstance(self.rows, Arrays)  # everything else comes with a preprocessing
-        return self.rows.image_shape
+            height, width = self.preprocessing.size
+            return height, width, self.preprocessing.channels
+        assert isinstance(self._rows, Arrays)  # everything else comes with a preprocessing
+        return self._rows.image_shape
 
     def batches(
         self,
@@ -117,33 +139,38 @@ class Split:
     def images(self, indices: Any) -> np.ndarray:
         """Images `indices` (k,), decoded and resized now: (k, h, w, c), uint8 or float32."""
         indices = np.asarray(indices)
-        if isinstance(self.rows, Arrays):
-            return self.rows.read(indices)
-        raise NotImplementedError
+        if isinstance(self._rows, Arrays) or "_held" in vars(self):
+            return self._held.read(indices)
+        assert isinstance(self._rows, Files)
+        assert self.preprocessing is not None
+        from kcnn.data._decode import decode_files
+
+        return decode_files(self._rows.take(indices), self.preprocessing)
 
     def subset(self, indices: Any) -> Split:
         """The images `indices` (k,) and their labels alone."""
         indices = np.asarray(indices)
         return Split(
-            self.rows.take(indices), self.labels[indices], preprocessing=self.preprocessing
+            self._rows.take(indices), self.labels[indices], preprocessing=self.preprocessing
         )
 
     def sample(self, n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """At most `n` images, as evenly over the classes as the labels allow, and their labels."""
-        chosen = spread_over_classes(self.labels, n, seed)
+        chosen = spread_over_classes(rarest_label(self.labels), n, seed)
         return self.images(chosen), self.labels[chosen]
 
 
-def spread_over_classes(labels: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Indices of `n` labels, sorted: the first of every class, then the second of every class, ...
+def rarest_label(labels: np.ndarray) -> np.ndarray:
+    """One class number per image (n,): of several labels that of the rarest class; -1 for none."""
+    if labels.ndim == 1:
+        return labels
+    rarity = np.where(labels > 0, 1.0 / np.maximum(labels.sum(axis=0), 1.0), 0.0)
+    return np.where(labels.any(axis=1), rarity.argmax(axis=1), -1)
 
-    An image of several classes counts for the rarest of them.
-    """
-    rng = np.random.default_rng(seed)
-    if labels.ndim == 2:
-        rarity = np.where(labels > 0, 1.0 / np.maximum(labels.sum(axis=0), 1.0), 0.0)
-        labels = rarity.argmax(axis=1)
-    order = rng.permutation(len(labels))
+
+def spread_over_classes(labels: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Indices of `n` labels, sorted: one of every class, then another of every class, and so on."""
+    order = np.random.default_rng(seed).permutation(len(labels))
     place_in_class = np.empty(len(labels), dtype=int)
     for label in np.unique(labels):
         members = order[labels[order] == label]

@@ -1,4 +1,4 @@
-"""Images to one size."""
+"""The one size that images are brought to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from kcnn.data._record import DataError
 
-__all__ = ["LARGEST_GUESS", "as_size", "common_size", "resize"]
+__all__ = ["LARGEST_GUESS", "as_size", "common_size"]
 
 LARGEST_GUESS = 224  # pixels: a size nobody asked for is not made larger than this
 
@@ -33,22 +33,3 @@ def common_size(sizes: np.ndarray) -> tuple[int, int]:
     height, width = np.median(sizes, axis=0)
     shrink = min(1.0, LARGEST_GUESS / max(height, width))
     return max(1, round(height * shrink)), max(1, round(width * shrink))
-
-
-def resize(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(n, h, w, c) to (n, *size, c) of the same dtype: bilinear, anti-aliased when made smaller."""
-    import keras
-
-    out = np.empty((len(x), *size, x.shape[3]), x.dtype)
-    step = max(1, (1 << 24) // int(np.prod(x.shape[1:])))
-    for start in range(0, len(x), step):
-        chunk = keras.ops.image.resize(
-            x[start : start + step].astype(np.float32),
-            size,
-            interpolation="bilinear",
-            antialias=True,
-            data_format="channels_last",
-        )
-        values = np.clip(keras.ops.convert_to_numpy(chunk), 0.0, 255.0)
-        out[start : start + step] = np.rint(values) if x.dtype == np.uint8 else values
-    return out

@@ -37,19 +37,35 @@ class LoadOptions:
     val_fraction: float = 0.1
     test_fraction: float = 0.2
     seed: int = 0
+    group: str | None = None
+    skip_bad: bool = False
     max_images: int | None = None
     flip: bool | None = None
     cache: str | None = "auto"
+    class_names: Sequence[str] | None = None
     manual_dir: str | os.PathLike[str] | None = None
     data_dir: str | os.PathLike[str] | None = None
+    root: str | os.PathLike[str] | None = None
+    path_column: str | None = None
+    label_column: str | Sequence[str] | None = None
+    split_column: str | None = None
+    label_separator: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Images that a source keeps together ("train", "val", "test"), and their labels."""
+    """Images that a source keeps together ("train", "val" or "test").
+
+    labels: int64 (n,), or float32 (n, classes) of zeros and ones.
+    names: what messages call the images; hashes (n,): equal where the contents are; groups (n,):
+        equal where images belong together and must not be torn apart.
+    """
 
     rows: Rows
     labels: np.ndarray
+    names: Sequence[str] | None = None
+    hashes: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
