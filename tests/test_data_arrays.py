@@ -177,7 +177,7 @@ def test_files_that_are_no_npz_or_lack_arrays_are_named(tmp_path):
         ("junk.npz", "not a readable"),
         ("cut.npz", "not a readable"),
         ("lacks.npz", "needs arrays x and y.*found images"),
-        ("some.txt", "no .npz"),
+        ("some.txt", "a file of no known kind"),
         ("absent.npz", "no such file"),
     ]:
         with pytest.raises(DataError, match=said):

@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 
 from kcnn.data._assemble import assemble
-from kcnn.data._checks import check_images, check_labels, images_and_labels_match
+from kcnn.data._checks import (
+    check_images,
+    check_labels,
+    images_and_labels_match,
+    named_labels,
+)
 from kcnn.data._record import DataError, Dataset
 from kcnn.data._rows import Arrays
 from kcnn.data._source import LoadOptions, Part, SourceData, register_source
@@ -17,28 +22,6 @@ from kcnn.data._source import LoadOptions, Part, SourceData, register_source
 __all__ = ["from_arrays", "look_at_arrays"]
 
 _HASHED = 4096  # images hashed at a time
-
-
-def _named_labels(
-    y: Any, class_names: Sequence[Any] | None, who: str
-) -> tuple[Any, list[str] | None]:
-    """Text labels become numbers in the order of `class_names`, or in alphabetical order."""
-    names = None if class_names is None else [str(name) for name in np.asarray(class_names).ravel()]
-    if names is not None and len(set(names)) < len(names):
-        raise DataError(f"{who}: class_names {names} holds a name twice.")
-    y = np.asarray(y)
-    if y.dtype.kind not in "US":
-        return y, names
-    text = y.astype(str)
-    names = names or [str(name) for name in np.unique(text)]
-    numbers = {name: number for number, name in enumerate(names)}
-    unknown = [index for index, label in enumerate(text.ravel()) if str(label) not in numbers]
-    if unknown:
-        raise DataError(
-            f"{who}: {len(unknown)} labels are not among the {len(names)} class names, first "
-            f"{str(text.ravel()[unknown[0]])!r} at index {unknown[0]}."
-        )
-    return np.array([numbers[str(label)] for label in text.ravel()]).reshape(text.shape), names
 
 
 def look_at_arrays(
@@ -68,7 +51,7 @@ def look_at_arrays(
         )
         images, said = check_images(x_part, who=f"{name}, {x_name}")
         notes.extend(said)
-        numbers, names = _named_labels(y_part, names, f"{name}, {y_name}")
+        numbers, names = named_labels(y_part, names, f"{name}, {y_name}")
         labels[part] = check_labels(
             numbers, who=f"{name}, {y_name}", classes=None if names is None else len(names)
         )

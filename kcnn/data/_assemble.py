@@ -13,7 +13,7 @@ from kcnn.data._memory import require_memory
 from kcnn.data._plan import Plan, make_plan
 from kcnn.data._record import DataError, Dataset, DataWarning, Split, rarest_label
 from kcnn.data._resize import as_size, common_size
-from kcnn.data._rows import Arrays, Rows
+from kcnn.data._rows import Arrays, Rows, Stream
 from kcnn.data._source import LoadOptions, Part, SourceData
 from kcnn.preprocessing import Preprocessing
 
@@ -45,6 +45,8 @@ def assemble(data: SourceData, options: LoadOptions) -> Dataset:
     _require_memory(data, plan, preprocessing)
     for split, (part, index) in plan.items():
         found = data.parts[part]
+        if isinstance(found.rows, Stream):
+            index = np.sort(index)  # a stream keeps its order
         rows = _in_one_size(found.rows.take(index), preprocessing)
         splits[split] = Split(rows, found.labels[index], preprocessing=preprocessing)
     flip = data.flip if options.flip is None else options.flip

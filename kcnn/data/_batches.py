@@ -51,9 +51,11 @@ def batches(
             f"batches: {images} training images are fewer than one batch of {batch_size}; "
             "use a smaller batch size or more images."
         )
-    assert isinstance(split.rows, Arrays)
+    rows = split.rows
+    if not (isinstance(rows, Arrays) and rows.in_memory):
+        raise DataError("batches: sets larger than memory are not read yet.")
     with tf.device("CPU:0"):
-        x, y = split.rows.tensor, tf.convert_to_tensor(split.labels)
+        x, y = rows.tensor, tf.convert_to_tensor(split.labels)
     order = tf.data.Dataset.range(images)
     if shuffle:
         order = order.shuffle(images, seed=seed, reshuffle_each_iteration=True)

@@ -9,7 +9,14 @@ import numpy as np
 
 from kcnn.data._record import DataError
 
-__all__ = ["check_classes", "check_images", "check_labels", "images_and_labels_match"]
+__all__ = [
+    "check_classes",
+    "check_images",
+    "check_labels",
+    "images_and_labels_match",
+    "named_labels",
+    "numbered_labels",
+]
 
 _CHUNK = 1 << 24  # values looked at in one piece: bounds the memory of a check
 
@@ -105,6 +112,30 @@ def images_and_labels_match(x: np.ndarray, y: np.ndarray, *, who: str) -> None:
         )
 
 
+def named_labels(
+    y: Any, class_names: Sequence[Any] | None, who: str
+) -> tuple[Any, list[str] | None]:
+    """Text labels become numbers in the order of `class_names`, or in alphabetical order."""
+    names = None if class_names is None else [str(name) for name in np.asarray(class_names).ravel()]
+    if names is not None and len(set(names)) < len(names):
+        raise DataError(f"{who}: class_names {names} holds a name twice.")
+    y = np.asarray(y)
+    if y.dtype.kind == "O" and all(isinstance(label, bytes) for label in y.ravel()):
+        y = y.astype("S")
+    if y.dtype.kind not in "US":
+        return y, names
+    text = np.char.decode(y, "utf-8", "replace") if y.dtype.kind == "S" else y
+    names = names or [str(name) for name in np.unique(text)]
+    numbers = {name: number for number, name in enumerate(names)}
+    unknown = [index for index, label in enumerate(text.ravel()) if str(label) not in numbers]
+    if unknown:
+        raise DataError(
+            f"{who}: {len(unknown)} labels are not among the {len(names)} class names, first "
+            f"{str(text.ravel()[unknown[0]])!r} at index {unknown[0]}."
+        )
+    return np.array([numbers[str(label)] for label in text.ravel()]).reshape(text.shape), names
+
+
 def check_labels(y: Any, *, who: str = "y", classes: int | None = None) -> np.ndarray:
     """Labels as int64 (n,), all in 0..classes-1 where `classes` is known.
 
@@ -141,6 +172,24 @@ def check_labels(y: Any, *, who: str = "y", classes: int | None = None) -> np.nd
             f"index {first}."
         )
     return y.astype(np.int64)
+
+
+def numbered_labels(
+    y: np.ndarray, class_names: Sequence[str] | None, *, who: str
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Numbers, one-hot rows or rows of zeros and ones as the labels of a `Split`, and notes."""
+    classes = None if class_names is None else len(class_names)
+    if y.ndim != 2 or y.shape[1] == 1:
+        return check_labels(y, who=who, classes=classes), ()
+    if not np.isin(y, (0, 1)).all():
+        raise DataError(
+            f"{who}: labels of shape {y.shape} hold other numbers than 0 and 1; give class numbers."
+        )
+    if classes is not None and y.shape[1] != classes:
+        raise DataError(f"{who}: labels of {y.shape[1]} columns for {classes} class names.")
+    if (y.sum(axis=1) == 1).all():
+        return y.argmax(axis=1).astype(np.int64), (f"{who}: one-hot labels read as class numbers",)
+    return y.astype(np.float32), ()
 
 
 def check_classes(y: np.ndarray, class_names: Sequence[str], *, who: str) -> None:

@@ -1,55 +1,101 @@
-"""Files decoded now, many at a time; one that can't be is named."""
+"""Images decoded now, many at a time; a file that can't be is named."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from kcnn.data._manifest import shown
 from kcnn.data._record import DataError
-from kcnn.data._rows import Files
+from kcnn.data._rows import Files, Rows, Stream
 from kcnn.preprocessing import Preprocessing
 
-__all__ = ["decode_files"]
+__all__ = ["decode", "pixels"]
 
 _AT_ONCE = 64  # images handed over at a time
 
 
-def decode_files(files: Files, preprocessing: Preprocessing) -> np.ndarray:
-    """All images (n, h, w, c), uint8, in order."""
+@lru_cache(maxsize=16)
+def _from_file(preprocessing: Preprocessing) -> Callable[[Any], Any]:
+    """Traced once for all pipelines: tracing takes seconds."""
     import tensorflow as tf
 
+    @tf.function(input_signature=[tf.TensorSpec((), tf.string)])
     def read(path: Any) -> Any:
         return tf.cast(preprocessing.from_bytes(tf.io.read_file(path)), tf.uint8)
 
-    out = np.empty((len(files), *preprocessing.size, preprocessing.channels), np.uint8)
+    return read
+
+
+@lru_cache(maxsize=16)
+def _from_bytes(preprocessing: Preprocessing) -> Callable[[Any], Any]:
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec((), tf.string)])
+    def read(data: Any) -> Any:
+        return tf.cast(preprocessing.from_bytes(data), tf.uint8)
+
+    return read
+
+
+def pixels(rows: Rows, preprocessing: Preprocessing) -> Any:
+    """A `tf.data.Dataset` of the images one by one, in order."""
+    import tensorflow as tf
+
+    if isinstance(rows, Files):
+        paths = tf.data.Dataset.from_tensor_slices(list(rows.paths) or [b""]).take(len(rows))
+        return paths.map(_from_file(preprocessing), num_parallel_calls=os.cpu_count())
+    assert isinstance(rows, Stream)
+
+    def resized(image: Any, _: Any) -> Any:
+        if image.dtype == tf.string:
+            return _from_bytes(preprocessing)(image)
+        shape = (*preprocessing.size, preprocessing.channels)
+        return tf.ensure_shape(preprocessing.resized(image), shape)
+
+    return rows.make().map(resized, num_parallel_calls=os.cpu_count(), deterministic=True)
+
+
+def decode(rows: Rows, numbers: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+    """Images `numbers` (n, h, w, c), uint8 or float32, in that order."""
+    import tensorflow as tf
+
+    order = np.argsort(numbers, kind="stable")  # a stream keeps its order
+    wanted = rows.take(numbers[order])
+    out: np.ndarray | None = None
+    done = 0
     with tf.device("CPU:0"):
-        paths = tf.data.Dataset.from_tensor_slices(list(files.paths) or [b""]).take(len(files))
-        images = paths.map(read, num_parallel_calls=os.cpu_count(), deterministic=True)
-        done = 0
         try:
-            for batch in images.batch(_AT_ONCE):
-                out[done : done + len(batch)] = batch.numpy()
+            for batch in pixels(wanted, preprocessing).batch(_AT_ONCE).as_numpy_iterator():
+                if out is None:
+                    out = np.empty((len(numbers), *batch.shape[1:]), batch.dtype)
+                out[order[done : done + len(batch)]] = batch
                 done += len(batch)
         except tf.errors.OpError as error:
-            raise DataError(
-                _culprit(files.paths[done : done + 4 * _AT_ONCE], read, error)
-            ) from error
+            raise DataError(_culprit(wanted, done, preprocessing, error)) from error
+    if out is None:
+        return np.zeros((0, *preprocessing.size, preprocessing.channels), np.uint8)
     return out
 
 
-def _culprit(paths: Any, read: Any, error: Exception) -> str:
-    """Which of `paths` can't be read, and why."""
+def _culprit(rows: Rows, done: int, preprocessing: Preprocessing, error: Exception) -> str:
+    """Which file can't be read, and why."""
     import tensorflow as tf
 
-    for path in paths:
+    for path in rows.paths[done : done + 4 * _AT_ONCE] if isinstance(rows, Files) else ():
         try:
-            read(path)
+            _from_file(preprocessing)(path)
         except tf.errors.NotFoundError:
             return f"{shown(path)}: the file is gone since it was listed; load the data again."
         except tf.errors.OpError as found:
-            reason = shown(found.message.strip().splitlines()[0])
-            return f"{shown(path)}: can't be decoded ({reason:.200}); repair or remove the file."
-    return f"files can't be decoded: {shown(str(error).splitlines()[0])}"
+            return f"{shown(path)}: can't be decoded ({_reason(found)}); repair or remove the file."
+    return f"an image can't be decoded ({_reason(error)})."
+
+
+def _reason(error: Any) -> str:
+    lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
+    return shown(lines[0] if lines else type(error).__name__)[:200]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,18 +40,24 @@ def find_files(
     options: LoadOptions,
     *,
     name: str,
-    bad: dict[bytes, str],
+    key: bytes,
+    bad: Mapping[bytes, str] | None = None,
     notes: Sequence[str] = (),
 ) -> SourceData:
-    """Look at the files of all parts; those that are `bad`, or turn out to be, are named."""
+    """Look at the files of all parts; those that are `bad`, or turn out to be, are named.
+
+    What is learned is kept under `key`, the path of the source.
+    """
     every = sorted({path for part in listed.values() for path in part.paths})
-    manifest, said = look_at_files(root, every, title=f"Looking at the files of {name}")
+    manifest, said = look_at_files(root, every, key=key, title=f"Looking at {name}")
     notes = [*notes, *said]
-    bad = bad | manifest.bad
+    bad = {**(bad or {}), **manifest.bad}
     if bad:
         if not options.skip_bad:
             raise DataError(_refusal(root, bad, len(every)))
         notes.append(f"{len(bad)} files or folders can't be used and are left out: {_some(bad)}")
+        if not manifest.paths:
+            raise DataError(f"{shown(root)}: no file is left that can be used: {_some(bad)}.")
     place = {path: number for number, path in enumerate(manifest.paths)}
     parts, numbers = {}, {}
     for part, files in listed.items():

@@ -53,7 +53,9 @@ def load_folder(source: Any, options: LoadOptions) -> SourceData:
     notes = [f"files skipped: {', '.join(left_out)}"] if left_out else []
     notes += _case_twins(listed)
     name = shown(os.path.basename(os.path.realpath(root)))
-    return find_files(root, listed, class_names, options, name=name, bad=walk.bad, notes=notes)
+    return find_files(
+        root, listed, class_names, options, name=name, key=root, bad=walk.bad, notes=notes
+    )
 
 
 def _find_parts(walk: Walk) -> dict[str, bytes]:

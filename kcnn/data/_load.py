@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["load"]
 
 # The kinds of sources that come with kcnn; the last is asked first.
-for _kind in ("_tfds", "_folder", "_npz", "_arrays", "_digits"):
+for _kind in ("_tfds", "_folder", "_table", "_npz", "_arrays", "_stream", "_digits"):
     importlib.import_module(f"kcnn.data.{_kind}")
 
 

@@ -56,14 +56,15 @@ def shown(path: bytes | str) -> str:
 
 
 def look_at_files(
-    root: bytes, paths: Sequence[bytes], *, title: str
+    root: bytes, paths: Sequence[bytes], *, key: bytes, title: str
 ) -> tuple[Manifest, tuple[str, ...]]:
     """Read every header under `root` that is not known yet; the manifest, and notes.
 
-    Files are known again by path, size and time of change. What was learned is kept under
-    `cache_folder()`, also when the look is broken off; where it can't be kept, a note says so.
+    Files are known again by path, size and time of change. What was learned is kept in
+    `cache_folder()` under the path `key`, also when the look is broken off; where it can't be kept,
+    a note says so.
     """
-    store = _store_of(root)
+    store = _store_of(key)
     known = _read(store)
     rows = np.zeros(len(paths), _ROW)
     bad: dict[bytes, str] = {}
@@ -151,8 +152,8 @@ def _why(error: OSError) -> str:
     return (error.strerror or type(error).__name__).lower()
 
 
-def _store_of(root: bytes) -> Path:
-    place = os.path.realpath(root)
+def _store_of(key: bytes) -> Path:
+    place = os.path.realpath(key)
     return (
         cache_folder() / "manifests" / f"{hashlib.blake2b(place, digest_size=12).hexdigest()}.npz"
     )

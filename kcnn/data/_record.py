@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kcnn.data._rows import Arrays, Files, Rows
+from kcnn.data._rows import Arrays, Rows
 
 if TYPE_CHECKING:
     from kcnn.preprocessing import Preprocessing
@@ -65,7 +65,7 @@ class Split:
         """Whether all images lie in one array `x`, or do once they are asked for."""
         if isinstance(self._rows, Arrays):
             return self._rows.in_memory
-        return isinstance(self._rows, Files) and len(self) * self._image_bytes <= HELD
+        return len(self) * int(np.prod(self.image_shape)) <= HELD
 
     @property
     def x(self) -> Any:
@@ -88,10 +88,6 @@ class Split:
     def rows(self) -> Rows:
         """Where the images lie."""
         return self._held if self.in_memory else self._rows
-
-    @property
-    def _image_bytes(self) -> int:
-        return int(np.prod(self.image_shape))
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -141,11 +137,10 @@ class Split:
         indices = np.asarray(indices)
         if isinstance(self._rows, Arrays) or "_held" in vars(self):
             return self._held.read(indices)
-        assert isinstance(self._rows, Files)
-        assert self.preprocessing is not None
-        from kcnn.data._decode import decode_files
+        assert self.preprocessing is not None  # as with everything but arrays
+        from kcnn.data._decode import decode
 
-        return decode_files(self._rows.take(indices), self.preprocessing)
+        return decode(self._rows, indices, self.preprocessing)
 
     def subset(self, indices: Any) -> Split:
         """The images `indices` (k,) and their labels alone."""

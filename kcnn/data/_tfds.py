@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -9,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from kcnn.data._checks import check_classes
-from kcnn.data._memory import require_memory
-from kcnn.data._plan import Plan, make_plan
-from kcnn.data._record import DataError, Dataset, Split
-from kcnn.data._resize import as_size, common_size
-from kcnn.data._source import LoadOptions, register_source
+from kcnn.data._headers import BadImage, read_header
+from kcnn.data._manifest import shown
+from kcnn.data._record import DataError
+from kcnn.data._rows import Stream
+from kcnn.data._source import LoadOptions, Part, SourceData, register_source
 from kcnn.data._tfds_build import find_builder, prepare, quietly
 
 __all__ = ["load_tfds"]
@@ -23,7 +23,7 @@ _PARTS = {"train": "train", "validation": "val", "val": "val", "valid": "val", "
 _MIRROR_CHANGES = re.compile(  # sets of characters and of signs that point somewhere
     r"(?<!fashion_)mnist|svhn|omniglot|digit|letter|cmaterdb|gtsrb|dmlab|smallnorb"
 )
-_READ = 256  # images taken over at a time
+_SUFFIXES = (".npz", ".npy", ".csv", ".tsv", ".parquet")
 _LOOK = 512  # images looked at to find a common size
 
 
@@ -101,130 +101,110 @@ def _renumber(
     return numbers, [class_names[number] for number in used]
 
 
-def _read(
-    builder: Any,
-    keys: tuple[str, str],
-    parts: dict[str, str],
-    plan: Plan,
-    size: tuple[int, int] | None,
-    name: str,
-    notes: list[str],
-) -> dict[str, np.ndarray]:
-    """The images of each split (n, h, w, c), uint8, in the order of the plan."""
-    import tensorflow as tf
+def _sizes(images: Any, name: str) -> np.ndarray:
+    """Heights and widths (n, 2) of the first encoded images, from their headers."""
+    found = []
+    for data in images.take(_LOOK).as_numpy_iterator():
+        try:
+            found.append(read_header(data)[:2])
+        except BadImage as error:
+            raise DataError(f"{name}: image {len(found)} can't be used ({error}).") from error
+    return np.array(found)
+
+
+def _encoded(builder: Any, image_key: str, split: str) -> Any:
+    """The bytes of the image files of a prepared split, in the order they lie in."""
     import tensorflow_datasets as tfds
 
-    image_key = keys[0]
-    feature = builder.info.features[image_key]
-    height, width, channels = feature.shape
-    if feature.np_dtype not in (np.uint8, np.uint16) or channels is None:
-        raise DataError(
-            f"{name}: images of dtype {feature.np_dtype} and shape {feature.shape} are not read; "
-            "save them as a .npz file of raw images 0..255."
-        )
-    if feature.np_dtype == np.uint16:
-        notes.append("images of 16 bits scaled to 8")
-
-    def source(split: str, indices: np.ndarray) -> Any:
+    with quietly():
         rows = builder.as_dataset(split=split, decoders={image_key: tfds.decode.SkipDecoding()})
-        mask = np.zeros(builder.info.splits[split].num_examples, bool)
-        mask[indices] = True
-        if not mask.all():
-            keep = tf.constant(mask)
-            rows = rows.enumerate().filter(lambda i, _: keep[i]).map(lambda _, row: row)
-        return rows.map(lambda row: feature.decode_example(row[image_key]), num_parallel_calls=2)
-
-    if size is None and (height is None or width is None):
-        shapes = source(parts["train"], plan["train"][1]).take(_LOOK).map(lambda x: tf.shape(x)[:2])
-        size = common_size(np.array([shape.numpy() for shape in shapes]))
-        how = f"the median of {_LOOK} images, at most 224; the aspect ratio is not kept"
-        notes.append(f"images of different size resized to {size[0]}x{size[1]} ({how})")
-    elif size is not None and size != (height, width):
-        notes.append(f"images resized to {size[0]}x{size[1]}")
-    shape = (*(size or (height, width)), channels)
-    require_memory(sum(len(index) for _, index in plan.values()), shape, name=name)
-
-    def to_shape(x: Any) -> Any:
-        if x.dtype != tf.uint8:
-            x = tf.cast(x, tf.float32) / 257.0
-        if size is not None and size != (height, width):
-            x = tf.image.resize(x, size, antialias=True)
-        if x.dtype != tf.uint8:
-            x = tf.cast(tf.round(tf.clip_by_value(x, 0.0, 255.0)), tf.uint8)
-        return tf.ensure_shape(x, shape)
-
-    out = {part: np.empty((len(index), *shape), np.uint8) for part, (_, index) in plan.items()}
-    for part in dict.fromkeys(was for was, _ in plan.values()):
-        wanted = [(split, index) for split, (was, index) in plan.items() if was == part]
-        every = np.concatenate([index for _, index in wanted])
-        place = np.argsort(every)  # the k-th image read belongs at place[k] of the concatenation
-        starts = np.cumsum([0] + [len(index) for _, index in wanted])
-        done = 0
-        for batch in source(parts[part], every).map(to_shape, num_parallel_calls=2).batch(_READ):
-            at = place[done : done + len(batch)]
-            for (split, _), low, high in zip(wanted, starts, starts[1:], strict=False):
-                here = (at >= low) & (at < high)
-                out[split][at[here] - low] = batch.numpy()[here]
-            done += len(batch)
-        if done != len(every):
-            raise DataError(f"{name}: {done} images were read where {len(every)} are promised.")
-    return out
+    return rows.map(lambda row: row[image_key])
 
 
-def load_tfds(source: Any, options: LoadOptions) -> Dataset:
+def _stream(builder: Any, image_key: str, split: str, labels: np.ndarray) -> Stream:
+    def make() -> Any:
+        import tensorflow as tf
+
+        numbers = tf.data.Dataset.from_tensor_slices(labels)
+        return tf.data.Dataset.zip((_encoded(builder, image_key, split), numbers))
+
+    return Stream(make, len(labels))
+
+
+def _fingerprint(builder: Any, labels: dict[str, np.ndarray]) -> str:
+    """A hash over the set's name, version and labels; its images follow from these."""
+    digest = hashlib.blake2b(builder.info.full_name.encode(), digest_size=16)
+    for part, y in labels.items():
+        digest.update(part.encode() + y.tobytes())
+    return digest.hexdigest()
+
+
+def load_tfds(source: Any, options: LoadOptions) -> SourceData:
     """See `kcnn.data.load`. A set that was never prepared is downloaded and built first."""
-    name, flip = os.fspath(source), options.flip
-    path = Path(name).expanduser()
-    if path.is_file():
-        raise DataError(
-            f"{name}: is a file, but no .npz; give a .npz, a folder or a data set's name."
-        )
-    if path.suffix == ".npz" or path.is_absolute() or name.startswith((".", "~")) or "\\" in name:
-        raise DataError(f"{name}: no such file or folder.")
+    name = os.fspath(source)
+    _refuse_path(name)
     try:
         import tensorflow_datasets  # noqa: F401
     except ImportError as error:
         raise DataError(f"{name}: needs tensorflow-datasets ({error}); install it.") from error
+    notes: list[str] = []
     with quietly():
         builder = find_builder(name, options.data_dir)
-        keys = _keys(builder, name)
+        image_key, label_key = _keys(builder, name)
         prepare(builder, name, options.manual_dir)
-        notes: list[str] = []
-        parts, labels = _parts(builder, keys[1], notes)
-        labels, class_names = _renumber(
-            labels, list(builder.info.features[keys[1]].names), name, notes
-        )
-        check_classes(labels["train"], class_names, who=name)
-        plan, said = make_plan(
-            labels,
-            name=name,
-            val_fraction=options.val_fraction,
-            test_fraction=options.test_fraction,
-            seed=options.seed,
-            max_images=options.max_images,
-        )
-        notes.extend(said)
-        images = _read(
-            builder, keys, parts, plan, as_size(options.image_size, who=name), name, notes
-        )
-    if flip is None:
-        flip = not _MIRROR_CHANGES.search(name)
-        if not flip:
-            notes.append("a mirrored image is taken to change its class: no horizontal flips")
-    splits = {part: Split(images[part], labels[was][index]) for part, (was, index) in plan.items()}
-    return Dataset(
+        parts, labels = _parts(builder, label_key, notes)
+        names = list(builder.info.features[label_key].names)
+        labels, class_names = _renumber(labels, names, name, notes)
+        feature = builder.info.features[image_key]
+        height, width, channels = feature.shape
+        if feature.np_dtype not in (np.uint8, np.uint16):
+            raise DataError(
+                f"{name}: images of dtype {feature.np_dtype} and shape {feature.shape} are not "
+                "read; save them as a .npz file of raw images 0..255."
+            )
+        if feature.np_dtype == np.uint16:
+            notes.append("images of 16 bits: the upper 8 are used")
+        sizes = np.array([[height, width]])
+        if height is None or width is None:
+            sizes = _sizes(_encoded(builder, image_key, parts["train"]), name)
+            notes.append(f"sizes are those of the first {len(sizes)} images")
+    flip = not _MIRROR_CHANGES.search(name)
+    if not flip:
+        notes.append("a mirrored image is taken to change its class: no horizontal flips")
+    return SourceData(
         name=name,
-        train=splits["train"],
-        val=splits["val"],
-        test=splits["test"],
-        class_names=tuple(class_names),
+        parts={
+            part: Part(_stream(builder, image_key, split, labels[part]), labels[part])
+            for part, split in parts.items()
+        },
+        class_names=class_names,
+        sizes=sizes,
+        channels=1 if channels == 1 else 3,
         flip=flip,
-        notes=tuple(notes),
+        notes=notes,
+        fingerprint=_fingerprint(builder, labels),
     )
 
 
-register_source(
-    "tensorflow-datasets",
-    matches=lambda given: isinstance(given, str | os.PathLike),
-    load=load_tfds,
-)
+def _refuse_path(name: str) -> None:
+    """DataError for what can't be the name of a set."""
+    path = Path(name).expanduser()
+    if path.is_file():
+        raise DataError(
+            f"{shown(name)}: a file of no known kind; give a .npz, .npy, .csv, .tsv or .parquet "
+            "file, a folder or a data set's name."
+        )
+    if (
+        path.suffix in _SUFFIXES
+        or path.is_absolute()
+        or name.startswith((".", "~"))
+        or "\\" in name
+    ):
+        raise DataError(f"{shown(name)}: no such file or folder.")
+
+
+def _matches(source: Any) -> bool:
+    return isinstance(source, str | os.PathLike)
+
+
+register_source("tensorflow-datasets", matches=_matches, load=load_tfds)
