@@ -14,7 +14,7 @@ from kcnn.data._record import DataError
 from kcnn.data._rows import Files, Rows, Stream
 from kcnn.preprocessing import Preprocessing
 
-__all__ = ["decode", "pixels"]
+__all__ = ["decode", "decoded"]
 
 _AT_ONCE = 64  # images handed over at a time
 
@@ -42,43 +42,57 @@ def _from_bytes(preprocessing: Preprocessing) -> Callable[[Any], Any]:
     return read
 
 
-def pixels(rows: Rows, preprocessing: Preprocessing) -> Any:
-    """A `tf.data.Dataset` of the images one by one, in order."""
+def decoded(pairs: Any, preprocessing: Preprocessing | None, *, from_files: bool) -> Any:
+    """A `tf.data.Dataset` of (path, encoded bytes or pixels; label) with images, in its order."""
     import tensorflow as tf
 
-    if isinstance(rows, Files):
-        paths = tf.data.Dataset.from_tensor_slices(list(rows.paths) or [b""]).take(len(rows))
-        return paths.map(_from_file(preprocessing), num_parallel_calls=os.cpu_count())
-    assert isinstance(rows, Stream)
+    assert preprocessing is not None  # as with everything but arrays
 
-    def resized(image: Any, _: Any) -> Any:
-        if image.dtype == tf.string:
-            return _from_bytes(preprocessing)(image)
+    def image(given: Any) -> Any:
+        if given.dtype == tf.string:
+            return (_from_file if from_files else _from_bytes)(preprocessing)(given)
         shape = (*preprocessing.size, preprocessing.channels)
-        return tf.ensure_shape(preprocessing.resized(image), shape)
+        return tf.ensure_shape(preprocessing.resized(given), shape)
 
-    return rows.make().map(resized, num_parallel_calls=os.cpu_count(), deterministic=True)
+    return pairs.map(
+        lambda given, label: (image(given), label),
+        num_parallel_calls=os.cpu_count(),
+        deterministic=True,
+    )
+
+
+def _in_order(rows: Rows) -> Any:
+    import tensorflow as tf
+
+    if isinstance(rows, Stream):
+        return rows.make()
+    assert isinstance(rows, Files)
+    numbers = np.arange(len(rows))
+    return tf.data.Dataset.from_tensor_slices((list(rows.paths), numbers))
 
 
 def decode(rows: Rows, numbers: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     """Images `numbers` (n, h, w, c), uint8 or float32, in that order."""
     import tensorflow as tf
 
+    if len(numbers) == 0:
+        return np.zeros((0, *preprocessing.size, preprocessing.channels), np.uint8)
     order = np.argsort(numbers, kind="stable")  # a stream keeps its order
     wanted = rows.take(numbers[order])
     out: np.ndarray | None = None
     done = 0
     with tf.device("CPU:0"):
         try:
-            for batch in pixels(wanted, preprocessing).batch(_AT_ONCE).as_numpy_iterator():
+            images = decoded(_in_order(wanted), preprocessing, from_files=isinstance(wanted, Files))
+            for batch, _ in images.batch(_AT_ONCE).as_numpy_iterator():
                 if out is None:
                     out = np.empty((len(numbers), *batch.shape[1:]), batch.dtype)
                 out[order[done : done + len(batch)]] = batch
                 done += len(batch)
         except tf.errors.OpError as error:
             raise DataError(_culprit(wanted, done, preprocessing, error)) from error
-    if out is None:
-        return np.zeros((0, *preprocessing.size, preprocessing.channels), np.uint8)
+    if out is None or done < len(numbers):
+        raise DataError(f"{done} images were read where {len(numbers)} are promised.")
     return out
 
 

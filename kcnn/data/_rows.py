@@ -49,11 +49,17 @@ class Arrays:
     def _lazy(self) -> bool:
         return self.index is not None or self.scale != 1.0 or self.x.ndim == 3
 
+    @property
+    def dtype(self) -> Any:
+        """Of the images that `read` gives: uint8 or float32."""
+        whole = self.x.dtype == np.uint8 and self.scale == 1.0
+        return np.dtype(np.uint8 if whole else np.float32)
+
     def read(self, numbers: Any) -> np.ndarray:
         """Images `numbers` (k,) as (k, h, w, c): uint8 as they are, others float32 in 0..255."""
         numbers = np.asarray(numbers)
         images = np.asarray(self.x[numbers if self.index is None else self.index[numbers]])
-        if images.dtype != np.uint8 or self.scale != 1.0:
+        if self.dtype != np.uint8:
             images = images.astype(np.float32) * np.float32(self.scale)
         return images[..., None] if images.ndim == 3 else images
 
