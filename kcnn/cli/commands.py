@@ -10,6 +10,7 @@ from kcnn_cli._errors import Friendly, fail
 from kcnn_cli._start import start_tensorflow
 from kcnn_cli.doctor import doctor
 from kcnn_cli.explain import explain
+from kcnn_cli.export import export
 from kcnn_cli.serve import serve
 
 __all__ = ["main"]
@@ -26,6 +27,7 @@ def main(debug: bool) -> None:
 
 main.add_command(doctor)
 main.add_command(explain)
+main.add_command(export)
 main.add_command(serve)
 
 

@@ -1,6 +1,7 @@
-"""The way out: a trained model as a SavedModel that runs where kcnn is not installed."""
+"""The way out: a trained model as files that run where kcnn is not installed."""
 
-from kcnn.serving._output import gives_probabilities
-from kcnn.serving.saved_model import export_saved_model
+from kcnn.serving._export import export
+from kcnn.serving._source import Source, load_keras_file, read_source
+from kcnn.serving.formats import FORMATS
 
-__all__ = ["export_saved_model", "gives_probabilities"]
+__all__ = ["FORMATS", "Source", "export", "load_keras_file", "read_source"]

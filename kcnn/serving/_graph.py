@@ -1,6 +1,10 @@
 """The saved graph without anything that only this process or only XLA can run."""
 
+from __future__ import annotations
+
 from pathlib import Path
+
+__all__ = ["make_portable"]
 
 _MARKS = (
     "_XlaMustCompile",
@@ -8,6 +12,7 @@ _MARKS = (
     "_XlaSeparateCompiledGradients",
     "_gradient_op_type",  # names a Python function of this process
 )
+_PYTHON = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
 
 
 def make_portable(folder: Path) -> int:
@@ -17,13 +22,13 @@ def make_portable(folder: Path) -> int:
     same function runs operation by operation, in every runtime, and a gradient through the
     loaded model is the one of the operations themselves.
 
-    Raises ValueError if the graph holds operations that exist in XLA alone.
+    Raises ValueError if the graph holds operations that exist in XLA or in this process alone.
     """
     from tensorflow.core.protobuf import saved_model_pb2
 
     file = folder / "saved_model.pb"
     saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
-    marked, xla_only = 0, set()
+    marked, foreign = 0, set()
     for meta in saved.meta_graphs:
         nodes = list(meta.graph_def.node)
         for function in meta.graph_def.library.function:
@@ -31,12 +36,12 @@ def make_portable(folder: Path) -> int:
             nodes += function.node_def
         for node in nodes:
             marked += _unmark(node.attr)
-            if node.op.startswith("Xla"):
-                xla_only.add(node.op)
-    if xla_only:
+            if node.op.startswith("Xla") or node.op in _PYTHON:
+                foreign.add(node.op)
+    if foreign:
         raise ValueError(
-            f"export_saved_model: the graph holds operations that only XLA runs: "
-            f"{', '.join(sorted(xla_only))}. Replace the layer that makes them."
+            "export: the graph holds operations that only XLA or this Python process runs: "
+            f"{', '.join(sorted(foreign))}. Replace the layer that makes them."
         )
     if marked:
         file.write_bytes(saved.SerializeToString(deterministic=True))
