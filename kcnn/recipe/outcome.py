@@ -14,7 +14,7 @@ from kcnn.recipe.folder import RunFolder
 from kcnn.recipe.work import Work
 from kcnn.recipe.workbench import MOMENTUM, classification_loss
 from kcnn.report import write_report
-from kcnn.serving import export_saved_model
+from kcnn.serving import export
 
 __all__ = ["conclude", "draw", "say_outcome"]
 
@@ -38,11 +38,11 @@ def conclude(work: Work, folder: RunFolder, record: dict[str, Any]) -> None:
     partial = folder.path / "partial.keras"
     model.save(partial)
     os.replace(partial, folder.path / "model.keras")
-    export_saved_model(
+    export(
         model,
-        folder.path / "saved_model" / "1",
+        folder.path / "saved_model",
         class_names=work.dataset.class_names,
-        image_shape=work.dataset.image_shape,
+        version=1,
         overwrite=True,  # what a run left that was interrupted right here
     )
     record["artifacts"] = {
