@@ -51,6 +51,8 @@ def export(
     """
     if not source.exists():
         raise FileNotFoundError(2, "No such run folder or .keras file", str(source))
+    if name is not None and Path(name).name != name:
+        raise ValueError(f"--name {name!r} is no single name; give the folder with --out.")
     names = None if class_names is None else class_names.read_text(encoding="utf-8").splitlines()
     start_tensorflow()
     import kcnn.serving

@@ -81,7 +81,7 @@ def _windows(channels: int) -> list[np.ndarray]:
     from matplotlib.cbook import get_sample_data
     from PIL import Image
 
-    with Image.open(get_sample_data("grace_hopper.jpg")) as photograph:
+    with Image.open(get_sample_data("grace_hopper.jpg", asfileobj=False)) as photograph:
         pixels = np.asarray(photograph.convert("RGB"))
     pixels = pixels if channels == 3 else pixels.mean(axis=2, keepdims=True).repeat(channels, 2)
     side = min(pixels.shape[:2]) * 3 // 5

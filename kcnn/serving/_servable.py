@@ -120,8 +120,10 @@ def _settle(
             raise ValueError(
                 f"{who} does not say which images it takes; pass preprocessing=Preprocessing(size)."
             )
-        size = None if None in declared[:2] else declared[:2]
-        return Preprocessing(size, declared[2])
+        height, width, channels = declared
+        if channels is None:
+            raise ValueError(f"{who} takes any number of channels; pass preprocessing=.")
+        return Preprocessing(None if None in (height, width) else (height, width), channels)
     if own is not None and given is not None:
         for key in _NORMALIZATION:
             if getattr(own, key) != getattr(given, key):

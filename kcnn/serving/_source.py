@@ -54,7 +54,8 @@ def load_keras_file(path: str | Path) -> keras.Model:
             "pickled models are not read, since they can carry code)."
         )
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        with _safe_mode():
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises nearly every kind for a file it can't read
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise ValueError(
@@ -65,6 +66,16 @@ def load_keras_file(path: str | Path) -> keras.Model:
     if loss is not None:
         model.compile(loss=loss)
     return model
+
+
+def _safe_mode() -> Any:
+    """Keras's safe mode even after `keras.config.enable_unsafe_deserialization()`.
+
+    That switch wins over load_model's own argument; the scope, which is private, wins over both.
+    """
+    from keras.src.saving import serialization_lib
+
+    return serialization_lib.SafeModeScope(True)
 
 
 def _stored_loss(path: Path) -> Any:
@@ -108,7 +119,7 @@ def _metrics(test: Any, names: list[str] | None) -> dict[str, Any] | None:
     """Scores on the test images; per class from the confusion matrix (rows: true class)."""
     if not isinstance(test, Mapping):
         return None
-    found = {key: value for key, value in test.items() if np.isscalar(value)}
+    found: dict[str, Any] = {key: value for key, value in test.items() if np.isscalar(value)}
     confusion = np.asarray(test.get("confusion", []), "float64")
     if names is None or confusion.shape != (len(names), len(names)):
         return found
