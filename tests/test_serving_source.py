@@ -10,9 +10,9 @@ import tensorflow as tf
 from _runs import record as run_record
 from _runs import samples, write
 from click.testing import CliRunner
-from kcnn_cli import main
 
 from kcnn.serving import load_keras_file, read_source
+from kcnn_cli import main
 
 
 def digits_model(loss=None):
