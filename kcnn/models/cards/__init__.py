@@ -1,0 +1,1 @@
+"""The weights cards: every module in this folder has `CARDS`, and is found by lying here."""
