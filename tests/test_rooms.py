@@ -49,7 +49,7 @@ LAZY = {"matplotlib", "keras_cv", "optuna", "tensorflow_datasets"}  # never at m
 # What only one backend needs is imported when that backend runs: within functions, or at the
 # top of a file named after the backend. Weights may come in a safetensors file.
 BACKENDS = {"tensorflow", "jax", "torch"}
-ON_DEMAND = {"kcnn.models": {"safetensors"}}
+ON_DEMAND = {"kcnn.models": {"h5py", "safetensors"}}
 
 
 def modules():

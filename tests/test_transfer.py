@@ -262,7 +262,7 @@ def test_keras_cv_backbones_fit_in():
 
 
 def test_blocks_are_what_one_tensor_connects():
-    body = keras.Model((m := resnet()).inputs, m.get_layer("pool").output)
+    body = keras.Model((m := resnet()).input, m.get_layer("pool").output)
     names = [[layer.name for layer in group] for group in blocks_of(body)]
     assert names[0] == ["stem"]
     assert names[-1] == ["stage_3_block_1", "pool"]

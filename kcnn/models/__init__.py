@@ -1,9 +1,11 @@
 """Networks by name: `create_model("resnet20", classes=10)`; each gives float32 logits."""
 
+from kcnn.models._card import Download, Packaged, WeightsCard, WeightsError
 from kcnn.models._create import create_model
 from kcnn.models._features import Feature, feature_info, features, reset_classifier
 from kcnn.models._info import ModelInfo, model_info, model_table, multiply_adds
 from kcnn.models._options import Options
+from kcnn.models._pretrained import register_weights
 from kcnn.models._registry import Network, list_models, model_options, register_model
 from kcnn.models.alexnet import alexnet
 from kcnn.models.plain import plain18, plain20, plain32, plain34, plain44, plain56, plain110
@@ -24,11 +26,15 @@ from kcnn.models.vgg import vgg11, vgg13, vgg16, vgg19
 from kcnn.models.weights import LoadReport, load_weights, read_tensors
 
 __all__ = [
+    "Download",
     "Feature",
     "LoadReport",
     "ModelInfo",
     "Network",
     "Options",
+    "Packaged",
+    "WeightsCard",
+    "WeightsError",
     "alexnet",
     "create_model",
     "feature_info",
@@ -48,6 +54,7 @@ __all__ = [
     "plain110",
     "read_tensors",
     "register_model",
+    "register_weights",
     "reset_classifier",
     "resnet18",
     "resnet20",

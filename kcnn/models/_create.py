@@ -1,5 +1,6 @@
 """Build a network by its name."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import keras
 
 from kcnn.models._features import features
 from kcnn.models._options import Norm
+from kcnn.models._pretrained import build_pretrained
 from kcnn.models._registry import find
 
 __all__ = ["create_model"]
@@ -23,6 +25,7 @@ def create_model(
     preprocess: keras.layers.Layer | None = None,
     name: str | None = None,
     weights: None = None,
+    pretrained: str | os.PathLike[str] | bool | None = None,
     features_only: bool = False,
     out_indices: Sequence[int] | None = None,
     **options: Any,
@@ -42,6 +45,12 @@ def create_model(
             `keras.layers.Normalization`.
         name: of the model; the network's if left out, numbered when it is taken already.
         weights: None, as Keras users write for random weights.
+        pretrained: the name of a weights card (`model_info(network).pretrained` has them),
+            such as "imagenet", or True for the first; or the path of a `.keras`,
+            `.weights.h5`, `.safetensors`, `.npz` or torch file. A card's preprocessing is
+            built in (unless `preprocess` replaces it), so that raw images 0..255 go in; it
+            is fetched once into Keras's cache. With another number of classes than the
+            weights' the last layer is new.
         features_only: give a list of maps instead of logits, the last one at each size.
         out_indices: which of them, as `features` takes them; all if left out.
         **options: what the network takes besides (`activation`, `dropout`, `include_top`,
@@ -59,8 +68,7 @@ def create_model(
         options["include_top"] = False
     elif out_indices is not None:
         raise ValueError(f"{network}: out_indices are for features_only=True.")
-    model = find(network)(
-        classes,
+    chosen = dict(
         input_shape=input_shape,
         norm=norm,
         width=width,
@@ -68,4 +76,8 @@ def create_model(
         name=name,
         **options,
     )
+    if pretrained is None or pretrained is False:
+        model = find(network)(classes, **chosen)
+    else:
+        model = build_pretrained(network, pretrained, classes, chosen)
     return features(model, out_indices) if features_only else model

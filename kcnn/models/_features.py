@@ -68,7 +68,7 @@ def features(model: keras.Model, out_indices: Sequence[int] | None = None) -> ke
             f"Received: {out_indices!r}."
         )
     maps = [found[i][1] for i in indices]
-    return keras.Model(model.inputs, maps, name=f"{model.name}_features")
+    return keras.Model(graph_of(model).input, maps, name=f"{model.name}_features")
 
 
 def reset_classifier(model: keras.Model, classes: int) -> keras.Model:
@@ -89,7 +89,7 @@ def reset_classifier(model: keras.Model, classes: int) -> keras.Model:
         x = pool(x, "avg", "channels_first" if first else "channels_last")
     if classes:
         x = classifier(x, classes, 0.0)
-    return keras.Model(model.inputs, x, name=model.name)
+    return keras.Model(graph_of(model).input, x, name=model.name)
 
 
 def _features(model: Any) -> list[tuple[Feature, Any]]:

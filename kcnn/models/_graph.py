@@ -96,12 +96,13 @@ def body_of(model: Any, features: str | None = None, *, who: str) -> keras.Model
     Raises:
         ValueError: the model is not built, has no graph to cut, or no such layer.
     """
-    inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
-    if not isinstance(model, keras.Model) or not inputs or not outputs:
+    outputs = getattr(model, "outputs", None)
+    if not isinstance(model, keras.Model) or not is_functional(model) or not outputs:
         raise ValueError(
             f"{who}: the model must be a built Keras model with known inputs, functional or "
             f"Sequential. Received: {model!r}; wrap it as keras.Model(inputs, model(inputs))."
         )
+    inputs = graph_of(model).input
     if features is not None:
         names = [layer.name for layer in model.layers]
         if features not in names:

@@ -4,11 +4,13 @@ import functools
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 import keras
 
+from kcnn.models._card import WeightsCard
+from kcnn.models._pretrained import weights_cards
 from kcnn.models._registry import find, list_models
 
 __all__ = ["ModelInfo", "model_info", "model_table", "multiply_adds", "without_memory"]
@@ -22,7 +24,8 @@ class ModelInfo:
 
     `parameters` counts the trainable ones of the published network,
     `multiply_adds` those of convolutions and dense layers for one image of
-    `input` (height, width, channels); `source` is the publication.
+    `input` (height, width, channels); `source` is the publication; `pretrained` are the
+    cards of its weights, for `create_model(name, pretrained=card.name)`.
     """
 
     name: str
@@ -31,10 +34,12 @@ class ModelInfo:
     input: tuple[int, int, int]
     classes: int
     source: str
+    pretrained: tuple[WeightsCard, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain values."""
-        return asdict(self)
+        cards = [card.to_dict() for card in self.pretrained]
+        return {**asdict(replace(self, pretrained=())), "pretrained": cards}
 
 
 @functools.cache
@@ -56,7 +61,8 @@ def model_info(name: str) -> ModelInfo:
     if height is None or width is None or channels is None:
         raise ValueError(f"model_info: {name} is registered for images of any size.")
     shape = (height, width, channels)
-    return ModelInfo(name, parameters, products, shape, entry.options.classes, entry.source)
+    cards = weights_cards(name)
+    return ModelInfo(name, parameters, products, shape, entry.options.classes, entry.source, cards)
 
 
 def without_memory(build: Callable[[], T]) -> T:

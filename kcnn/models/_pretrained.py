@@ -14,6 +14,7 @@ from kcnn.models import cards as _cards
 from kcnn.models._card import WeightsCard
 from kcnn.models._checks import nearest
 from kcnn.models._registry import Network, find
+from kcnn.models._weight_files import build_from_file
 from kcnn.models.weights import head_names, load_weights
 from kcnn.preprocessing import Preprocessing
 
@@ -69,7 +70,21 @@ def build_pretrained(
     card = _card(network, source)
     if card is not None:
         return _of_card(entry, card, classes, options)
-    return _of_file(entry, Path(source).expanduser(), classes, options)
+    path = Path(source).expanduser()
+    if path.suffix == ".h5" and not path.name.endswith(".weights.h5") and path.is_file():
+        return _of_card(entry, _published(network, path), classes, options, path)
+    return build_from_file(entry, path, classes, options)
+
+
+def _published(network: str, path: Path) -> WeightsCard:
+    """The card for a file of keras.applications' that lies elsewhere."""
+    for card in weights_cards(network):
+        if card.application is not None:
+            return card
+    raise ValueError(
+        f"{network}: {path} has the form of keras.applications' weights, which has no {network}; "
+        "take a .keras or .weights.h5 file."
+    )
 
 
 def _card(network: str, source: Any) -> WeightsCard | None:
@@ -92,7 +107,11 @@ def _card(network: str, source: Any) -> WeightsCard | None:
 
 
 def _of_card(
-    entry: Network[...], card: WeightsCard, classes: int | None, options: dict[str, Any]
+    entry: Network[...],
+    card: WeightsCard,
+    classes: int | None,
+    options: dict[str, Any],
+    path: Path | None = None,
 ) -> keras.Model:
     for key, value in card.options.items():
         if options.get(key, value) not in (value, None):
@@ -107,16 +126,15 @@ def _of_card(
     if options.get("input_shape") is None and options.get("input_tensor") is None:
         height, width, channels = preprocessing.image_shape
         first = _layout(options) == "channels_first"
-        options["input_shape"] = (
-            (channels, height, width) if first else (height, width, channels)
-        )
+        options["input_shape"] = (channels, height, width) if first else (height, width, channels)
     if options.get("preprocess") is None:
         options["preprocess"] = preprocessing.layer(
             data_format=_layout(options), name="preprocessing"
         )
-    model = entry(classes, **options)
     file = card.file if top or card.file_without_top is None else card.file_without_top
-    load_card(model, card, file.path(), head=top and classes == card.classes)
+    path = path or file.path()  # first: it may not be had
+    model = entry(classes, **options)
+    load_card(model, card, path, head=top and classes == card.classes)
     return model
 
 
@@ -157,11 +175,3 @@ def _application(name: str, path: Path) -> keras.Model:
         raise ValueError(
             f"{path} is no file of weights of keras.applications.{name}: {error}"
         ) from error
-
-
-def _of_file(
-    entry: Network[...], path: Path, classes: int | None, options: dict[str, Any]
-) -> keras.Model:
-    from kcnn.models._weight_files import build_from_file
-
-    return build_from_file(entry, path, classes, options)

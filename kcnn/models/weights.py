@@ -91,6 +91,18 @@ def load_weights(
     return LoadReport(label, naming, tuple(slot.name for slot in taken), ignored, kept)
 
 
+def head_names(model: keras.Model, naming: str | None = None) -> list[str]:
+    """What the weights of the model's last layer, `logits`, are called in a naming or in any."""
+    own = {id(w) for layer in model.layers if layer.name == "logits" for w in layer.weights}
+    found: list[str] = []
+    for kind in NAMINGS if naming is None else (naming,):
+        try:
+            found += [slot.name for slot in slots(model, kind) if id(slot.variable) in own]
+        except ValueError:  # no such names for this family
+            continue
+    return found
+
+
 def read_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Name to array for a `.safetensors`, `.npz`, `.pt`, `.pth` or `.bin` file.
 

@@ -85,7 +85,7 @@ def backbone_of(model: Any, who: str) -> keras.Model:
 
 def feature_model(model: keras.Model, who: str) -> keras.Model:
     """Images to the features that the head sees, of a model of `linear_probe`."""
-    return keras.Model(model.inputs, _features(model, who), name=f"{model.name}_features")
+    return keras.Model(model.input, _features(model, who), name=f"{model.name}_features")
 
 
 def head_of(model: keras.Model) -> keras.Model:

@@ -1,4 +1,4 @@
-"""ResNet-50, -101 and -152 with pre-activation on ImageNet, as keras.applications publishes them."""
+"""ResNet-50, -101 and -152 V2 on ImageNet, as keras.applications publishes them."""
 
 from kcnn.models._card import Download, WeightsCard
 from kcnn.models.cards._keras import APPLICATIONS, tensorflow

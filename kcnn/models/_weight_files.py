@@ -1,0 +1,130 @@
+"""Networks with the weights of a file: Keras's own kinds, or tensors by name."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kcnn.models._registry import Network
+from kcnn.models.weights import head_names, load_weights, read_tensors
+from kcnn.preprocessing import Preprocessing
+
+__all__ = ["build_from_file"]
+
+
+def build_from_file(
+    entry: Network[...], path: Path, classes: int | None, options: dict[str, Any]
+) -> keras.Model:
+    """The network with the weights of a `.keras`, `.weights.h5`, `.safetensors`, ... file.
+
+    Without `classes` it has the file's; with another number its head stays new.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file cannot be read, or does not fit the network.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{entry.name}: there is no file {path} to take weights from.")
+    if path.suffix == ".keras":
+        return _from_model(entry, path, classes, options)
+    if path.name.endswith(".weights.h5"):
+        return _from_weights(entry, path, classes, options)
+    tensors = read_tensors(path)
+    model = entry(classes, **options)
+    head = [name for name in head_names(model) if name in tensors]
+    count = int(tensors[head[-1]].shape[0]) if head else None
+    if classes is None and count not in (None, entry.options.classes):
+        model = entry(count, **options)
+    same = not head or model.get_layer("logits").units == count
+    load_weights(model, tensors, skip=() if same else head)
+    return model
+
+
+def _from_model(
+    entry: Network[...], path: Path, classes: int | None, options: dict[str, Any]
+) -> keras.Model:
+    """A saved model brings its preprocessing and the shape of its images, too."""
+    try:
+        source = keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"{entry.name}: {path} cannot be read as a Keras model: {error}"
+        ) from error
+    count = source.output_shape[-1] if len(source.output_shape) == 2 else None
+    if options.get("input_shape") is None and options.get("input_tensor") is None:
+        options["input_shape"] = tuple(source.input_shape[1:])
+    if options.get("preprocess") is None and (found := Preprocessing.of(source)) is not None:
+        options["preprocess"] = found.layer(
+            data_format=options.get("data_format"), name="preprocessing"
+        )
+    model = entry(count if classes is None else classes, **options)
+    _copy(entry.name, model, source, label=str(path))
+    return model
+
+
+def _from_weights(
+    entry: Network[...], path: Path, classes: int | None, options: dict[str, Any]
+) -> keras.Model:
+    """Keras keeps no names in this kind of file, so a network of the file's own form reads it."""
+    count = _classes_in(entry.name, path)
+    own = dict(options) if count else {**options, "include_top": False}
+    source = entry(count, **own)
+    try:
+        source.load_weights(path)
+    except (ValueError, KeyError) as error:
+        raise ValueError(
+            f"{entry.name}: {path} does not fit; build the network as the file's was (norm, width, "
+            f"stem, use_bias): {error}"
+        ) from error
+    if source.output_shape[-1] == (count if classes is None else classes):
+        return source
+    model = entry(count if classes is None else classes, **options)
+    _copy(entry.name, model, source, label=str(path))
+    return model
+
+
+def _classes_in(network: str, path: Path) -> int | None:
+    """Units of the last dense layer of a `.weights.h5` file; None where it holds none."""
+    import h5py
+
+    try:
+        with h5py.File(path) as file:
+            names = [name for name in file.get("layers", {}) if re.fullmatch(r"dense(_\d+)?", name)]
+            if not names:
+                return None
+            last = max(
+                names, key=lambda name: int(name.rpartition("_")[2] or 0) if "_" in name else 0
+            )
+            return int(file[f"layers/{last}/vars/1"].shape[0])
+    except (OSError, KeyError) as error:
+        raise ValueError(
+            f"{network}: {path} cannot be read as a .weights.h5 file: {error}"
+        ) from error
+
+
+def _copy(network: str, model: keras.Model, source: Any, *, label: str) -> None:
+    """Every weight of `model` from the one of `source` at the same path, but for a new head."""
+    have = {weight.path: weight for weight in source.weights}
+    head: list[Any] = []
+    if model.output_shape != source.output_shape:
+        head = [w.path for layer in model.layers if layer.name == "logits" for w in layer.weights]
+    wanted = [weight for weight in model.weights if weight.path not in head]
+    wrong = [
+        weight.path
+        for weight in wanted
+        if weight.path not in have or have[weight.path].shape != weight.shape
+    ]
+    if len(wrong) == len(wanted):  # not made by kcnn: by the names of keras.applications then
+        names = head_names(model, "keras") if head else []
+        load_weights(model, source, naming="keras", skip=names)
+        return
+    if wrong:
+        raise ValueError(
+            f"{network}: {label} does not fit: {len(wrong)} weights are missing or of another "
+            f"shape ({', '.join(wrong[:3])}{', ...' if len(wrong) > 3 else ''}). Nothing was "
+            "loaded; build the network as the file's was (norm, width, stem, use_bias)."
+        )
+    for weight in wanted:
+        weight.assign(np.asarray(have[weight.path]))

@@ -1,0 +1,342 @@
+"""Weights of cards and files: Keras's own networks, offline, weight for weight; and what fails."""
+
+import hashlib
+import http.server
+import json
+import threading
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+import kcnn
+from kcnn.models import Download, WeightsError, _pretrained, model_info
+from kcnn.preprocessing import Preprocessing
+
+RNG = np.random.default_rng(0)
+PHOTOS = RNG.uniform(0, 255, (2, 224, 224, 3)).round().astype("float32")
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache of Keras's; nothing leaves the machine."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    (tmp_path / "keras" / "models").mkdir(parents=True)
+    return tmp_path / "keras" / "models"
+
+
+def randomize(network):
+    """Weights that keep the signal alive, so that differences would show."""
+    rng = np.random.default_rng(1)
+    for weight in network.weights:
+        shape, name = tuple(weight.shape), weight.path.rpartition("/")[2]
+        if name == "moving_variance":
+            value = rng.uniform(0.5, 1.5, shape)
+        elif name == "gamma":
+            value = rng.uniform(0.3, 0.8, shape)
+        elif len(shape) > 1:
+            value = rng.normal(0, np.sqrt(1.5 / np.prod(shape[:-1])), shape)
+        else:
+            value = rng.normal(0, 0.1, shape)
+        weight.assign(value.astype("float32"))
+    return network
+
+
+def known(monkeypatch, card, **changes):
+    """The cards with this one changed."""
+    cards = tuple(replace(c, **changes) if c == card else c for c in _pretrained._found())
+    monkeypatch.setattr(_pretrained, "_found", lambda: cards)
+
+
+def put(monkeypatch, card, network, *, top=True):
+    """Write `network`'s weights into the cache under the published name, its hash in the card."""
+    field = "file" if top else "file_without_top"
+    download = getattr(card, field)
+    legacy(network, download.cached)
+    digest = hashlib.md5(download.cached.read_bytes()).hexdigest()
+    known(monkeypatch, card, **{field: replace(download, hash=digest)})
+
+
+def legacy(network, path):
+    """The form of the published files: layers in order, names of a Keras long gone."""
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        layers = [layer for layer in network.layers if layer.weights]
+        file.attrs["layer_names"] = [f"old_{layer.name}".encode() for layer in layers]
+        file.attrs["keras_version"] = b"2.2.4"
+        for layer in layers:
+            group = file.create_group(f"old_{layer.name}")
+            names = [f"w_{i}:0".encode() for i in range(len(layer.weights))]
+            group.attrs["weight_names"] = names
+            for name, weight in zip(names, layer.weights, strict=True):
+                group.create_dataset(name.decode(), data=np.asarray(weight))
+        file.create_group("top_level_model_weights").attrs["weight_names"] = []
+
+
+MODES = {
+    "resnet": keras.applications.resnet,
+    "resnet_v2": keras.applications.resnet_v2,
+    "vgg": keras.applications.vgg16,
+}
+
+
+def keras_own_preprocessing(name):
+    if name.startswith("vgg"):
+        return MODES["vgg"].preprocess_input
+    return MODES["resnet_v2" if name.endswith("v2") else "resnet"].preprocess_input
+
+
+def cards():
+    return [c for c in _pretrained._found() if c.application]
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        pytest.param(c, marks=[] if c.network in ("resnet50",) else [pytest.mark.slow])
+        for c in cards()
+    ],
+    ids=lambda card: card.network,
+)
+def test_outputs_equal_keras_applications_with_its_own_preprocessing(card, cache, monkeypatch):
+    theirs = randomize(
+        getattr(keras.applications, card.application)(weights=None, classifier_activation=None)
+    )
+    put(monkeypatch, card, theirs)
+    ours = kcnn.create_model(card.network, pretrained="imagenet")
+    size = ours.input_shape[1]
+    x = PHOTOS[:, :size, :size] if size <= 224 else np.resize(PHOTOS, (2, size, size, 3))
+    expected = theirs(keras_own_preprocessing(card.network)(x.copy()), training=False)
+    assert np.ptp(np.asarray(expected)) > 0.5
+    np.testing.assert_allclose(ours(x, training=False), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def resnet50():
+    return randomize(keras.applications.ResNet50(weights=None, classifier_activation=None))
+
+
+def card_of(network):
+    return next(card for card in _pretrained._found() if card.network == network)
+
+
+def test_other_classes_get_a_new_head_and_features_the_smaller_file(cache, monkeypatch, resnet50):
+    card = card_of("resnet50")
+    put(monkeypatch, card, resnet50)
+    ours = kcnn.create_model("resnet50", pretrained=True, classes=3, input_shape=(64, 64, 3))
+    assert ours.output_shape == (None, 3)
+    assert Preprocessing.of(ours).size == (64, 64)
+    pooled = keras.Model(ours.input, ours.get_layer("pool").output)
+    x = PHOTOS[:, :64, :64]
+    inputs = keras.applications.resnet.preprocess_input(x.copy())
+    body = keras.Model(resnet50.input, resnet50.get_layer("conv5_block3_out").output)
+    free = keras.applications.ResNet50(weights=None, include_top=False)
+    free.set_weights(body.get_weights())
+    expected = np.asarray(free(inputs)).mean((1, 2))
+    np.testing.assert_allclose(pooled(x), expected, atol=1e-4)
+
+    put(monkeypatch, card_of("resnet50"), free, top=False)
+    card_of("resnet50").file.cached.unlink()
+    maps = kcnn.create_model(
+        "resnet50", pretrained="imagenet", features_only=True, input_shape=(None, None, 3)
+    )
+    np.testing.assert_allclose(maps(x)[-1], free(inputs), atol=1e-4)
+    assert [m.shape[1] for m in maps(x)] == [32, 16, 8, 4, 2]
+
+
+def test_a_saved_network_keeps_its_preprocessing_and_its_weights_pass_on(
+    tmp_path, cache, monkeypatch, resnet50
+):
+    put(monkeypatch, card_of("resnet50"), resnet50)
+    ours = kcnn.create_model("resnet50", pretrained="imagenet", classes=4, input_shape=(64, 64, 3))
+    ours.save(tmp_path / "ours.keras")
+    x = PHOTOS[:, :64, :64]
+    options = {"stride_on": "1x1", "use_bias": True, "norm_kwargs": {"epsilon": 1.001e-5}}
+    again = kcnn.create_model("resnet50", pretrained=tmp_path / "ours.keras", **options)
+    assert Preprocessing.of(again) == Preprocessing.of(ours)
+    np.testing.assert_allclose(again(x), ours(x), atol=1e-5)
+    other = kcnn.create_model("resnet50", pretrained=tmp_path / "ours.keras", classes=9, **options)
+    assert other.output_shape == (None, 9)
+    kernels = [m.get_layer("stem").conv.kernel for m in (ours, other)]
+    np.testing.assert_array_equal(*kernels)
+
+
+def test_every_registered_card_says_all_that_it_must():
+    for name in kcnn.list_models():
+        for card in model_info(name).pretrained:
+            assert set(card.options) <= set(kcnn.models.model_options(name))
+            assert card.licence
+            assert card.source
+            assert 0.5 < card.top_1 < 0.9
+            assert card.preprocessing.channels == 3
+            text = json.dumps(card.to_dict())
+            assert card.file.url in text
+            if isinstance(card.file, Download):
+                assert card.file.cached.name in card.file.url
+    assert [card.name for card in model_info("resnet50").pretrained] == ["imagenet"]
+    assert json.dumps(model_info("resnet50").to_dict())
+
+
+def test_class_names_come_from_keras_own_list(cache, monkeypatch):
+    index = {str(i): [f"n{i:08d}", f"class_{i}"] for i in range(1000)}
+    path = cache / "imagenet_class_index.json"
+    path.write_text(json.dumps(index))
+    from kcnn.models import _card
+
+    digest = hashlib.md5(path.read_bytes()).hexdigest()
+    monkeypatch.setitem(_card._LABELS, "imagenet", replace(_card._IMAGENET, hash=digest))
+    names = card_of("resnet50").class_names()
+    assert (len(names), names[7]) == (1000, "class_7")
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """`/whole` gives eight bytes, `/cut` promises more than it gives, all else is not there."""
+
+    def do_GET(self):
+        if self.path.startswith("/whole"):
+            self.send_response(200)
+            self.send_header("Content-Length", "8")
+            self.end_headers()
+            self.wfile.write(b"8 bytes!")
+        elif self.path.startswith("/cut"):
+            self.send_response(200)
+            self.send_header("Content-Length", "100000")
+            self.end_headers()
+            self.wfile.write(b"a part")
+        else:
+            self.send_error(404)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def address():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_download_is_checked_kept_and_not_repeated(cache, address):
+    digest = hashlib.sha256(b"8 bytes!").hexdigest()
+    download = Download(f"{address}/whole/w.h5", digest)
+    assert download.path() == cache / "w.h5"
+    assert download.path().read_bytes() == b"8 bytes!"
+    elsewhere = Download("http://127.0.0.1:9/w.h5", digest)  # nobody listens there
+    assert elsewhere.path() == cache / "w.h5"
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("/whole/w.h5", "whose hash is not 2cb95161.*was deleted. Try again"),
+        ("/cut/w.h5", "could not be fetched.*retrieval incomplete"),
+        ("/absent/w.h5", "could not be fetched.*404"),
+    ],
+)
+def test_a_bad_download_leaves_nothing_and_says_what_to_do(
+    cache, address, monkeypatch, place, says
+):
+    card = card_of("resnet50")
+    known(monkeypatch, card, file=Download(address + place, card.file.hash))
+    with pytest.raises(WeightsError, match=says) as caught:
+        kcnn.create_model("resnet50", pretrained="imagenet")
+    message = str(caught.value)
+    assert f"Fetch it by hand from {address + place} and put it at {cache / 'w.h5'}." in message
+    assert list(cache.iterdir()) == []
+
+
+def test_without_a_network_the_address_and_the_place_are_named(cache, monkeypatch):
+    card = card_of("vgg16")
+    known(monkeypatch, card, file=replace(card.file, url="http://127.0.0.1:9/vgg16.h5"))
+    with pytest.raises(WeightsError, match=r"could not be fetched \(.*refused") as caught:
+        kcnn.create_model("vgg16", pretrained="imagenet")
+    assert str(caught.value).endswith(f"put it at {cache / 'vgg16.h5'}.")
+
+
+def small(**options):
+    return kcnn.create_model(
+        "resnet18", **{"width": 1 / 8, "classes": 5, "input_shape": (32, 32, 3), **options}
+    )
+
+
+@pytest.mark.parametrize("kind", ["keras", "weights.h5", "npz", "safetensors"])
+@pytest.mark.parametrize("classes", [5, 3, None])
+def test_files_of_weights_load_into_their_network(tmp_path, kind, classes):
+    source = small()
+    path = tmp_path / f"file.{kind}"
+    if kind in ("keras", "weights.h5"):
+        getattr(source, "save" if kind == "keras" else "save_weights")(path)
+    else:
+        from kcnn.models._names import slots
+
+        state = {}
+        for slot in slots(source, "torchvision"):
+            value = np.asarray(slot.variable)
+            turn = {4: (3, 2, 0, 1), 2: (1, 0)}.get(value.ndim)
+            state[slot.name] = np.ascontiguousarray(value.transpose(turn) if turn else value)
+        if kind == "npz":
+            np.savez(path, **state)
+        else:
+            pytest.importorskip("safetensors.numpy").save_file(state, path)
+    model = small(pretrained=path, classes=classes)
+    assert model.output_shape == (None, classes or 5)
+    x = RNG.normal(size=(2, 32, 32, 3)).astype("float32")
+    pooled = [keras.Model(m.input, m.get_layer("pool").output)(x) for m in (model, source)]
+    np.testing.assert_allclose(*pooled, atol=1e-5)
+    if classes != 3:
+        np.testing.assert_allclose(model(x), source(x), atol=1e-5)
+
+
+def test_features_take_the_weights_of_a_file_with_a_head(tmp_path):
+    source = small()
+    source.save_weights(tmp_path / "file.weights.h5")
+    maps = small(pretrained=str(tmp_path / "file.weights.h5"), features_only=True, classes=None)
+    x = RNG.normal(size=(2, 32, 32, 3)).astype("float32")
+    expected = keras.Model(source.input, source.get_layer("stage_4_block_2").output)(x)
+    np.testing.assert_allclose(maps(x)[-1], expected, atol=1e-5)
+
+
+def test_what_cannot_be_had_is_answered_with_what_to_do(tmp_path):
+    (tmp_path / "broken.keras").write_bytes(b"no zip")
+    (tmp_path / "broken.weights.h5").write_bytes(b"no hdf5")
+    (tmp_path / "broken.h5").write_bytes(b"no hdf5")
+    small(width=1 / 4).save_weights(tmp_path / "wide.weights.h5")
+    small(width=1 / 4).save(tmp_path / "wide.keras")
+    for call, says in (
+        (lambda: kcnn.create_model("resnet50", pretrained="imagnet"), "Did you mean 'imagenet'"),
+        (lambda: kcnn.create_model("resnet20", pretrained=True), "It has none of its own"),
+        (
+            lambda: kcnn.create_model("resnet50", pretrained="imagenet", stride_on="3x3"),
+            "need stride_on='1x1'.*leave it out",
+        ),
+        (lambda: small(pretrained=tmp_path / "broken.keras"), "cannot be read as a Keras model"),
+        (lambda: small(pretrained=tmp_path / "broken.weights.h5"), "read as a .weights.h5 file"),
+        (lambda: small(pretrained=tmp_path / "broken.h5"), "has the form of keras.applications"),
+        (
+            lambda: kcnn.create_model("resnet50", pretrained=tmp_path / "broken.h5"),
+            "is no file of weights of keras.applications.ResNet50",
+        ),
+        (lambda: small(pretrained=tmp_path / "wide.weights.h5"), "does not fit; build"),
+        (lambda: small(pretrained=tmp_path / "wide.keras"), "does not fit: .*Nothing was"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            call()
+    with pytest.raises(FileNotFoundError, match=r"no file .*absent.keras"):
+        small(pretrained=tmp_path / "absent.keras")
+
+
+def test_a_card_of_ones_own(tmp_path, cache, monkeypatch):
+    monkeypatch.setattr(_pretrained, "_ADDED", [])
+    card = replace(card_of("resnet50"), name="mine")
+    assert kcnn.models.register_weights(card) is card
+    assert _pretrained.weights_cards("resnet50")[0] is card
+    with pytest.raises(ValueError, match="named 'mine' already"):
+        kcnn.models.register_weights(card)
+    with pytest.raises(ValueError, match="no model 'resnet500'"):
+        kcnn.models.register_weights(replace(card, network="resnet500"))
