@@ -1,5 +1,6 @@
 """What the doctor says of checks that break, of ordinary rates, and of many classes."""
 
+import itertools
 import subprocess
 import sys
 import textwrap
@@ -7,10 +8,12 @@ import textwrap
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kcnn.callbacks import Diagnosis, Doctor, OverfitDetector, examine, read_curves
 from kcnn.callbacks.doctor import _facts
 from kcnn.callbacks.doctor._losses import read_loss
+from kcnn.callbacks.doctor._rows import draw
 from kcnn.callbacks.doctor._task import read_task
 
 RNG = np.random.default_rng(3)
@@ -138,6 +141,32 @@ def test_an_own_train_step_whose_loss_stays_is_no_healthy_run():
     model = Forgets(inputs, keras.layers.Dense(3, "softmax")(inputs))
     model.compile("sgd", "sparse_categorical_crossentropy")
     assert not examine(model, X, Y, epochs=4).healthy
+
+
+def test_fast_does_not_train_what_the_set_up_proves_wrong():
+    def never():
+        raise AssertionError("the callback of a training")
+
+    class Never(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            never()
+
+    y = (Y > 0).astype("float32")
+    model = net(units=1, loss="binary_crossentropy")
+    found = examine(model, X, y, epochs=2, fast=True, callbacks=[Never()])
+    assert found.causes[0] == "wrong_output_activation"
+
+
+def test_a_stream_is_examined_in_part_and_the_part_is_named(monkeypatch):
+    monkeypatch.setattr("kcnn.callbacks.doctor._rows.MOST_BYTES", 3000)
+    data = tf.data.Dataset.from_tensor_slices((X, Y)).shuffle(240, seed=1).batch(20)
+    case = draw(data, None, {"epochs": 2})
+    assert case.train.n < 240
+    assert case.steps == 2 * 12
+    assert not case.moving  # other rows of a shuffled stream are no transformed ones
+    assert f"first {case.train.n} of about 240 rows" in case.notes[0]
+    endless = ((X[:20], Y[:20]) for _ in itertools.count())
+    assert draw(endless, None, {"steps_per_epoch": 10**9}).train.n < 240
 
 
 SCRIPT = """

@@ -22,10 +22,10 @@ FOLDERS = {
 BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
 
 
-def git(*arguments):
+def git(*arguments, text=True):
     # Whoever owns the checkout: a CI's user may be another one.
     command = ["git", "-c", "safe.directory=*", "-C", str(ROOT), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=text, check=False)
 
 
 def tracked():
@@ -88,9 +88,7 @@ def test_the_wheel_holds_every_tracked_file_of_the_packages_and_no_other(wheel):
 def test_the_files_arrive_unchanged(wheel):
     inside = contents(wheel)
     for name, path in tracked().items():
-        blob = subprocess.run(
-            ["git", "show", f":{path}"], cwd=ROOT, check=True, capture_output=True
-        )
+        blob = git("show", f":{path}", text=False)
         assert inside[name] == blob.stdout, name
 
 

@@ -23,7 +23,13 @@ FLOOR = 12.0  # seconds that an examination may take however short the run
 
 
 def examine(
-    model: keras.Model, x: Any = None, y: Any = None, *, budget_s: float | None = None, **fit: Any
+    model: keras.Model,
+    x: Any = None,
+    y: Any = None,
+    *,
+    budget_s: float | None = None,
+    fast: bool = False,
+    **fit: Any,
 ) -> Diagnosis:
     """Find out why a model does not train, and leave it as it was.
 
@@ -32,6 +38,7 @@ def examine(
         x, y: What `model.fit` takes: arrays, a data set, a PyDataset, a generator.
         budget_s: Seconds that all of it may take; by default three times the training
             run, and 12 s for short ones.
+        fast: Do not train where the set-up alone proves a failure.
         **fit: The other arguments of `model.fit` (`epochs`, `batch_size`,
             `validation_data`, `class_weight`, ...). `verbose` is 0 unless given.
 
@@ -61,6 +68,9 @@ def examine(
         facts = read_facts(model, case)
         run: Run | None = None
         verdict = Verdict(model, facts)
+        if fast and verdict.proven:
+            case.notes.append("the set-up alone shows the failure: fit was not run")
+            return verdict.diagnosis(None)
         try:
             until = np.inf if budget_s is None else begin + 0.6 * budget_s
             run = run_fit(model, case, until=until)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -13,7 +13,7 @@ import numpy as np
 
 __all__ = ["Case", "Rows", "draw"]
 
-MOST_BYTES = 600e6
+MOST_BYTES = 600e6  # of a stream; what is beyond is not looked at, and said so
 
 
 @dataclasses.dataclass
@@ -102,6 +102,7 @@ def draw(x: Any, y: Any, kwargs: dict[str, Any]) -> Case:
     kwargs = dict(kwargs)
     epochs = int(kwargs.get("epochs", 1)) - int(kwargs.get("initial_epoch", 0) or 0)
     notes: list[str] = []
+    cut = False
     if _is_array_nest(x):
         rows = Rows(_arrays(x), _arrays(y), _weights(kwargs.get("sample_weight")))
         _check_lengths(rows)
@@ -119,14 +120,16 @@ def draw(x: Any, y: Any, kwargs: dict[str, Any]) -> Case:
     else:
         val = None
         kind = "given" if kwargs.get("validation_data") is not None else ""
-        rows, batch, per_epoch, x, source = _stream(x, kwargs, notes)
+        drawn, batch, per_epoch, x, source = _stream(x, kwargs, notes)
+        rows, cut = drawn.rows, drawn.cut
         if kind:
             kwargs, val = _stream_validation(kwargs, notes)
         shuffled = source == "PyDataset" and bool(kwargs.get("shuffle", True))
     if rows.n == 0:
         raise ValueError("examine: received no samples; give fit at least one batch.")
     weight = kwargs.get("class_weight")
-    moving = source == "generator" or (source != "arrays" and _moves(x, rows))
+    # Of a part alone it cannot be told whether other rows are new ones or transformed.
+    moving = source == "generator" or (source != "arrays" and not cut and _moves(x, rows))
     return Case(
         rows, val, kind, min(batch, rows.n), per_epoch * max(epochs, 1), max(epochs, 1),
         shuffled, source, x, y, kwargs, weight, notes, moving,
@@ -175,7 +178,7 @@ def _validation(data: Any, kwargs: dict[str, Any]) -> Rows | None:
         )
     if inspect.isgenerator(data) or hasattr(data, "__next__"):
         return None  # cannot be drawn without taking it away from fit
-    return _collect(data, kwargs.get("validation_steps"))[0]
+    return _collect(data, kwargs.get("validation_steps")).rows
 
 
 def _stream_validation(kwargs: dict[str, Any], notes: list[str]):
@@ -187,16 +190,16 @@ def _stream_validation(kwargs: dict[str, Any], notes: list[str]):
 
 
 def _stream(x: Any, kwargs: dict[str, Any], notes: list[str]):
-    """Draw one epoch of a data set, a PyDataset, a loader or a generator."""
+    """Draw one epoch of a data set, a PyDataset, a loader or a generator, or what fits."""
     limit = kwargs.get("steps_per_epoch")
     if isinstance(x, keras.utils.PyDataset):
         count = x.num_batches
         limit = limit or (len(x) if count is None else count)
-        rows, sizes = _collect((x[i] for i in range(int(limit))), limit)
+        drawn = _collect((x[i] for i in range(int(limit))), limit)
         source = "PyDataset"
     elif hasattr(x, "__next__"):
-        batches = list(_some(x, limit or 100))
-        rows, sizes = _collect(batches, limit)
+        batches: list[Any] = []
+        drawn = _collect(_kept(x, batches), limit or 100)
         notes.append(
             f"the generator cannot be restarted: examined on the {len(batches)} batches drawn"
         )
@@ -204,10 +207,30 @@ def _stream(x: Any, kwargs: dict[str, Any], notes: list[str]):
         limit = limit or len(batches)
         kwargs["steps_per_epoch"] = limit
     else:
-        rows, sizes = _collect(x, limit)
+        drawn = _collect(x, limit)
         source = "dataset"
-    batch = max(sizes) if sizes else 1
-    return rows, batch, int(limit or len(sizes)), x, source
+    batch = max(drawn.sizes) if drawn.sizes else 1
+    steps = int(limit or (_batches_of(x) if drawn.cut else 0) or len(drawn.sizes))
+    if drawn.cut and source != "generator":
+        notes.append(
+            f"examined on the first {drawn.rows.n:,} of about {max(batch * steps, drawn.rows.n):,} "
+            f"rows ({MOST_BYTES / 1e6:.0f} MB)"
+        )
+    return drawn, batch, steps, x, source
+
+
+def _batches_of(x: Any) -> int:
+    """Batches in an epoch of a data set, or 0 where it does not say."""
+    try:
+        return max(len(x), 0)
+    except TypeError:
+        return 0
+
+
+def _kept(batches: Iterable[Any], held: list[Any]) -> Iterator[Any]:
+    for batch in batches:
+        held.append(batch)
+        yield batch
 
 
 def _moves(x: Any, rows: Rows) -> bool:
@@ -215,18 +238,23 @@ def _moves(x: Any, rows: Rows) -> bool:
     if not isinstance(rows.x, np.ndarray):
         return False
     again = (x[i] for i in range(min(3, len(x)))) if isinstance(x, keras.utils.PyDataset) else x
-    second, _ = _collect(again, 3)
+    second = _collect(again, 3).rows
     known = {hash(row.tobytes()) for row in np.ascontiguousarray(rows.x)}
     found = [hash(row.tobytes()) in known for row in np.ascontiguousarray(second.x)]
     return bool(found) and float(np.mean(found)) < 0.5
 
 
-def _some(items: Iterable[Any], most: int) -> Iterable[Any]:
-    return itertools.islice(items, int(most))
+@dataclasses.dataclass
+class _Drawn:
+    """Rows joined from batches, the batches' sizes, and whether more were to come."""
+
+    rows: Rows
+    sizes: list[int]
+    cut: bool = False
 
 
-def _collect(batches: Iterable[Any], limit: Any) -> tuple[Rows, list[int]]:
-    parts, sizes, held = [], [], 0.0
+def _collect(batches: Iterable[Any], limit: Any) -> _Drawn:
+    parts, sizes, held, cut = [], [], 0.0, False
     for batch in itertools.islice(batches, int(limit) if limit else None):
         x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
         part = Rows(_arrays(x), _arrays(y), _weights(weight))
@@ -234,11 +262,13 @@ def _collect(batches: Iterable[Any], limit: Any) -> tuple[Rows, list[int]]:
         sizes.append(part.n)
         held += sum(leaf.nbytes for leaf in keras.tree.flatten([part.x, part.y]))
         if held > MOST_BYTES:
+            cut = True
             break
     if not parts:
-        return Rows(np.zeros((0,)), np.zeros((0,))), sizes
+        return _Drawn(Rows(np.zeros((0,)), np.zeros((0,))), sizes)
     join = lambda *leaves: None if leaves[0] is None else np.concatenate(leaves)  # noqa: E731
     x = keras.tree.map_structure(join, *[part.x for part in parts])
     y = keras.tree.map_structure(join, *[part.y for part in parts])
     weighted = all(part.weight is not None for part in parts)
-    return Rows(x, y, join(*[p.weight for p in parts]) if weighted else None), sizes
+    rows = Rows(x, y, join(*[p.weight for p in parts]) if weighted else None)
+    return _Drawn(rows, sizes, cut)

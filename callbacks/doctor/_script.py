@@ -57,7 +57,8 @@ def examine_script(
 
     Args:
         arguments: What the script finds in `sys.argv[1:]`.
-        fast: End each `fit` after its first batch when a failure was found.
+        fast: Do not train where the set-up alone proves a failure, and end each `fit` of the
+            script after its first batch when a failure was found.
         budget_s: Seconds for each examination.
         heard: Called with each visit as soon as it is over.
         begun: Called with the place of each `fit` before it is examined.
@@ -174,8 +175,9 @@ class _Watch:
         stopped = None
         try:
             diagnosis = examine(
-                model, looked, y, budget_s=self.budget_s, callbacks=safe, verbose=0, **quiet
-            )
+                model, looked, y, budget_s=self.budget_s, fast=self.fast, callbacks=safe,
+                verbose=0, **quiet,
+            )  # fmt: skip
         except (Exception, KeyboardInterrupt) as error:
             diagnosis = after(error)
             stopped = error if isinstance(error, KeyboardInterrupt) else None

@@ -59,6 +59,11 @@ class Verdict:
         place = {cause: i for i, cause in enumerate(FIRST)}
         return sorted(found, key=lambda s: place.get(s.cause, len(FIRST)))
 
+    @property
+    def proven(self) -> bool:
+        """Whether the set-up alone names a failure that no good end of a run would excuse."""
+        return any(s.cause not in HARMLESS | {"wrong_metric"} for s in self.firm)
+
     def weigh(self, run: Run, *, until: float) -> None:
         """Try the changes that could mend the program; what mends it is named."""
         firm = [s for s in self.firm if s.cause != "wrong_metric"]

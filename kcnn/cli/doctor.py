@@ -18,7 +18,11 @@ COLORS = {"failure": "bold red", "warning": "yellow", "note": "cyan", "ok": "gre
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--html", "html_path", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--fast", is_flag=True, help="End each fit once a failure is found.")
+@click.option(
+    "--fast",
+    is_flag=True,
+    help="Do not train what the set-up alone proves wrong.",
+)
 @click.option("--budget", type=float, help="Seconds for the examination of one fit.")
 @click.argument("script", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
