@@ -1,6 +1,7 @@
 """What the doctor says of checks that break, of ordinary rates, and of many classes."""
 
 import itertools
+import re
 import subprocess
 import sys
 import textwrap
@@ -13,6 +14,7 @@ import tensorflow as tf
 from kcnn.callbacks import Diagnosis, Doctor, OverfitDetector, examine, read_curves
 from kcnn.callbacks.doctor import _facts
 from kcnn.callbacks.doctor._losses import read_loss
+from kcnn.callbacks.doctor._page import proof
 from kcnn.callbacks.doctor._rows import draw
 from kcnn.callbacks.doctor._task import read_task
 
@@ -141,6 +143,18 @@ def test_an_own_train_step_whose_loss_stays_is_no_healthy_run():
     model = Forgets(inputs, keras.layers.Dense(3, "softmax")(inputs))
     model.compile("sgd", "sparse_categorical_crossentropy")
     assert not examine(model, X, Y, epochs=4).healthy
+
+
+def test_advice_is_the_very_change_that_was_tried():
+    model = net(keras.optimizers.SGD(1e-5))
+    found = examine(model, X, Y, epochs=6)
+    first = found.findings[0]
+    assert first.cause == "lr_too_low"
+    rate = float(re.search(r"learning_rate=([\d.e-]+)", first.advice).group(1))
+    assert f"learning rate {rate:.2g}" in first.evidence["tried"]
+    assert f"{first.evidence['trial_steps']} steps" in proof(first)
+    others = [f for f in found.findings[1:] if f.cause in ("lr_too_low", "lr_too_high")]
+    assert others == []
 
 
 def test_fast_does_not_train_what_the_set_up_proves_wrong():

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import Any
 
+from kcnn.callbacks._optimizer import innermost
 from kcnn.callbacks.doctor._plan import Change
 from kcnn.callbacks.doctor._setting import Outcome, Setting
+from kcnn.callbacks.doctor._static_start import learning_rate
+from kcnn.callbacks.doctor._suspect import Suspect
 from kcnn.callbacks.doctor._weigh import convincing, gain, numbers
 
 __all__ = ["conclude", "fall_back"]
@@ -49,11 +53,26 @@ def conclude(trial: Any) -> None:
         if not again(trial, row):
             continue
         trial.verdict.name(
-            suspect, confirmed_by_trial=True, gain=row["gain"],
-            before=trial.base.score, after=after,
+            _as_tried(trial, row["change"]), confirmed_by_trial=True, gain=row["gain"],
+            before=trial.base.score, after=after, trial_steps=row["out"].steps,
+            run_steps=trial.steps, tried=row["change"].setting.words(_rate(trial)),
         )  # fmt: skip
         if len(trial.verdict.named) >= 2:
             break
+
+
+def _as_tried(trial: Any, change: Change) -> Suspect:
+    """The suspect with the advice that its trial followed: the very rate that was tried."""
+    setting = change.setting
+    if setting.rate == 1.0 or setting.optimizer:
+        return change.suspect
+    kind = type(innermost(trial.verdict.model.optimizer)[-1]).__name__
+    advice = f"Set learning_rate={setting.rate * _rate(trial):.2g} in {kind}(...)."
+    return dataclasses.replace(change.suspect, advice=advice)
+
+
+def _rate(trial: Any) -> float:
+    return learning_rate(trial.verdict.model.optimizer)
 
 
 def again(trial: Any, row: dict[str, Any]) -> bool:

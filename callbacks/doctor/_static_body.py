@@ -120,8 +120,8 @@ def _narrow(model: Any, layers: list[Any], classes: int, classifies: bool) -> It
             yield Suspect(
                 "insufficient_capacity",
                 0.7 if width * 2 <= enough else 0.5,
-                f"only {width} units in {layer.name}",
-                f"at least as many as the {classes} outputs need",
+                f"only {width} {'unit' if width == 1 else 'units'} in {layer.name}",
+                f"{enough} or more: all that the {classes} outputs know passes through it",
                 f"Widen {layer.name}.",
                 where=layer.name,
                 check="layers",

@@ -68,7 +68,9 @@ def _growth(start: Probe) -> list[Suspect]:
         Suspect(
             "exploding_gradient",
             0.75,
-            f"activations grow from {sizes[0]:.2g} to {sizes[-1]:.2g} through the layers",
+            f"activations grow from {sizes[0]:.2g} to {sizes[-1]:.2g} through the layers"
+            if deep
+            else f"activations as large as {max(sizes):.2g}",
             "activations of similar size in all layers",
             "Add normalization layers, or use 'he_normal' and fewer layers.",
             where=list(start.size)[-2],

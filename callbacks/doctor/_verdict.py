@@ -34,6 +34,7 @@ FIRST = [
     "data_leak",
     "label_misalignment",
 ]
+RATES = {"lr_too_high", "lr_too_low"}
 # odd, but harmless where the run ends well all the same
 HARMLESS = {
     "missing_hidden_activation",
@@ -96,6 +97,8 @@ class Verdict:
         failures += [f for f in self.named if f.severity == "failure"]
         failures += [s.finding("failure") for s in metric]
         said = {f.cause for f in failures}
+        if said & RATES:  # one advice on the rate: the one that stood its trial
+            said |= RATES
         rest = [f for f in self.named if f.severity != "failure" and f.cause not in said]
         warnings = [
             s.finding("warning" if self._alarming(s, run) else "note")
