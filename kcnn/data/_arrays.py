@@ -10,18 +10,16 @@ import numpy as np
 
 from kcnn.data._assemble import assemble
 from kcnn.data._checks import (
+    Checked,
     check_images,
     check_labels,
     images_and_labels_match,
     named_labels,
 )
 from kcnn.data._record import DataError, Dataset
-from kcnn.data._rows import Arrays
 from kcnn.data._source import LoadOptions, Part, SourceData, register_source
 
 __all__ = ["from_arrays", "look_at_arrays"]
-
-_HASHED = 4096  # images hashed at a time
 
 
 def look_at_arrays(
@@ -38,7 +36,7 @@ def look_at_arrays(
     if (x_test is None) != (y_test is None):
         given, lacking = ("x_test", "y_test") if y_test is None else ("y_test", "x_test")
         raise DataError(f"{name}: {given} without {lacking}; give both or none.")
-    rows: dict[str, Arrays] = {}
+    images: dict[str, Checked] = {}
     labels: dict[str, np.ndarray] = {}
     notes: list[str] = []
     names: Sequence[str] | None = class_names
@@ -49,40 +47,40 @@ def look_at_arrays(
         images_and_labels_match(
             np.asarray(x_part), np.asarray(y_part), who=f"{name}, {x_name} and {y_name}"
         )
-        images, said = check_images(x_part, who=f"{name}, {x_name}")
-        notes.extend(said)
+        images[part] = check_images(x_part, who=f"{name}, {x_name}")
+        notes.extend(images[part].notes)
         numbers, names = named_labels(y_part, names, f"{name}, {y_name}")
         labels[part] = check_labels(
             numbers, who=f"{name}, {y_name}", classes=None if names is None else len(names)
         )
         if names is None:
             names = [str(number) for number in range(int(labels[part].max(initial=-1)) + 1)]
-        rows[part] = Arrays(images)
     assert names is not None  # set by the first part
-    channels = {found.image_shape[2] for found in rows.values()}
+    shapes = {part: found.rows.image_shape for part, found in images.items()}
+    channels = {shape[2] for shape in shapes.values()}
     if len(channels) > 1:
         raise DataError(f"{name}: x and x_test differ in channels: {sorted(channels)}.")
     return SourceData(
         name=name,
-        parts={part: Part(rows[part], labels[part]) for part in rows},
+        parts={
+            part: Part(found.rows, labels[part], hashes=found.hashes)
+            for part, found in images.items()
+        },
         class_names=names,
-        sizes=np.array([rows["train"].image_shape[:2]]),
-        channels=rows["train"].image_shape[2],
+        sizes=np.array([shapes["train"][:2]]),
+        channels=shapes["train"][2],
         flip=flip,
         notes=notes,
-        fingerprint=_fingerprint(rows, labels),
+        fingerprint=_fingerprint(images, labels),
     )
 
 
-def _fingerprint(rows: dict[str, Arrays], labels: dict[str, np.ndarray]) -> str:
+def _fingerprint(images: dict[str, Checked], labels: dict[str, np.ndarray]) -> str:
     """A hash over the images and labels of all parts."""
     digest = hashlib.blake2b(digest_size=16)
-    for part, found in rows.items():
-        x = found.x
-        digest.update(f"{part} {x.shape} {x.dtype}".encode())
-        for start in range(0, len(x), _HASHED):
-            digest.update(np.ascontiguousarray(x[start : start + _HASHED]).data)
-        digest.update(np.ascontiguousarray(labels[part]).data)
+    for part, found in images.items():
+        digest.update(f"{part} {found.rows.x.shape} {found.rows.x.dtype}".encode())
+        digest.update(found.hashes.tobytes() + labels[part].tobytes())
     return digest.hexdigest()
 
 
@@ -110,4 +108,8 @@ def _is_pair(given: Any) -> bool:
     return isinstance(given, tuple) and len(given) == 2 and all(hasattr(a, "shape") for a in given)
 
 
-register_source("arrays", matches=_is_pair, load=lambda pair, _: look_at_arrays(*pair))
+def _load_pair(pair: Any, options: LoadOptions) -> SourceData:
+    return look_at_arrays(*pair, class_names=options.class_names)
+
+
+register_source("arrays", matches=_is_pair, load=_load_pair)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from kcnn.data import _doubts as doubts
 from kcnn.data._checks import check_classes
 from kcnn.data._memory import require_memory
 from kcnn.data._plan import Plan, make_plan
-from kcnn.data._record import DataError, Dataset, DataWarning, Split, rarest_label
+from kcnn.data._record import HELD, DataError, Dataset, DataWarning, Split, rarest_label
 from kcnn.data._resize import as_size, common_size
 from kcnn.data._rows import Arrays, Rows, Stream
 from kcnn.data._source import LoadOptions, Part, SourceData
@@ -20,6 +21,7 @@ from kcnn.preprocessing import Preprocessing
 __all__ = ["assemble"]
 
 _CHUNK = 1 << 24  # values resized at a time
+_FEW = 0.2  # share of images that are the same as another, up to which splits keep them together
 
 
 def assemble(data: SourceData, options: LoadOptions) -> Dataset:
@@ -78,8 +80,8 @@ def _together(parts: Mapping[str, Part]) -> tuple[dict[str, np.ndarray] | None, 
         return None, ()
     same = doubts.alike(train.hashes)
     twice = len(same) - int(same.max(initial=-1)) - 1
-    if twice == 0:
-        return None, ()
+    if not 0 < twice <= _FEW * len(same):
+        return None, ()  # where most are the same, they can't be kept together
     return {"train": same}, (f"{twice} images hold the same as another, and stay in its split",)
 
 
@@ -127,12 +129,18 @@ def _require_memory(data: SourceData, plan: Plan, preprocessing: Preprocessing) 
 
 
 def _in_one_size(rows: Rows, preprocessing: Preprocessing) -> Rows:
-    """Arrays in memory are resized once, here; all else is when it is read."""
-    if not isinstance(rows, Arrays) or not rows.in_memory:
+    """Arrays in memory, or small enough for it, are resized here; all else when it is read."""
+    if not isinstance(rows, Arrays):
         return rows
-    if rows.image_shape == preprocessing.image_shape:
+    same = rows.image_shape == preprocessing.image_shape
+    if rows.in_memory and same:
         return rows
-    out = np.empty((len(rows), *preprocessing.size, preprocessing.channels), rows.x.dtype)
+    shape = (len(rows), *preprocessing.size, preprocessing.channels)
+    if not rows.in_memory and math.prod(shape) * rows.dtype.itemsize > HELD:
+        return rows
+    if same:
+        return Arrays(rows.read(np.arange(len(rows))))
+    out = np.empty(shape, rows.dtype)
     step = max(1, _CHUNK // int(np.prod(rows.image_shape)))
     for start in range(0, len(rows), step):
         numbers = np.arange(start, min(start + step, len(rows)))

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from kcnn.data._progress import progress
 from kcnn.data._record import DataError
+from kcnn.data._rows import Arrays
 
 __all__ = [
+    "Checked",
     "check_classes",
     "check_images",
     "check_labels",
@@ -25,19 +32,39 @@ def _rows(x: np.ndarray) -> int:
     return max(1, _CHUNK // max(1, int(np.prod(x.shape[1:], dtype=np.int64))))
 
 
-def _refuse_bad_pixels(x: np.ndarray, who: str) -> None:
-    first, images = None, 0
-    for start in range(0, len(x), _rows(x)):
-        chunk = x[start : start + _rows(x)]
-        bad = ~np.isfinite(chunk).reshape(len(chunk), -1).all(axis=1)
-        if bad.any():
-            images += int(bad.sum())
-            first = start + int(np.argmax(bad)) if first is None else first
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """Images that can be trained on, what was done to them, and a hash of each."""
+
+    rows: Arrays
+    notes: tuple[str, ...]
+    hashes: np.ndarray
+
+
+def _look_through(x: np.ndarray, who: str) -> tuple[float, float, np.ndarray]:
+    """Lowest and highest pixel and a hash of each image, in one pass; DataError for NaN."""
+    hashes: list[bytes] = []
+    low, high, first, bad_images = math.inf, -math.inf, None, 0
+    mapped = isinstance(x, np.memmap)
+    with progress(f"Looking through {who}", len(x)) if mapped else nullcontext() as advance:
+        for start in range(0, len(x), _rows(x)):
+            chunk = np.ascontiguousarray(x[start : start + _rows(x)])
+            hashes += [hashlib.blake2b(image, digest_size=16).digest() for image in chunk]
+            if x.dtype.kind == "f":
+                bad = ~np.isfinite(chunk).reshape(len(chunk), -1).all(axis=1)
+                bad_images += int(bad.sum())
+                if bad.any() and first is None:
+                    first = start + int(np.argmax(bad))
+            if x.dtype not in (np.uint8, np.bool_):
+                low, high = min(low, float(chunk.min())), max(high, float(chunk.max()))
+            if advance is not None:
+                advance(len(chunk))
     if first is not None:
         raise DataError(
-            f"{who}: {images} of {len(x)} images hold NaN or infinite pixels, the first is image "
-            f"{first}; remove or repair them."
+            f"{who}: {bad_images} of {len(x)} images hold NaN or infinite pixels, the first is "
+            f"image {first}; remove or repair them."
         )
+    return low, high, np.array(hashes, "V16")
 
 
 def _scaled(x: np.ndarray, factor: float) -> np.ndarray:
@@ -55,14 +82,15 @@ def _scaled(x: np.ndarray, factor: float) -> np.ndarray:
     return out
 
 
-def check_images(x: Any, *, who: str = "x") -> tuple[np.ndarray, tuple[str, ...]]:
-    """Raw images as (n, height, width, channels), uint8 or float32 in 0..255, and what was changed.
+def check_images(x: Any, *, who: str = "x") -> Checked:
+    """Raw images (n, height, width, channels), uint8 or float32 in 0..255.
 
-    (n, height, width) gets a channel axis; floats in 0..1 and booleans are scaled to 0..255.
-    Raises DataError for anything else: object arrays, another rank, channels first, NaN or infinite
-    pixels (first bad image and how many), pixels outside 0..255.
+    (n, height, width) gets a channel axis; floats in 0..1 and booleans are scaled to 0..255 (what
+    is memory-mapped when it is read). Raises DataError for anything else: object arrays, another
+    rank, channels first, NaN or infinite pixels (first bad image and how many), pixels outside
+    0..255.
     """
-    x, notes = np.asarray(x), []
+    x, notes = np.asanyarray(x), []
     if x.dtype.kind not in "buif":
         raise DataError(
             f"{who}: pixels of dtype {x.dtype} are no numbers; give uint8 images 0..255."
@@ -82,16 +110,12 @@ def check_images(x: Any, *, who: str = "x") -> tuple[np.ndarray, tuple[str, ...]
             f"{who}: shape {x.shape} looks channels-first; give (images, height, width, channels), "
             f"for instance {who}.transpose(0, 2, 3, 1)."
         )
+    low, high, hashes = _look_through(x, who)
     if x.dtype == np.uint8:
-        return x, tuple(notes)
+        return Checked(Arrays(x), tuple(notes), hashes)
     if x.dtype == np.bool_:
-        return x.astype(np.uint8) * np.uint8(255), (
-            *notes,
-            f"{who} is boolean: scaled to 0 and 255",
-        )
-    if x.dtype.kind == "f":
-        _refuse_bad_pixels(x, who)
-    low, high = float(x.min()), float(x.max())
+        notes.append(f"{who} is boolean: scaled to 0 and 255")
+        return Checked(_brought_to_255(x, 255.0), tuple(notes), hashes)
     if low < 0.0 or high > 255.0:
         bad = ((x < 0) | (x > 255)).reshape(len(x), -1).any(axis=1)
         raise DataError(
@@ -99,9 +123,16 @@ def check_images(x: Any, *, who: str = "x") -> tuple[np.ndarray, tuple[str, ...]
             f"images, the first is image {int(np.argmax(bad))}; "
             "give raw images 0..255 (kcnn normalises)."
         )
+    factor = 1.0
     if x.dtype.kind == "f" and high <= 1.0:
-        return _scaled(x, 255.0), (*notes, f"{who} lies in 0..1: scaled to 0..255")
-    return _scaled(x, 1.0), tuple(notes)
+        factor = 255.0
+        notes.append(f"{who} lies in 0..1: scaled to 0..255")
+    return Checked(_brought_to_255(x, factor), tuple(notes), hashes)
+
+
+def _brought_to_255(x: np.ndarray, factor: float) -> Arrays:
+    """At once in memory, else whenever an image is read."""
+    return Arrays(x, scale=factor) if isinstance(x, np.memmap) else Arrays(_scaled(x, factor))
 
 
 def images_and_labels_match(x: np.ndarray, y: np.ndarray, *, who: str) -> None:

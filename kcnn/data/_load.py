@@ -49,7 +49,7 @@ def load(
     `source` is one of
     - "digits": embedded, offline;
     - a path to a .npz file (arrays x, y and perhaps x_test, y_test, class_names), or to a folder
-      with x.npy and y.npy; large ones that are not compressed are mapped, not read;
+      with x.npy and y.npy: large ones that are not compressed are mapped, not read;
     - a path to a folder: one sub-folder per class, or train/, val/ and test/ folders of such;
     - a path to a table, .csv, .tsv or .parquet, with a column of paths and one of labels;
     - a pair of arrays (x, y), a `tf.data.Dataset` or a `keras.utils.PyDataset` of (images, labels);

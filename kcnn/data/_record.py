@@ -13,7 +13,7 @@ from kcnn.data._rows import Arrays, Rows
 if TYPE_CHECKING:
     from kcnn.preprocessing import Preprocessing
 
-__all__ = ["DataError", "DataWarning", "Dataset", "Split", "rarest_label"]
+__all__ = ["HELD", "DataError", "DataWarning", "Dataset", "Split", "rarest_label"]
 
 HELD = 1 << 28  # bytes of pixels up to which a split of files is decoded at once and kept
 
