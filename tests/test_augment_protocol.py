@@ -12,28 +12,33 @@ from kcnn import augment
 
 # Every public layer; a test below fails if one is missing.
 LAYERS = {
+    "Augmentation": lambda **kw: augment.Augmentation("strong", (12, 10, 3), **kw),
+    "AutoContrast": lambda **kw: augment.AutoContrast(rate=0.5, **kw),
     "ColorJitter": lambda **kw: augment.ColorJitter(**kw),
     "CutMix": lambda **kw: augment.CutMix(**kw),
+    "Equalization": lambda **kw: augment.Equalization(rate=0.5, **kw),
     "MixUp": lambda **kw: augment.MixUp(**kw),
     "Pipeline": lambda **kw: augment.Pipeline(
-        [augment.RandomFlip(), augment.RandomRotation(0.1), augment.RandomErasing()], **kw
+        [augment.RandomFlip(), augment.RandomRotation(0.1), augment.RandomErasing(rate=0.5)], **kw
     ),
+    "RandAugment": lambda **kw: augment.RandAugment(4, **kw),
     "RandomCrop": lambda **kw: augment.RandomCrop(padding=(2, 0.2), **kw),
     "RandomCutout": lambda **kw: augment.RandomCutout(**kw),
     "RandomErasing": lambda **kw: augment.RandomErasing(rate=1.0, **kw),
     "RandomFlip": lambda **kw: augment.RandomFlip(**kw),
     "RandomGrayscale": lambda **kw: augment.RandomGrayscale(0.5, **kw),
     "RandomMix": lambda **kw: augment.RandomMix(**kw),
+    "RandomPosterization": lambda **kw: augment.RandomPosterization((1, 4), **kw),
     "RandomResizedCrop": lambda **kw: augment.RandomResizedCrop(**kw),
     "RandomRotation": lambda **kw: augment.RandomRotation(0.1, **kw),
+    "RandomSharpness": lambda **kw: augment.RandomSharpness(1.0, **kw),
     "RandomShear": lambda **kw: augment.RandomShear(0.2, **kw),
     "RandomTranslation": lambda **kw: augment.RandomTranslation(0.2, (0.0, 0.1), **kw),
     "RandomZoom": lambda **kw: augment.RandomZoom(0.2, **kw),
+    "Solarization": lambda **kw: augment.Solarization(0.2, 0.8, **kw),
 }
 MIXING = ("CutMix", "MixUp", "RandomMix")
-MOVING = sorted(
-    name for name in LAYERS if name.startswith("Random") and LAYERS[name]().moves_pixels
-)
+MOVING = sorted(name for name in LAYERS if name.startswith("Rand") and LAYERS[name]().moves_pixels)
 every_layer = pytest.mark.parametrize("name", LAYERS)
 single_layer = pytest.mark.parametrize("name", [name for name in LAYERS if name not in MIXING])
 
@@ -54,8 +59,7 @@ def test_every_public_layer_is_in_the_table():
     public = {
         name
         for name in augment.__all__
-        if isinstance(getattr(augment, name), type)
-        and name not in ("Augmentation", "AugmentationLayer")
+        if isinstance(getattr(augment, name), type) and name != "AugmentationLayer"
     }
     assert public == set(LAYERS)
 

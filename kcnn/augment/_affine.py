@@ -17,21 +17,8 @@ from kcnn.augment._steps import Warp
 __all__ = ["RandomRotation", "RandomShear", "RandomTranslation", "RandomZoom"]
 
 
-class _AboutCentre(FilledGeometry):
-    """Base of the layers whose linear map leaves the image's centre in place."""
-
-    def _about_centre(
-        self, draws: Draws, yy: Any, xx: Any, yx: Any = None, xy: Any = None
-    ) -> Sequence[Warp]:
-        y, x = draws.height / 2.0, draws.width / 2.0
-        y0, x0 = y - yy * y, x - xx * x
-        if yx is not None:
-            y0, x0 = y0 - yx * x, x0 - xy * y
-        return self._warp(yy, y0, xx, x0, yx=yx, xy=xy)
-
-
 @keras.saving.register_keras_serializable(package="kcnn")
-class RandomRotation(_AboutCentre):
+class RandomRotation(FilledGeometry):
     """Turn each image about its centre by `factor` of a full turn, counter-clockwise if positive.
 
     factor: (lower, upper), or f for (-f, f), as in `keras.layers.RandomRotation`.
@@ -51,7 +38,7 @@ class RandomRotation(_AboutCentre):
 
 
 @keras.saving.register_keras_serializable(package="kcnn")
-class RandomShear(_AboutCentre):
+class RandomShear(FilledGeometry):
     """Shear each image about its centre: x moves by `x_factor` times y, y by `y_factor` times x.
 
     What is seen at (y, x) from the centre comes from (y - y_factor * x, x - x_factor * y), so a
@@ -82,7 +69,7 @@ class RandomShear(_AboutCentre):
 
 
 @keras.saving.register_keras_serializable(package="kcnn")
-class RandomZoom(_AboutCentre):
+class RandomZoom(FilledGeometry):
     """Scale each image about its centre: factor 0.2 shows a fifth more of the scene, -0.2 less.
 
     Factors: (lower, upper), or f for (-f, f), above -1, as in `keras.layers.RandomZoom`; without

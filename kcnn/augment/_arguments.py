@@ -15,6 +15,8 @@ __all__ = [
     "as_range",
     "as_side",
     "as_sides",
+    "as_whole",
+    "as_whole_range",
 ]
 
 
@@ -60,6 +62,21 @@ def as_factors(
     if _is_number(value) and value >= 0:
         value = (max(-value, low), value)
     return as_range(value, layer, name, low, high)
+
+
+def as_whole(value: Any, layer: Any, name: str, low: int, high: int) -> int:
+    """A whole number within low..high."""
+    if _is_number(value) and value == int(value) and low <= value <= high:
+        return int(value)
+    raise _refuse(layer, name, value, f"a whole number within {low}..{high}")
+
+
+def as_whole_range(value: Any, layer: Any, name: str, low: int, high: int) -> tuple[int, int]:
+    """A pair of whole numbers in order, or one that stands for both."""
+    pair = (value, value) if _is_number(value) else value
+    if all(number == int(number) for number in as_range(pair, layer, name, low, high)):
+        return int(pair[0]), int(pair[1])
+    raise _refuse(layer, name, value, f"whole numbers within {low}..{high}")
 
 
 def as_side(value: Any, layer: Any, name: str) -> int | None:

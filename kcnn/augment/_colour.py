@@ -14,7 +14,7 @@ from kcnn.augment._base import AugmentationLayer
 from kcnn.augment._draws import Draws
 from kcnn.augment._steps import Colour, gray_weights, merge_colours
 
-__all__ = ["ColorJitter", "RandomGrayscale"]
+__all__ = ["ColorJitter", "RandomGrayscale", "brighter", "contrast_by_channel", "towards_gray"]
 
 # RGB to YIQ (FCC NTSC, 1953): a turn in the plane of I and Q changes the hue and keeps the luma.
 _YIQ = (
@@ -33,10 +33,22 @@ def _gray_matrix(channels: int) -> Any:
     return tf.ones((channels, 1)) * gray_weights(channels)[None]
 
 
-def _towards_gray(keep: Any, channels: int) -> Colour:
+def towards_gray(keep: Any, channels: int) -> Colour:
     """keep * pixel + (1 - keep) * its gray value."""
     one, gray = tf.eye(channels), _gray_matrix(channels)
     return Colour(_scaled(one, keep) + _scaled(gray, 1.0 - keep))
+
+
+def brighter(added: Any, channels: int) -> Colour:
+    """pixel + added."""
+    one = tf.ones_like(added)
+    return Colour(_scaled(tf.eye(channels), one), bias=tf.tile(added[:, None], (1, channels)))
+
+
+def contrast_by_channel(factor: Any, channels: int) -> Colour:
+    """factor * value + (1 - factor) * the mean of its channel, as Keras's RandomContrast."""
+    one = tf.eye(channels)
+    return Colour(_scaled(one, factor), _scaled(one, 1.0 - factor))
 
 
 def _contrast(factor: Any, channels: int) -> Colour:
@@ -89,7 +101,7 @@ class ColorJitter(AugmentationLayer):
         if self.contrast != (0.0, 0.0):
             changes.append(_contrast(1.0 + draws.uniform(*self.contrast), channels))
         if channels == 3 and self.saturation != (0.0, 0.0):
-            changes.append(_towards_gray(1.0 + draws.uniform(*self.saturation), channels))
+            changes.append(towards_gray(1.0 + draws.uniform(*self.saturation), channels))
         if channels == 3 and self.hue != (0.0, 0.0):
             changes.append(_hue(draws.uniform(*self.hue)))
         if not changes:
@@ -117,7 +129,7 @@ class RandomGrayscale(AugmentationLayer):
 
     def steps(self, draws: Draws) -> Sequence[Colour]:
         keep = tf.where(draws.chance(self.rate), 0.0, 1.0)
-        return [_towards_gray(keep, draws.channels)]
+        return [towards_gray(keep, draws.channels)]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate}

@@ -72,6 +72,16 @@ class FilledGeometry(Geometry):
         fill = {"fill_mode": self.fill_mode, "fill_value": self.fill_value}
         return super()._warp(yy, y0, xx, x0, **rest, **fill)
 
+    def _about_centre(
+        self, draws: Draws, yy: Any, xx: Any, yx: Any = None, xy: Any = None
+    ) -> Sequence[Warp]:
+        """A warp that leaves the middle of the image in place."""
+        y, x = draws.height / 2.0, draws.width / 2.0
+        y0, x0 = y - yy * y, x - xx * x
+        if yx is not None:
+            y0, x0 = y0 - yx * x, x0 - xy * y
+        return self._warp(yy, y0, xx, x0, yx=yx, xy=xy)
+
     def get_config(self) -> dict[str, Any]:
         own = {"fill_mode": self.fill_mode, "fill_value": self.fill_value}
         return {**super().get_config(), **own}

@@ -34,6 +34,12 @@ def mixed(batch: Batch, step: Mix, dtype: str, compiled: bool | None) -> Batch:
     if labels is not None:
         share = tf.cast(step.share, labels.dtype)[:, None]
         labels = labels * share + partners(labels) * (1 - share)
+    blends = step.box is None or step.inside is not None
+    if masks is not None and blends and not masks.dtype.is_floating:
+        raise ValueError(
+            f"Mixing can't blend {masks.dtype.name} masks; give float ones with a channel for each "
+            "class (keras.ops.one_hot makes them), or use CutMix."
+        )
     if masks is not None:
         masks = pixels(masks, masks.dtype.name)
     if boxes is not None:

@@ -12,14 +12,15 @@ from kcnn.augment._affine import RandomZoom
 from kcnn.augment._arguments import as_choice
 from kcnn.augment._base import AugmentationLayer
 from kcnn.augment._colour import ColorJitter
-from kcnn.augment._cut import RandomCutout
-from kcnn.augment._geometry import RandomCrop, RandomFlip
+from kcnn.augment._cut import RandomCutout, RandomErasing
+from kcnn.augment._geometry import RandomCrop, RandomFlip, RandomResizedCrop
 from kcnn.augment._mix import CutMix, MixUp, RandomMix
 from kcnn.augment._pipeline import Pipeline
+from kcnn.augment._rand_augment import RandAugment
 
 __all__ = ["KINDS", "LIBRARIES", "MIXES", "Augmentation", "augmentation"]
 
-KINDS = ("none", "crop", "standard")
+KINDS = ("none", "crop", "standard", "strong")
 LIBRARIES = ("kcnn", "keras-cv")
 MIXES = {"mixup": MixUp, "cutmix": CutMix, "either": RandomMix}
 
@@ -36,17 +37,18 @@ def _layers(kind: str, flip: bool) -> list[AugmentationLayer]:
         return []
     if kind == "crop":
         return _crop()
+    if kind == "strong":
+        part = RandomResizedCrop(scale=(0.35, 1.0))
+        return [*mirror, part, RandAugment(2, 0.5), RandomErasing(fill_value=0.0, rate=0.25)]
     return [*mirror, *_crop(), ColorJitter(0.2, 0.2, 0.2, 0.03), RandomCutout(1 / 4, 1 / 4)]
 
 
 @keras.saving.register_keras_serializable(package="kcnn")
-class Augmentation(keras.layers.Layer):
+class Augmentation(Pipeline):
     """A preset as one Keras layer: (batch, h, w, c) in 0..255 to the same, float32.
 
-    Each image draws its own transformation. Called with `training=False` it changes nothing. Takes
-    a dictionary with "images" as `AugmentationLayer` does, and moves masks and boxes along; with
-    `mix` it needs one, with one-hot "labels" (`mixes_labels` is True then). See `augmentation` for
-    the presets.
+    A `Pipeline` of the layers that `kind` stands for; see `augmentation` for the presets. With
+    `mix` it changes labels too (`mixes_labels` is True then).
     """
 
     def __init__(
@@ -58,7 +60,6 @@ class Augmentation(keras.layers.Layer):
         mix: str | None = None,
         library: str = "kcnn",
         seed: int | None = None,
-        bounding_box_format: str | None = None,
         **kwargs: Any,
     ) -> None:
         as_choice(kind, KINDS, self, "kind")
@@ -70,59 +71,40 @@ class Augmentation(keras.layers.Layer):
             raise ValueError(
                 f"Augmentation: image_shape={image_shape} is not (height, width, channels)."
             )
-        if keras.backend.backend() != "tensorflow":
-            raise RuntimeError(
-                "Augmentation: needs the TensorFlow backend of Keras; it runs on "
-                f"{keras.backend.backend()}."
-            )
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(autocast=False, **kwargs)
-        self.kind, self.image_shape, self.flip, self.library = kind, shape, flip, library
-        self.mix, self.bounding_box_format = mix, bounding_box_format
-        self.seed = random.randrange(2**31) if seed is None else int(seed)
-        self.mixes_labels = mix is not None
+        if library == "keras-cv" and kind == "strong":
+            raise ValueError("Augmentation: 'strong' is made for library='kcnn' alone.")
+        seed = random.randrange(2**31) if seed is None else int(seed)
         layers = _layers(kind, flip) if library == "kcnn" else []
         layers += [] if mix is None else [MIXES[mix]()]
-        self.pipeline = Pipeline(
-            layers, seed=self.seed, bounding_box_format=bounding_box_format, dtype="float32"
-        )
+        super().__init__(layers, seed=seed, **kwargs)
+        self.kind, self.image_shape, self.flip = kind, shape, flip
+        self.mix, self.library = mix, library
         self.others: list[Any] = []
         if library == "keras-cv" and kind != "none":
             from kcnn.augment._keras_cv import keras_cv_layers
 
-            self.others = keras_cv_layers(kind, shape, seed=self.seed, flip=flip)
-        self.built = True
+            self.refuses |= {"bounding_boxes", "segmentation_masks", "keypoints"}
+            self.others = keras_cv_layers(kind, shape, seed=seed, flip=flip)
 
     def call(self, inputs: Any, training: bool = True) -> Any:
-        if training and self.others:
-            inputs = self._by_keras_cv(inputs)
-        outputs = self.pipeline(inputs, training=training)
-        named = isinstance(outputs, dict)
-        images = outputs["images"] if named else outputs
-        if self.pipeline.layers or self.others:
-            images = keras.ops.clip(images, 0.0, 255.0)
-        images = keras.ops.cast(images, self.compute_dtype)
-        return {**outputs, "images": images} if named else images
-
-    def _by_keras_cv(self, inputs: Any) -> Any:
+        if not (training and self.others):
+            return super().call(inputs, training=training)
         named = isinstance(inputs, dict)
-        moved = {"bounding_boxes", "segmentation_masks", "keypoints"} & set(inputs if named else ())
-        if moved:
-            raise ValueError(
-                f"{self.name}: library='keras-cv' can't move {' or '.join(sorted(moved))} along; "
-                "library='kcnn' moves masks and boxes."
-            )
         images = inputs["images"] if named else inputs
         for layer in self.others:
             images = layer(images)
-        return {**inputs, "images": images} if named else images
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
+        images = keras.ops.clip(images, 0.0, 255.0)
+        return super().call({**inputs, "images": images} if named else images)
 
     def get_config(self) -> dict[str, Any]:
-        names = ("kind", "image_shape", "flip", "mix", "library", "seed", "bounding_box_format")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        names = ("kind", "image_shape", "flip", "mix", "library")
+        config = {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        del config["layers"]
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Augmentation:
+        return cls(**config)
 
 
 def augmentation(
@@ -138,7 +120,9 @@ def augmentation(
 
     "none" changes nothing; "crop" pads by an eighth, crops, and scales each side by 0.8 to 1.1;
     "standard" adds horizontal flips (unless `flip` is False), colour jitter (for one channel
-    brightness and contrast alone) and cutout of a quarter of each side. Sizes follow the image's,
+    brightness and contrast alone) and cutout of a quarter of each side; "strong", for long
+    trainings, crops 0.35 to 1 of the area, does two of `RandAugment`'s operations on each image and
+    erases a rectangle in one of four. Sizes follow the image's,
     so 8x8 works as well as 224x224. The same `seed` gives the same images.
 
     mix: "mixup", "cutmix" or "either" (each image one of the two) after all that; the layer then

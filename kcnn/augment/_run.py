@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import tensorflow as tf
 
 from kcnn.augment import _kernels as kernels
+from kcnn.augment import _tone_kernels as tones
 from kcnn.augment._batch import Batch
 from kcnn.augment._boxes import moved
 from kcnn.augment._mixing import mixed
-from kcnn.augment._steps import Colour, Cut, Mix, Paste, Warp, merge_colours, merge_warps
+from kcnn.augment._steps import (
+    Colour,
+    Cut,
+    Mix,
+    Paint,
+    Paste,
+    Sharpen,
+    Step,
+    Tone,
+    Warp,
+    merge_colours,
+    merge_warps,
+)
 from kcnn.augment._warp import warp
 
 __all__ = ["run"]
@@ -26,56 +38,39 @@ def _mergeable(a: Warp, b: Warp) -> bool:
     return a.interpolation == b.interpolation and len(fills) < 2
 
 
-def _merged(steps: Sequence[Any]) -> list[Any]:
-    """Neighbouring warps become one, and neighbouring colour changes."""
-    out: list[Any] = []
+def _merged(steps: Sequence[Step]) -> list[Step]:
+    """Neighbouring warps become one, and colour changes with the rectangles after them."""
+    out: list[Step] = []
     for step in steps:
         last = out[-1] if out else None
         if isinstance(step, Warp) and isinstance(last, Warp) and _mergeable(last, step):
             out[-1] = merge_warps(last, step)
-        elif isinstance(step, Colour) and isinstance(last, Colour):
-            out[-1] = merge_colours(last, step)
+        elif isinstance(step, Colour) and isinstance(last, Paint) and not last.cuts:
+            colour = step if last.colour is None else merge_colours(last.colour, step)
+            out[-1] = Paint(colour, ())
+        elif isinstance(step, Cut) and isinstance(last, Paint):
+            out[-1] = Paint(last.colour, (*last.cuts, step))
+        elif isinstance(step, Colour):
+            out.append(Paint(step, ()))
         else:
-            out.append(step)
+            out.append(Paint(None, (step,)) if isinstance(step, Cut) else step)
     return out
 
 
-def _take(steps: list[Any], kind: type) -> Any:
-    return steps.pop(0) if steps and isinstance(steps[0], kind) else None
-
-
-def run(batch: Batch, steps: Sequence[Any], dtype: str, *, compiled: bool | None = None) -> Batch:
+def run(batch: Batch, steps: Sequence[Step], dtype: str, *, compiled: bool | None = None) -> Batch:
     """`batch` after `steps`, its images as `dtype`; labels, masks and boxes go along.
 
     A warp, the colour change after it and the rectangles after that take three passes at most: one
     warp, one mean (if contrast is changed), one for the rest.
     """
     left = _merged(steps)
-    while left:
-        warp = _take(left, Warp)
-        if warp is not None:
-            batch = _warped(batch, warp, "float32" if left else dtype, compiled)
-        colour = _take(left, Colour)
-        cuts = []
-        while left and isinstance(left[0], Cut):
-            cuts.append(left.pop(0))
-        if colour is not None or cuts:
-            to = "float32" if left else dtype
-            images = _colour_and_cut(batch.images, colour, cuts, to, compiled)
-            batch = replace(batch, images=images)
-        patch = _take(left, Paste)
-        if patch is not None:
-            to = "float32" if left else dtype
-            images = tf.cast(batch.images, tf.float32)
-            images = kernels.mix(images, patch.pixels, None, patch.box, dtype=to, compiled=compiled)
-            batch = replace(batch, images=images)
-        mixing = _take(left, Mix)
-        if mixing is not None:
-            batch = mixed(batch, mixing, "float32" if left else dtype, compiled)
+    for at, step in enumerate(left):
+        last = at == len(left) - 1
+        batch = _DOES[type(step)](batch, step, dtype if last else "float32", compiled)
     return replace(batch, images=kernels.to_dtype(batch.images, dtype))
 
 
-def _warped(batch: Batch, step: Warp, dtype: str, compiled: bool | None) -> Batch:
+def _warp(batch: Batch, step: Warp, dtype: str, compiled: bool | None) -> Batch:
     images = warp(batch.images, step, dtype=dtype, compiled=compiled)
     masks, boxes = batch.masks, batch.boxes
     if masks is not None:
@@ -87,17 +82,17 @@ def _warped(batch: Batch, step: Warp, dtype: str, compiled: bool | None) -> Batc
     return replace(batch, images=images, masks=masks, boxes=boxes)
 
 
-def _colour_and_cut(
-    images: Any, colour: Colour | None, cuts: list[Cut], dtype: str, compiled: bool | None
-) -> Any:
-    boxes, fills = [cut.box for cut in cuts], tuple(cut.fill for cut in cuts)
+def _paint(batch: Batch, step: Paint, dtype: str, compiled: bool | None) -> Batch:
+    images, colour = batch.images, step.colour
+    boxes, fills = [cut.box for cut in step.cuts], tuple(cut.fill for cut in step.cuts)
     if colour is None:
-        return kernels.cut(images, boxes, fills=fills, dtype=dtype, compiled=compiled)
+        images = kernels.cut(images, boxes, fills=fills, dtype=dtype, compiled=compiled)
+        return replace(batch, images=images)
     bias = colour.bias
     if colour.pivot is not None:
-        moved = tf.linalg.matvec(colour.pivot, kernels.image_mean(images))
-        bias = moved if bias is None else bias + moved
-    return kernels.colour_and_cut(
+        shift = tf.linalg.matvec(colour.pivot, kernels.image_mean(images))
+        bias = shift if bias is None else bias + shift
+    images = kernels.colour_and_cut(
         images,
         colour.matrix,
         bias,
@@ -107,3 +102,48 @@ def _colour_and_cut(
         dtype=dtype,
         compiled=compiled,
     )
+    return replace(batch, images=images)
+
+
+def _paste(batch: Batch, step: Paste, dtype: str, compiled: bool | None) -> Batch:
+    images = tf.cast(batch.images, tf.float32)
+    images = kernels.mix(images, step.pixels, None, step.box, dtype=dtype, compiled=compiled)
+    return replace(batch, images=images)
+
+
+def _sharpen(batch: Batch, step: Sharpen, dtype: str, compiled: bool | None) -> Batch:
+    images = tones.sharpen(batch.images, step.share, dtype=dtype, compiled=compiled)
+    return replace(batch, images=images)
+
+
+def _tone(batch: Batch, step: Tone, dtype: str, compiled: bool | None) -> Batch:
+    images = batch.images
+    curves = (step.unit, step.added, step.threshold)
+    if step.stretch is not None or any(curve is not None for curve in curves):
+        limits = None
+        if step.stretch is not None:
+            low, high = tones.limits(images, curves, compiled=compiled)
+            limits = (low, high, step.stretch)
+        to = dtype if step.equalize is None else "float32"
+        images = tones.curve(images, curves, limits, dtype=to, compiled=compiled)
+    if step.equalize is not None:
+        counts = tones.histogram(images, bins=step.bins, compiled=compiled)
+        images = tones.look_up(
+            images,
+            tones.equalizing(counts),
+            step.equalize,
+            bins=step.bins,
+            dtype=dtype,
+            compiled=compiled,
+        )
+    return replace(batch, images=images)
+
+
+_DOES: dict[type, Callable[..., Batch]] = {
+    Mix: mixed,
+    Paint: _paint,
+    Paste: _paste,
+    Sharpen: _sharpen,
+    Tone: _tone,
+    Warp: _warp,
+}

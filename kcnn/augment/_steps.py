@@ -15,8 +15,11 @@ __all__ = [
     "Colour",
     "Cut",
     "Mix",
+    "Paint",
     "Paste",
+    "Sharpen",
     "Step",
+    "Tone",
     "Warp",
     "gray_weights",
     "merge_colours",
@@ -77,6 +80,39 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class Paint:
+    """A colour change, or None, and the rectangles after it: what one pass does."""
+
+    colour: Colour | None
+    cuts: tuple[Cut, ...]
+
+
+@dataclass(frozen=True)
+class Sharpen:
+    """share (b,) of the image in a mixture with its blurred self: 1 leaves it, 2 sharpens."""
+
+    share: Any
+
+
+@dataclass(frozen=True)
+class Tone:
+    """Curves that each channel goes through by itself, in this order; each may be None.
+
+    unit (b,): of which values become whole multiples, rounded down; 0 leaves them.
+    added, threshold (b,): values plus `added`, clipped, are inverted from `threshold` on.
+    stretch (b,), bool: the values are stretched to 0..255.
+    equalize (b,), bool: the values become about equally frequent, counted in `bins`.
+    """
+
+    unit: Any = None
+    added: Any = None
+    threshold: Any = None
+    stretch: Any = None
+    equalize: Any = None
+    bins: int = 256
+
+
+@dataclass(frozen=True)
 class Paste:
     """The pixels of rectangles (y0, x0, y1, x1), each (b,), from `pixels` (b, h, w, c)."""
 
@@ -98,7 +134,7 @@ class Mix:
     inside: Any = None
 
 
-Step = Warp | Colour | Cut | Paste | Mix
+Step = Warp | Colour | Cut | Paint | Paste | Sharpen | Tone | Mix
 
 
 def gray_weights(channels: int) -> Any:
