@@ -192,6 +192,46 @@ def test_a_model_with_the_layer_trains_saves_and_predicts_without_it(name, tmp_p
     np.testing.assert_allclose(again(images, training=True), want, rtol=1e-4)
 
 
+@every_layer
+def test_output_shapes_are_known_without_a_batch_and_channels_may_come_first(name):
+    given, layer = batch(), LAYERS[name](seed=1)
+    assert layer.compute_output_shape((None, 12, 10, 3)) == (None, 12, 10, 3)
+    first = LAYERS[name](seed=1, data_format="channels_first")
+    assert first.compute_output_shape((None, 3, 12, 10)) == (None, 3, 12, 10)
+    out = first({**given, "images": np.moveaxis(given["images"], -1, 1)})
+    np.testing.assert_allclose(np.moveaxis(out["images"].numpy(), 1, -1), apply(layer), atol=0.01)
+    assert first.get_config()["data_format"] == "channels_first"
+
+
+@pytest.mark.parametrize(
+    "make", [augment.RandomCrop, lambda *s, **kw: augment.RandomResizedCrop(s, **kw)]
+)
+def test_layers_that_resize_say_so(make):
+    layer = augment.Pipeline([augment.RandomFlip(), make(7, 9), augment.ColorJitter()])
+    assert layer.compute_output_shape((5, 12, 10, 3)) == (5, 7, 9, 3)
+    assert layer.compute_output_shape((12, 10, 3)) == (7, 9, 3)
+    assert layer(batch()["images"]).shape == (6, 7, 9, 3)
+    assert layer(keras.Input((None, None, 3))).shape == (None, 7, 9, 3)
+    first = make(7, 9, data_format="channels_first")
+    assert first.compute_output_shape((5, 3, 12, 10)) == (5, 3, 7, 9)
+
+
+@pytest.mark.parametrize("name", sorted({*LAYERS} - {"MixUp", "CutMix"}))  # RandomMix is both
+def test_a_model_with_the_layer_trains_compiled_whole(name):
+    """One step under XLA with static shapes, as TPUs require."""
+    given, layer = batch(8), LAYERS[name](seed=1)
+    inputs = {
+        "images": keras.Input(batch_shape=(8, 12, 10, 3), name="images"),
+        "labels": keras.Input(batch_shape=(8, 8), name="labels"),
+    }
+    hidden = layer(inputs)["images"]
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(hidden))
+    model = keras.Model(inputs, keras.layers.Dense(1)(pooled))
+    model.compile("sgd", "mse", jit_compile=True)
+    history = model.fit(given, np.zeros((8, 1)), batch_size=8, verbose=0)
+    assert np.isfinite(history.history["loss"][0])
+
+
 @pytest.mark.slow
 def test_models_with_layers_load_in_a_fresh_process(tmp_path):
     inputs = hidden = keras.Input((12, 10, 3))

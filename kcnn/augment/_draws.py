@@ -94,4 +94,4 @@ class Draws:
         likely, and each is taken once.
         """
         ring = tf.argsort(self.uniform())
-        return tf.gather(tf.roll(ring, -1, axis=0), tf.argsort(ring))
+        return tf.scatter_nd(ring[:, None], tf.roll(ring, -1, axis=0), tf.shape(ring))

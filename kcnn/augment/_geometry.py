@@ -120,8 +120,8 @@ class RandomCrop(FilledGeometry):
     """Cut out `height` x `width` at a random whole-pixel place, another for each image.
 
     An image that is smaller, with its padding, gives its largest centred part of the same aspect
-    ratio, resized: as `keras.layers.RandomCrop`, which has no padding and one place for the whole
-    batch.
+    ratio, resized: what `keras.layers.RandomCrop` says of itself. (It has no padding, and one place
+    for the whole batch.)
 
     height, width: in pixels; None keeps the image's own. One number stands for both.
     padding: first add to each side a number of pixels (int) or a share of the side (float), or
