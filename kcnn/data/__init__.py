@@ -8,17 +8,24 @@
 from kcnn.data._arrays import from_arrays
 from kcnn.data._load import load
 from kcnn.data._record import DataError, Dataset, DataWarning, Split
-from kcnn.data._source import register_source
+from kcnn.data._rows import Arrays, Files, Stream
+from kcnn.data._source import LoadOptions, Part, SourceData, register_source
 from kcnn.data._stats import ChannelStats, channel_stats, normalization
 from kcnn.preprocessing import Preprocessing
 
 __all__ = [
+    "Arrays",
     "ChannelStats",
     "DataError",
     "DataWarning",
     "Dataset",
+    "Files",
+    "LoadOptions",
+    "Part",
     "Preprocessing",
+    "SourceData",
     "Split",
+    "Stream",
     "channel_stats",
     "from_arrays",
     "load",

@@ -12,6 +12,7 @@ from kcnn.data._record import DataError
 
 __all__ = ["Elements", "elements_of"]
 
+_CHANNELS = (1, 3, 4)  # a last axis of so many says: one image (h, w, c), not many (n, h, w)
 _IMAGE, _LABEL = ("image", "images", "x"), ("label", "labels", "y")
 
 
@@ -41,7 +42,7 @@ def _of_tensorflow(data: Any, who: str) -> Elements:
     if spec.dtype == tf.string:
         batched, fits = rank == 1, rank in (0, 1)
     else:
-        batched = rank == 4 or (rank == 3 and _has_rows(data.element_spec[label_key]))
+        batched = rank == 4 or (rank == 3 and spec.shape[2] not in _CHANNELS)
         fits = rank in (2, 3, 4)
     if not fits:
         raise DataError(
@@ -63,11 +64,6 @@ def _of_tensorflow(data: Any, who: str) -> Elements:
 def _pair(element: tuple[Any, ...], image_key: Any, label_key: Any) -> tuple[Any, Any]:
     found = element[0] if isinstance(element[0], dict) else element
     return found[image_key], found[label_key]
-
-
-def _has_rows(spec: Any) -> bool:
-    """Whether labels (n,) say that images (n, h, w) are many; a vector may also be one label."""
-    return spec.shape.rank == 1
 
 
 def _keys(spec: Any, who: str) -> tuple[Any, Any]:

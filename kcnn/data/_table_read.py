@@ -73,17 +73,17 @@ def _csv(path: Path) -> Table:
         file.seek(0)
         delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
         try:
-            places, rows = zip(*_rows(file, delimiter, name), strict=True)
+            rows = list(_rows(file, delimiter, name))
         except csv.Error as error:
             raise DataError(f"{name}: no readable table ({error}).") from error
-        except ValueError:
-            raise DataError(f"{name}: empty; expected a first line with the columns.") from None
-    header = [column.strip() for column in rows[0]]
+    if not rows:
+        raise DataError(f"{name}: empty; expected a first line with the columns.")
+    header = [column.strip() for column in rows[0][1]]
     twice = sorted({column for column in header if header.count(column) > 1})
     if twice:
         raise DataError(f"{name}: has two columns {twice[0]!r}; rename one.")
-    columns = {column: [row[i] for row in rows[1:]] for i, column in enumerate(header)}
-    return Table(name, columns, places[1:])
+    columns = {column: [row[i] for _, row in rows[1:]] for i, column in enumerate(header)}
+    return Table(name, columns, [place for place, _ in rows[1:]])
 
 
 def _rows(file: Any, delimiter: str, name: str) -> Iterator[tuple[str, list[str]]]:
