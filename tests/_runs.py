@@ -1,166 +1,174 @@
-"""Made-up run folders in the form that the recipe writes: what the report is tested on."""
+"""Made-up run folders in the form that the recipe writes: what the page is tested on."""
 
-import json
+from dataclasses import asdict
 
 import numpy as np
 
+from kcnn.recipe.files import write_json
+from kcnn.recipe.steps import STEPS
+from kcnn.recipe.steps.curves import Curves
+from kcnn.recipe.steps.initial_loss import InitialLoss
+from kcnn.recipe.steps.learning_rates import LearningRates, Rate
+from kcnn.recipe.steps.refine import LongRun, Refined
+from kcnn.recipe.steps.search import Searched, Trial
+from kcnn.recipe.steps.small_sample import SmallSample
+
 NAMES = [f"digit {i}" for i in range(10)]
+ADVICE = "More data or stronger augmentation would help most; then more weight decay."
 
 
-def finding(severity, seen, expected, advice="", cause=None, where=None):
+def finding(severity, seen, expected="something", advice=""):
     return {
         "check": "check",
         "severity": severity,
         "seen": seen,
         "expected": expected,
         "advice": advice,
-        "cause": cause,
-        "where": where,
+        "cause": None,
+        "where": None,
         "evidence": {"gain": {"float": "nan"}},
     }
 
 
-def step(number, name, title, result, *findings):
-    worst = max((f["severity"] for f in findings), key=["ok", "note", "warning", "failure"].index)
-    return {
-        "number": number,
-        "name": name,
-        "title": title,
-        "status": "ok" if worst == "note" else worst,
-        "seconds": 3.21 * number,
-        "findings": list(findings),
-        "result": result,
-    }
-
-
-def _sweep(rng):
-    def decay(speed, noise, floor=0.0):
-        t = np.arange(100)
-        return (2.3 - floor) * np.exp(-speed * t) + floor + noise * rng.normal(size=100)
-
+def _rates(rng):
+    falling = 2.3 * np.exp(-0.035 * np.arange(100)) + 0.08 * rng.normal(size=100)
     diverged = [float(v) for v in 2.3 * np.exp(np.linspace(0, 9, 30))] + [None] * 70
-    rows = [
-        (0.1, diverged, "diverged", "NaN after 30 iterations"),
-        (0.01, decay(0.035, 0.08, 0.15), "clear and stable", "falls from 2.31 to 0.22"),
-        (0.001, decay(0.012, 0.06, 0.3), "slow", "falls from 2.30 to 0.89"),
-        (0.0001, decay(0.0016, 0.05), "slow", "falls from 2.31 to 1.97"),
-        (0.00001, decay(0.0002, 0.05), "no progress", "falls from 2.30 to 2.26"),
-    ]
-    return [
-        {
-            "lr": lr,
-            "losses": [v if v is None else float(v) for v in losses],
-            "verdict": verdict,
-            "reason": reason,
-        }
-        for lr, losses, verdict, reason in rows
-    ]
+    level = 2.3 + 0.05 * rng.normal(size=100)
+    curves = (
+        Rate(0.1, tuple(diverged), "diverged", "NaN after 30 iterations"),
+        Rate(0.01, tuple(map(float, falling)), "clear and stable", "falls from 2.31 to 0.22"),
+        Rate(0.001, tuple(map(float, level)), "no progress", "level at 2.30"),
+    )
+    return LearningRates(1e-4, 100, curves, 0.01, 0.01)
 
 
-def _trials(rng, count=8):
+def _search(rng, count):
     trials = []
     for i in range(count):
-        lr = float(0.01 * 5 ** rng.uniform(-1, 1))
         lost = i == 3
-        trials.append(
-            {
-                "number": i,
-                "lr": lr,
-                "weight_decay": float(10 ** rng.uniform(-5, -3)),
-                "batch_size": int(rng.choice([32, 64, 128])),
-                "width": float(rng.choice([1.0, 2.0])),
-                "train_loss": None if lost else float(0.2 + rng.random() / 4),
-                "val_loss": None if lost else float(0.25 + rng.random() / 3),
-                "val_accuracy": None if lost else float(0.86 + rng.random() / 10),
-                "seconds": float(4 + rng.random()),
-                "state": "diverged" if lost else "finished",
-            }
-        )
-    return trials
-
-
-def _history(rng, epochs, overfit, peak):
-    t = np.arange(1, epochs + 1)
-    loss = 1.9 * np.exp(-12 * peak * t) + 0.01 + 0.003 * rng.random(epochs)
-    drift = 0.012 * np.maximum(0, t - 14) if overfit else 0
-    val = 1.7 * np.exp(-11 * peak * t) + 0.06 + 0.012 * rng.random(epochs) + drift
-    rate = np.minimum(t / 3, 0.5 * (1 + np.cos(np.pi * t / epochs))) * peak
-    curves = {
-        "loss": loss,
-        "accuracy": 1 - np.clip(loss / 3, 0, 1),
-        "val_loss": val,
-        "val_accuracy": 1 - np.clip(val / 2.6, 0, 1),
-        "learning_rate": rate,
+        hp = {
+            "learning_rate": float(0.01 * 5 ** rng.uniform(-1, 1)),
+            "weight_decay": float(10 ** rng.uniform(-5, -3)),
+            "batch_size": int(rng.choice([32, 64, 128])),
+            "head": str(rng.choice(["plain", "deep"])),
+        }
+        loss = None if lost else float(0.25 + rng.random() / 3)
+        accuracy = None if lost else float(0.86 + rng.random() / 10)
+        state = "diverged" if lost else "finished"
+        phase = 1 if i < 5 else 2
+        trials.append(Trial(i, phase, hp, 0.2, loss, accuracy, 5, 100, 4.2, state))
+    best = min((t for t in trials if t.val_loss), key=lambda t: t.val_loss)
+    space = {
+        "learning_rate": {"low": 0.002, "high": 0.05, "log": True},
+        "weight_decay": {"low": 1e-5, "high": 1e-3, "log": True},
+        "batch_size": {"choices": [32, 64, 128]},
+        "head": {"choices": ["plain", "deep"]},
     }
-    return {key: [float(v) for v in values] for key, values in curves.items()}
+    return Searched("random", "median", tuple(trials), best.number, space, space)
 
 
-def _runs(rng, epochs, overfit):
+def _refine(rng, epochs):
     runs = []
-    for lr, decay in ((0.012, 1.3e-4), (0.021, 6.2e-5)):
-        history = _history(rng, epochs, overfit, lr)
+    for lr in (0.012, 0.021):
+        t = np.arange(1, epochs + 1)
+        loss = 1.9 * np.exp(-12 * lr * t) + 0.01 + 0.003 * rng.random(epochs)
+        val = 1.7 * np.exp(-11 * lr * t) + 0.06 + 0.012 * np.maximum(0, t - 14)
+        history = {
+            "loss": loss,
+            "accuracy": 1 - np.clip(loss / 3, 0, 1),
+            "val_loss": val,
+            "val_accuracy": 1 - np.clip(val / 2.6, 0, 1),
+            "learning_rate": lr * np.minimum(t / 3, 0.5 * (1 + np.cos(np.pi * t / epochs))),
+        }
+        history = {key: tuple(map(float, values)) for key, values in history.items()}
         best = int(np.argmin(history["val_loss"]))
-        runs.append(
-            {
-                "lr": lr,
-                "weight_decay": decay,
-                "batch_size": 64,
-                "width": 1.0,
-                "epochs": epochs,
-                "history": history,
-                "best_epoch": best + 1,
-                "val_accuracy": history["val_accuracy"][best],
-                "val_loss": history["val_loss"][best],
-            }
-        )
-    return runs
+        hp = {"learning_rate": lr, "weight_decay": 1e-4, "batch_size": 64}
+        scores = history["val_accuracy"][best], history["val_loss"][best]
+        runs.append(LongRun(hp, epochs, 600, history, best + 1, *scores))
+    return Refined(tuple(runs), 1)
 
 
-def confusion(rng, classes, errors=0.03, per_class=36):
-    matrix = np.zeros((classes, classes), int)
-    for i in range(classes):
-        for _ in range(per_class):
-            matrix[i, rng.integers(classes) if rng.random() < errors else i] += 1
-    return matrix.tolist()
-
-
-def record(*, seed=0, names=NAMES, epochs=30, overfit=True, errors=0.03, trials=8):
-    """A finished run; `overfit` makes the last step warn."""
-    rng = np.random.default_rng(seed)
-    classes = len(names)
-    guess = float(np.log(classes))
-    matrix = confusion(rng, classes, errors)
-    right = float(np.trace(matrix) / np.sum(matrix))
-    falling = [float(v) for v in 2.4 * np.exp(-0.045 * np.arange(200)) + 0.002]
-    tried = _trials(rng, trials)
-    ended = [t for t in tried if t["val_loss"] is not None]
-    advice = "More data or stronger augmentation would help most; then more weight decay."
-    reading = (
-        finding("warning", "validation loss rises from epoch 15", "it falls", advice, "overfitting")
+def results(rng, epochs, trials, overfit):
+    """By step a result and its findings."""
+    refined = _refine(rng, epochs)
+    run = refined.runs[1]
+    falling = tuple(float(v) for v in 2.4 * np.exp(-0.045 * np.arange(200)) + 0.002)
+    verdict = "overfitting" if overfit else "healthy"
+    curves = Curves(verdict, 15 if overfit else None, "", run.history, run.best_epoch)
+    read = (
+        finding("warning", "validation loss rises from epoch 15", "it falls", ADVICE)
         if overfit
         else finding("ok", "both losses fall and level off", "a small, steady gap")
     )
     return {
-        "kcnn": "0.1.0",
-        "versions": {"python": "3.11.7", "keras": "3.15.1", "tensorflow": "2.21.0"},
+        "initial_loss": (InitialLoss(2.35, 2.303, 4), finding("ok", "initial loss 2.350")),
+        "small_sample": (SmallSample(48, falling, 1.0, 200, 0.01), finding("ok", "2.4 to 0.002")),
+        "learning_rates": (_rates(rng), finding("ok", "1e-2 falls clearly and stably")),
+        "search": (_search(rng, trials), finding("ok", f"best of {trials} trials: loss 0.27")),
+        "refine": (refined, finding("ok", "validation accuracy 97.2 % in epoch 15 of 30")),
+        "curves": (curves, read),
+    }
+
+
+def scores_of(rng, classes, errors=0.03, per_class=36):
+    """What `evaluate` writes, of random mistakes."""
+    matrix = np.zeros((classes, classes), int)
+    said = np.where(
+        rng.random((classes, per_class)) < errors,
+        rng.integers(classes, size=(classes, per_class)),
+        np.arange(classes)[:, None],
+    )
+    for i, row in enumerate(said):
+        np.add.at(matrix[i], row, 1)
+    wrong = [(i, j, matrix[i, j]) for i, j in np.argwhere(matrix) if i != j]
+    wrong.sort(key=lambda pair: -pair[2])
+    scores = {
+        "images": int(matrix.sum()),
+        "loss": 0.081,
+        "accuracy": float(np.trace(matrix) / matrix.sum()),
+        "per_class": [[per_class, int(n)] for n in np.diag(matrix)],
+        "confused": [[int(i), int(j), int(n)] for i, j, n in wrong[:30]],
+    }
+    if classes <= 50:
+        scores["confusion"] = matrix.tolist()
+    return scores
+
+
+def record(*, seed=0, names=NAMES, epochs=30, overfit=True, errors=0.03, trials=8, steps=6):
+    """A finished run, or the first `steps` of an interrupted one; `overfit`: the last warns."""
+    rng = np.random.default_rng(seed)
+    kept = []
+    for number, step in enumerate(STEPS[:steps], 1):
+        result, said = results(rng, epochs, trials, overfit)[step.name]
+        kept.append(
+            {
+                "number": number,
+                "name": step.name,
+                "title": step.title,
+                "status": said["severity"],
+                "seconds": 3.21 * number,
+                "findings": [said],
+                "schema": step.schema,
+                "result": asdict(result),
+            }
+        )
+    found = {
+        "versions": {"kcnn": "0.1.0", "keras": "3.15.1", "tensorflow": "2.21.0"},
         "started": "2025-11-23T11:40:12+00:00",
         "seconds": 182.4,
-        "status": "finished",
-        "config": {
-            "data": "digits",
-            "model": "resnet20",
-            "norm": "batch",
-            "seed": 0,
-            "budget": "standard",
-            "optimizer": "sgd",
-            "augment": "auto",
-            "image_size": None,
-        },
+        "status": "finished" if steps == 6 else "interrupted",
+        "command": "kcnn recipe --data digits --out runs/digits",
+        "config": {"budget": "standard", "seed": 0, "augment": "auto"},
+        "chosen": ["batch size 64 by data size"],
+        "augmented_by": "crop",
+        "model": {"source": "resnet20", "name": "resnet20"},
         "data": {
             "name": "digits",
-            "classes": classes,
+            "fingerprint": "086a346093da419f",
+            "classes": len(names),
             "class_names": list(names),
             "image_shape": [8, 8, 1],
+            "multi_label": False,
             "train": 1257,
             "val": 180,
             "test": 360,
@@ -168,90 +176,33 @@ def record(*, seed=0, names=NAMES, epochs=30, overfit=True, errors=0.03, trials=
             "std": [95.93],
             "notes": ["scaled from 0..16 to 0..255"],
         },
-        "steps": [
-            step(
-                1,
-                "initial_loss",
-                "Initial loss",
-                {"loss": guess * 1.02, "expected": guess, "batches": 4},
-                finding("ok", f"initial loss {guess * 1.02:.3f}", f"log({classes}) = {guess:.3f}"),
-            ),
-            step(
-                2,
-                "small_sample",
-                "Overfit a small sample",
-                {"images": 48, "losses": falling, "accuracy": 1.0, "iterations": 200},
-                finding("ok", "loss falls from 2.4 to 0.0023", "close to zero"),
-            ),
-            step(
-                3,
-                "learning_rates",
-                "Find a working learning rate",
-                {
-                    "weight_decay": 1e-4,
-                    "iterations": 100,
-                    "curves": _sweep(rng),
-                    "suggestion": 0.01,
-                },
-                finding("ok", "1e-2 falls clearly and stably", "one rate that does"),
-                finding("note", "1e-1 diverges, which brackets the pick", "a rate that is too big"),
-            ),
-            step(
-                4,
-                "coarse_search",
-                "Coarse search",
-                {
-                    "sampler": "random",
-                    "epochs": 5,
-                    "trials": tried,
-                    "best": min(ended, key=lambda t: t["val_loss"])["number"],
-                },
-                finding("ok", f"best of {trials} trials: validation loss 0.27", "below log(10)"),
-            ),
-            step(
-                5,
-                "refine",
-                "Refine and train longer",
-                {"runs": _runs(rng, epochs, overfit), "best": 1},
-                finding("ok", "validation accuracy 97.2 % in epoch 15 of 30", "better than coarse"),
-            ),
-            step(
-                6,
-                "curves",
-                "Read the curves",
-                {
-                    "verdict": "overfitting" if overfit else "healthy",
-                    "onset_epoch": 15 if overfit else None,
-                    "advice": advice if overfit else "",
-                },
-                reading,
-            ),
-        ],
-        "test": {
-            "images": int(np.sum(matrix)),
-            "loss": 0.081,
-            "accuracy": right,
-            "confusion": matrix,
-        },
-        "artifacts": {
-            "model": "model.keras",
-            "saved_model": "saved_model/1",
-            "report": "report.html",
-        },
+        "steps": kept,
     }
+    if steps == 6:
+        found["test"] = scores_of(rng, len(names), errors)
+        found["artifacts"] = {"model": "model.keras", "saved_model": "saved_model/1"}
+    return found
 
 
-def write(folder, data, samples=None):
+def write(folder, data, images=None):
     """A run folder with these contents."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "result.json").write_text(json.dumps(data), encoding="utf-8")
-    if samples is not None:
-        np.savez_compressed(folder / "samples.npz", **samples)
+    write_json(folder / "result.json", data)
+    if images is not None:
+        np.savez_compressed(folder / "samples.npz", **images)
     return folder
 
 
-def samples(shape=(8, 8, 1), count=12, classes=10, seed=0):
+def images(shape=(8, 8, 1), count=12, classes=10, seed=0):
     """Noise in the place of images."""
     rng = np.random.default_rng(seed)
     before = rng.integers(0, 256, (count, *shape)).astype(np.uint8)
-    return {"before": before, "after": before[:, ::-1], "labels": np.arange(count) % classes}
+    labels = np.arange(count) % classes
+    worst = {"worst": before, "worst_true": labels, "worst_said": (labels + 1) % classes}
+    return {
+        "before": before,
+        "after": before[:, ::-1],
+        "labels": labels,
+        **worst,
+        "worst_share": rng.random(count),
+    }

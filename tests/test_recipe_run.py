@@ -1,6 +1,7 @@
 """The main job as a user runs it: the command, its folder, its errors, its resume."""
 
 import errno
+import inspect
 import json
 import math
 import subprocess
@@ -12,9 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 import kcnn.recipe.checkpoint
-import kcnn.recipe.coarse_search
+import kcnn.recipe.steps.search
 from kcnn.data import load
-from kcnn.recipe import BUDGETS, RecipeConfig
+from kcnn.recipe import BUDGETS, Settings
+from kcnn.recipe.settings import CHOICES
 
 cli = pytest.importorskip("kcnn_cli", reason="the command needs `pip install -e .`")
 
@@ -22,7 +24,7 @@ STEPS = [
     "initial_loss",
     "small_sample",
     "learning_rates",
-    "coarse_search",
+    "search",
     "refine",
     "curves",
 ]
@@ -75,10 +77,11 @@ def test_five_rates_are_tried_and_a_listed_one_is_picked(digits_run):
 def test_the_search_varies_what_it_says(digits_run):
     step = digits_run[2]["steps"][3]["result"]
     assert len(step["trials"]) == BUDGETS["quick"].trials
-    assert len({t["lr"] for t in step["trials"]}) == len(step["trials"])
-    assert len({t["weight_decay"] for t in step["trials"]}) == len(step["trials"])
-    assert len({t["batch_size"] for t in step["trials"]}) > 1
-    best = min(step["trials"], key=lambda t: t["val_loss"])
+    for name in ("learning_rate", "weight_decay"):
+        assert len({t["hp"][name] for t in step["trials"]}) == len(step["trials"])
+    assert len({t["hp"]["batch_size"] for t in step["trials"]}) > 1
+    ended = [t for t in step["trials"] if t["state"] == "finished"]
+    best = min(ended, key=lambda t: t["val_loss"])
     assert step["best"] == best["number"]
 
 
@@ -90,6 +93,9 @@ def test_the_saved_model_scores_as_the_record_says(digits_run):
     assert accuracy == pytest.approx(record["test"]["accuracy"], abs=1e-6)
     confusion = np.array(record["test"]["confusion"])
     np.testing.assert_array_equal(confusion.sum(axis=1), np.bincount(digits.test.y))
+    assert [list(row) for row in zip(confusion.sum(axis=1), np.diag(confusion), strict=True)] == (
+        record["test"]["per_class"]
+    )
     assert np.trace(confusion) / confusion.sum() == pytest.approx(accuracy, abs=1e-6)
 
 
@@ -154,14 +160,14 @@ def test_an_interrupted_run_keeps_what_it_had_and_goes_on(tmp_path, monkeypatch)
     digits = load("digits", seed=0)
     np.savez(npz, x=digits.train.x[:300], y=digits.train.y[:300])
     args = ("recipe", "--data", npz, "--budget", "quick", "--out", tmp_path / "run")
-    train, write = kcnn.recipe.coarse_search._train, kcnn.recipe.checkpoint._write
+    fit, write = kcnn.recipe.steps.search.fit, kcnn.recipe.checkpoint.write_arrays
     trials, writes = [], []
 
-    def interrupted(*a):
+    def interrupted(*a, **k):
         trials.append("trial")
         if len(trials) == 3:
             raise KeyboardInterrupt
-        return train(*a)
+        return fit(*a, **k)
 
     def full_disk(path, arrays):
         writes.append(path)
@@ -172,8 +178,8 @@ def test_an_interrupted_run_keeps_what_it_had_and_goes_on(tmp_path, monkeypatch)
     def record():
         return json.loads((tmp_path / "run" / "result.json").read_text())
 
-    monkeypatch.setattr(kcnn.recipe.coarse_search, "_train", interrupted)
-    monkeypatch.setattr(kcnn.recipe.checkpoint, "_write", full_disk)
+    monkeypatch.setattr(kcnn.recipe.steps.search, "fit", interrupted)
+    monkeypatch.setattr(kcnn.recipe.checkpoint, "write_arrays", full_disk)
     first = kcnn_command(*args)
     assert first.exit_code == 2
     assert "steps 1 to 3 are finished and kept" in first.stderr
@@ -195,6 +201,61 @@ def test_an_interrupted_run_keeps_what_it_had_and_goes_on(tmp_path, monkeypatch)
     assert len(run["history"]["val_loss"]) == run["epochs"]  # no epoch lost or told twice
 
 
+def three_widths(hp):
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Rescaling(1 / 128, offset=-1)(inputs)
+    x = keras.layers.Conv2D(8 * hp["width"], 3, strides=2, activation="relu")(x)
+    return keras.Model(inputs, keras.layers.Dense(10)(keras.layers.Flatten()(x)))
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    file = tmp_path_factory.mktemp("model") / "net.py"
+    file.write_text("import keras\n\n\n" + inspect.getsource(three_widths) + SPACES)
+    return file
+
+
+SPACES = """
+
+space = {"width": [1, 2, 3]}
+
+
+def compiled(hp):
+    model = three_widths(hp)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(hp["learning_rate"]), loss, metrics=["accuracy"])
+    return model
+"""
+
+
+def test_a_compiled_model_of_ones_own_goes_through_all_steps(model_file, tmp_path):
+    out = tmp_path / "run"
+    result = kcnn_command(
+        *("recipe", "--model", f"{model_file}:compiled", "--space", f"{model_file}:space"),
+        *("--budget", "quick", "--search", "tpe", "--out", out),
+    )
+    assert result.exit_code == 0, result.output
+    record = json.loads((out / "result.json").read_text())
+    assert [s["name"] for s in record["steps"]] == STEPS
+    trials = record["steps"][3]["result"]["trials"]
+    assert len({t["hp"]["width"] for t in trials}) > 1
+    rebuilt = keras.models.model_from_json(record["model"]["config"])
+    saved = keras.models.load_model(out / "model.keras")
+    rebuilt.set_weights(saved.get_weights())  # the record alone rebuilds the model
+    assert saved.optimizer.name == "adam"
+    assert rebuilt.layers[2].filters == 8 * record["model"]["hp"]["width"]
+
+
+def test_the_space_is_shown_as_toml(model_file):
+    shown = kcnn_command(
+        "recipe", "--show-space", "--model", f"{model_file}:three_widths",
+        "--space", f"{model_file}:space",
+    )  # fmt: skip
+    assert shown.exit_code == 0
+    assert "[width]\nchoices = [1, 2, 3]" in shown.stdout
+    assert "[learning_rate]\naround = 5.0" in shown.stdout
+
+
 BAD_SETTINGS = [
     (["--model", "resnet21"], "resnet20"),
     (["--model", "vgg16"], "8"),
@@ -202,6 +263,12 @@ BAD_SETTINGS = [
     (["--data", "no/such/folder"], "no/such/folder"),
     (["--batch-size", "5000"], "5000"),
     (["--seed", "-1"], "seed"),
+    (["--model", "nets.py:build"], "nets.py"),
+    (["--model", "keras.applications.MobilNet"], "MobileNet"),
+    (["--model", "keras.applications.MobileNet"], "--image-size"),
+    (["--space", "none.toml"], "none.toml"),
+    (["--optimizer", "adan"], "adam"),
+    (["--time", "soon"], "20m"),
 ]
 
 
@@ -245,12 +312,11 @@ def test_bad_arrays_are_one_clear_line(case, tmp_path):
 
 
 def test_the_options_of_the_command_are_those_of_the_recipe():
-    from kcnn.recipe import config
-
     options = {p.name: p for p in cli.main.commands["recipe"].params}
-    for field, choices in config._CHOICES.items():
+    for field, choices in CHOICES.items():
         assert tuple(options[field].type.choices) == tuple(choices)
-        assert options[field].default == getattr(RecipeConfig(), field)
+    for field, value in Settings().to_dict().items():
+        assert options[field].default in (value, None), field
 
 
 def test_help_imports_nothing_heavy():

@@ -1,8 +1,6 @@
-"""The report of made-up runs: what is on record is there, and nothing breaks the page."""
+"""The page's blocks: what they hold is there as text, and nothing breaks the page."""
 
-import copy
 import itertools
-import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,18 +8,37 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-from _runs import NAMES, confusion, finding, record, samples, write
 from PIL import Image
 
 import kcnn.report
-from kcnn.report import write_report
-from kcnn.report._load import load_run
-from kcnn.report._words import duration, headline, num, percent, rate
+from kcnn.report import (
+    Bars,
+    Cell,
+    Code,
+    Columns,
+    Definitions,
+    Findings,
+    Heading,
+    Matrix,
+    Note,
+    Page,
+    Picture,
+    Pictures,
+    Plot,
+    Row,
+    Section,
+    Table,
+    write_page,
+)
+from kcnn.report.axes import curve
+from kcnn.report.canvas import axes
+from kcnn.report.pictures import data_uri
+from kcnn.report.words import duration, num, percent, rate
 
 VOID = {"meta", "link", "img", "br"}
 
 
-class Page(HTMLParser):
+class Parsed(HTMLParser):
     """The page as a browser takes it: attributes of each tag, visible text, balance of tags."""
 
     def __init__(self, html):
@@ -49,95 +66,146 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def report(folder, data, arrays=None, **options):
-    html = write_report(write(folder, data, arrays), plots=False, **options).read_text("utf-8")
-    return html, Page(html)
+def line(name="line"):
+    def draw(figure, colors):
+        curve(axes(figure, colors, x="x", y="y"), np.arange(5.0), colors["c1"], "a line")
+
+    return Plot(name, "A line", "A line that rises from 0 to 4 in five steps.", "Up.", draw)
+
+
+FINDING = {
+    "check": "c",
+    "severity": "warning",
+    "seen": "seen this",
+    "expected": "expected that",
+    "advice": "do it",
+    "cause": "lr_too_high",
+    "where": "learning_rate",
+}
+
+
+def every_block(word="word"):
+    image = data_uri(np.zeros((8, 8, 1)))
+    rows = (
+        Row((Cell("0.1", 0.1, "c1"), word), "best"),
+        Row((Cell("–", float("nan")), Cell("b"))),
+    )
+    return [
+        Note(word),
+        Note(word, strong=True),
+        Heading(word),
+        Code("Code", f"print({word!r})"),
+        Bars((("a", 1.0, word), ("b", float("nan"), "–"))),
+        Findings([{**FINDING, "seen": word}]),
+        Table("A table", ("Rate", "Word"), rows, frozenset({0}), sortable=True),
+        Definitions((("Term", word),)),
+        Pictures((Picture(image, word, word, image, word, pixelated=True),)),
+        Matrix(
+            (word, "b"), (((3, 0.75, True), (1, 0.25, False)), ((0, 0.0, False), (2, 1.0, True)))
+        ),
+        Columns(((line(),), (Note(word),)), wide=True),
+    ]
+
+
+def page_of(blocks, **changes):
+    options = {
+        "title": "It trained",
+        "tone": "ok",
+        "subject": "digits",
+        "overline": ("kcnn run", "digits"),
+        "facts": (("Test accuracy", "98.1%", "of 360"),),
+        "advice": ("What next", "Nothing.", "step-one"),
+        "path": (("One", "ok", "step-one"), ("Two", "", "")),
+        "sections": [Section("step-one", "1. One", blocks, "Why", "ok", 3.0)],
+        "settings": (("seed", "0"),),
+        "command": "kcnn recipe --out x",
+        "foot": ("Keras 3",),
+    }
+    return Page(**{**options, **changes})
+
+
+def written(folder, blocks, **changes):
+    html = write_page(page_of(blocks, **changes), folder / "report.html").read_text("utf-8")
+    return html, Parsed(html)
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    return report(tmp_path_factory.mktemp("run"), record(), samples())
+def page(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("page"), every_block())
 
 
-def test_the_page_needs_nothing_but_itself(finished):
-    html, page = finished
-    assert not page.all("script")
-    assert not page.all("iframe")
-    for tag, attributes in page.tags:
+def test_the_page_needs_nothing_but_itself(page):
+    html, parsed = page
+    assert len(parsed.all("script")) == 1
+    assert not parsed.all("iframe")
+    for tag, attributes in parsed.tags:
         for name in ("src", "href", "xlink:href"):
             target = attributes.get(name)
             assert target is None or target.startswith(("data:", "#")), (tag, target)
     assert not re.search(r"@import|url\((?!#)", html)
-    policy = page.all("meta")[2]["content"]
+    policy = parsed.all("meta")[2]["content"]
     assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy.split("script-src")[1]
 
 
-def test_ids_are_unique_and_every_reference_is_met(finished):
-    html, page = finished
-    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+def test_ids_are_unique_and_every_reference_is_met(page):
+    html, parsed = page
+    ids = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     wanted = set(re.findall(r'(?:href="#|url\(#)([^")]+)', html))
-    wanted |= {a["aria-labelledby"] for _, a in page.tags if "aria-labelledby" in a}
+    wanted |= {a["aria-labelledby"] for _, a in parsed.tags if "aria-labelledby" in a}
     assert wanted <= set(ids)
-    assert len(wanted) > 20
+    assert wanted
 
 
-def test_pictures_speak_to_those_who_do_not_see_them(finished):
-    _, page = finished
-    assert all(image.get("alt") for image in page.all("img"))
-    drawings = [a for a in page.all("svg") if a.get("aria-hidden") != "true"]
-    assert len(drawings) == 6
-    assert all(a["role"] == "img" and len(a["aria-label"]) > 30 for a in drawings)
-    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
-    assert levels[0] == 1
+def test_pictures_speak_to_those_who_do_not_see_them(page):
+    _, parsed = page
+    assert all(image.get("alt") for image in parsed.all("img"))
+    drawings = [a for a in parsed.all("svg") if a.get("aria-hidden") != "true"]
+    assert [a["role"] for a in drawings] == ["img"]
+    assert all(len(a["aria-label"]) > 30 for a in drawings)
+    levels = [int(tag[1]) for tag, _ in parsed.tags if re.fullmatch(r"h[1-6]", tag)]
     assert levels.count(1) == 1
     assert all(b <= a + 1 for a, b in itertools.pairwise(levels))
 
 
-def test_the_page_says_what_the_record_holds(finished):
-    html, page = finished
-    data = record()
-    text = " ".join(page.text.split())
-    assert "It trained, with one warning" in text
-    assert percent(data["test"]["accuracy"]) in text
-    for step in data["steps"]:
-        assert step["title"] in text
-        for said in step["findings"]:
-            assert said["seen"] in text
-            assert said["expected"] in text
-    for row in data["steps"][2]["result"]["curves"]:
-        assert row["verdict"] in text
-        assert row["reason"] in text
-    assert data["steps"][5]["result"]["advice"] in text
-    assert "log(10) = 2.303" in html  # the line of guessing
-    assert "overfitting from 15" in html  # the onset line
-    for wanted in ("Keras 3.15.1", "TensorFlow 2.21.0", "3 min 02 s", "2025-11-23 11:40 UTC"):
-        assert wanted in text
+def test_all_that_the_blocks_hold_is_text_on_the_page(page):
+    _, parsed = page
+    for wanted in ("word", "expected that", "lr too high", "do it", "0.1", "best", "A line", "Up."):
+        assert wanted in parsed.text, wanted
+    for wanted in ("98.1%", "not reached", "kcnn recipe --out x", "Keras 3", "Why", "3.0 s"):
+        assert wanted in parsed.text, wanted
 
 
-def test_the_pick_and_the_best_are_marked_once_each(finished):
-    html, _ = finished
-    rows = re.findall(r"<tr class=best>(.*?)</tr>", html)
-    assert len(rows) == 3  # rate, trial, longer run
-    assert ">0.01 <" in re.sub(r"<span class=.swatch.*?</span>", ">", rows[0])
-    trials = record()["steps"][3]["result"]
-    best = next(t for t in trials["trials"] if t["number"] == trials["best"])
-    assert rows[1].startswith(f"<td>{best['number']} ")
-    assert rate(best["lr"]) in rows[1]
-    assert rows[2].startswith("<td>2 ")
+def test_sortable_columns_have_buttons_and_numbers(page):
+    html, parsed = page
+    assert len(parsed.all("button")) == 2
+    values = [a["data-value"] for a in parsed.all("td") if "data-value" in a]
+    assert values == ["0.1", ""]  # what is no number comes last
+    assert html.count("<tr class=best>") == 1
 
 
-def test_plots_take_their_colors_from_the_page(finished):
-    html, _ = finished
-    drawings = re.findall(r'<svg role="img".*?</svg>', html, flags=re.S)
-    assert len(drawings) == 6
-    for drawing in drawings:
-        used = set(re.findall(r"#[0-9a-f]{6}\b", drawing)) - set(
-            re.findall(r'(?:href=")(#[0-9a-f]{6})', drawing)
-        )
-        assert not used, used  # a fixed color would not follow the dark setting
-        assert "var(--" in drawing
-        assert "<style" not in drawing
+EVIL = ('<script>alert("1")</script>', '"><img src=x onerror=alert(1)>', "a & b", "x" * 300)
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_words_are_text_never_markup(tmp_path, evil):
+    _, parsed = written(tmp_path, every_block(evil), title=evil, overline=(evil,), command=evil)
+    assert len(parsed.all("script")) == 1
+    assert all(image["src"].startswith("data:") for image in parsed.all("img"))
+    assert evil in parsed.text
+    assert "onerror" not in {name for _, attributes in parsed.tags for name in attributes}
+
+
+def test_plots_take_their_colors_from_the_page(page):
+    html, _ = page
+    (drawing,) = re.findall(r'<svg role="img".*?</svg>', html, flags=re.S)
+    used = set(re.findall(r"#[0-9a-f]{6}\b", drawing)) - set(
+        re.findall(r'(?:href=")(#[0-9a-f]{6})', drawing)
+    )
+    assert not used, used  # a fixed color would not follow the dark setting
+    assert "var(--c1)" in drawing
+    assert "<style" not in drawing
 
 
 def colors(block):
@@ -168,199 +236,41 @@ def test_text_and_lines_stand_out_in_light_and_dark(setting):
         assert contrast(named[tone], named[f"{tone}-tint"]) >= 4.5, tone
         assert contrast(named[tone], named["card"]) >= 4.5, tone
     assert contrast(named["accent"], named["plain-tint"]) >= 4.5
-    for line in (f"c{i}" for i in range(1, 9)):
-        assert contrast(named[line], named["card"]) >= 3.0, line
-
-
-EVIL = ['<script>alert("1")</script>', '"><img src=x onerror=alert(1)>', "a & b", "x" * 300]
-
-
-def test_class_names_and_findings_are_text_never_markup(tmp_path):
-    data = record(names=EVIL)
-    data["steps"][0]["findings"] = [finding("warning", EVIL[0], EVIL[1], EVIL[0])]
-    data["config"]["model"] = EVIL[1]
-    _, page = report(tmp_path, data, samples(classes=4))
-    assert not page.all("script")
-    assert all(image["src"].startswith("data:") for image in page.all("img"))
-    assert EVIL[0] in page.text
-    assert EVIL[1] in page.text
-    assert "onerror" not in {name for _, attributes in page.tags for name in attributes}
-
-
-def cut(data, steps, status):
-    data = copy.deepcopy(data)
-    data["steps"] = data["steps"][:steps]
-    data["status"] = status
-    if steps < 6:
-        del data["test"], data["artifacts"]
-    return data
-
-
-@pytest.mark.parametrize("steps", range(7))
-def test_an_interrupted_run_shows_what_it_has(tmp_path, steps):
-    _, page = report(tmp_path, cut(record(), steps, "interrupted"))
-    done = f"{steps} of 6 steps done" if steps else "no step done yet"
-    assert f"Interrupted: {done}" in page.text
-    assert page.text.count("not reached") == 6 - steps
-
-
-@pytest.mark.parametrize(
-    "data", [{}, {"status": "running"}, {"steps": None, "data": [], "test": 3, "config": "x"}]
-)
-def test_a_record_of_nothing_is_still_a_page(tmp_path, data):
-    _, page = report(tmp_path, data)
-    assert "not measured" in page.text
-
-
-ODD = (None, "text", -1, 2.5, [], {}, [None], ["a"], True, 10**400)
-
-
-def damaged(value, rng):
-    """The record with about every twelfth field gone, null or of another kind."""
-    if rng.random() < 0.08:
-        return ODD[rng.integers(len(ODD))]
-    if isinstance(value, dict):
-        return {k: damaged(v, rng) for k, v in value.items() if rng.random() > 0.04}
-    if isinstance(value, list):
-        return [damaged(v, rng) for v in value]
-    return value
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_no_damage_to_the_record_stops_the_page(tmp_path, seed):
-    rng = np.random.default_rng(seed)
-    data = damaged(record(), rng)
-    report(tmp_path, data if isinstance(data, dict) else {}, samples())
-
-
-def test_nan_and_infinite_losses_leave_gaps_not_crashes(tmp_path):
-    data = record(overfit=False)
-    history = data["steps"][4]["result"]["runs"][1]["history"]
-    history["val_loss"][3:6] = [None, float("nan"), float("inf")]  # null, NaN, Infinity in JSON
-    history["loss"] = [None] * len(history["loss"])
-    data["steps"][1]["result"]["losses"] = [2.3, None, 1e30, float("nan")]
-    for row in data["steps"][2]["result"]["curves"]:
-        row["losses"] = [None] * 100
-    data["test"]["loss"] = None
-    html, page = report(tmp_path, data)
-    assert "then NaN or infinite" in html
-    assert "nan" not in " ".join(page.text.split()).split(" ")
-    assert 'id="learning-rates-' not in html  # nothing to draw there
-
-
-def test_a_single_epoch_and_a_single_trial_are_drawn(tmp_path):
-    data = record(epochs=1, trials=1)
-    data["steps"][5]["result"]["onset_epoch"] = None
-    html, _ = report(tmp_path, data)
-    loss = html[html.index("Loss of the best run") :]
-    assert 'id="loss-' in loss
-
-
-@pytest.mark.parametrize("classes", [2, 20, 21, 200])
-def test_any_number_of_classes_has_its_matrix(tmp_path, classes):
-    names = [f"a class with number {i} and a long name" for i in range(classes)]
-    _, page = report(tmp_path, record(names=names, errors=0.3), samples(classes=classes))
-    if classes <= 20:
-        cells = [a for a in page.all("td") if a.get("class") in ("hit", "miss", "zero")]
-        assert len(cells) == classes**2
-    else:
-        assert f"{classes} classes from top to bottom" in page.text
-    assert "Most confused" in page.text
-
-
-def test_the_most_confused_pair_comes_first(tmp_path):
-    data = record()
-    matrix = np.diag(np.full(10, 20))
-    matrix[3, 8], matrix[8, 3] = 7, 5
-    data["test"]["confusion"] = matrix.tolist()
-    html, _ = report(tmp_path, data)
-    table = html[html.index("Most confused") :]
-    first = re.findall(r"<td[^>]*>(.*?)</td>", table)[:8]
-    assert first == [NAMES[3], NAMES[8], "7", "25.9%", NAMES[8], NAMES[3], "5", "20.0%"]
-
-
-def test_no_mistake_at_all_is_said(tmp_path):
-    data = record()
-    data["test"]["confusion"] = confusion(np.random.default_rng(0), 10, errors=0.0)
-    assert "Not a single mistake" in report(tmp_path, data)[1].text
+    for name in (f"c{i}" for i in range(1, 9)):
+        assert contrast(named[name], named["card"]) >= 3.0, name
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (32, 32, 3), (400, 300, 3), (8, 8, 4), (8, 8, 2)])
-def test_sample_images_of_any_kind_are_shown_in_pairs(tmp_path, shape):
-    html, page = report(tmp_path, record(), samples(shape, count=4))
-    assert len(page.all("img")) == 8
-    assert len(html) < 1_500_000
-
-
-def test_a_damaged_samples_file_is_left_out(tmp_path):
-    write(tmp_path, record())
-    (tmp_path / "samples.npz").write_bytes(b"PK\x03\x04 not an archive")
-    assert not Page(write_report(tmp_path, plots=False).read_text("utf-8")).all("img")
+def test_images_of_any_kind_become_small_uris(shape):
+    noise = np.random.default_rng(0).integers(0, 256, shape)
+    uri = data_uri(noise)
+    assert uri.startswith("data:image/")
+    assert len(uri) < 40_000
 
 
 def test_plots_are_also_png_files_on_white(tmp_path):
-    write_report(write(tmp_path, record()))
-    names = sorted(file.stem for file in (tmp_path / "plots").iterdir())
-    assert names == ["accuracy", "learning-rates", "loss", "refinement", "search", "small-sample"]
-    with Image.open(tmp_path / "plots" / "loss.png") as picture:
+    write_page(page_of([line(), Columns(((line("two"),),))]), tmp_path / "r.html", plots=tmp_path)
+    assert {"line.png", "two.png"} <= {file.name for file in tmp_path.iterdir()}
+    with Image.open(tmp_path / "line.png") as picture:
         assert picture.width in (1007, 1008)  # older matplotlib truncates
         assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_drawing_leaves_matplotlib_as_it_was_and_repeats_itself(tmp_path):
     before = dict(matplotlib.rcParams)
-    first, _ = report(tmp_path, record(), samples())
+    first, _ = written(tmp_path, every_block())
     assert dict(matplotlib.rcParams) == before
-    assert report(tmp_path, record(), samples())[0] == first
+    assert written(tmp_path, every_block())[0] == first
 
 
 def test_a_failed_write_keeps_the_page_before(tmp_path, monkeypatch):
-    page = write_report(write(tmp_path, record()), plots=False)
+    page = write_page(page_of([]), tmp_path / "report.html")
     before = page.read_bytes()
     monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
-        write_report(write(tmp_path, {}), plots=False)
+        write_page(page_of([Note("new")]), tmp_path / "report.html")
     assert page.read_bytes() == before
-    assert sorted(f.name for f in tmp_path.iterdir()) == ["report.html", "result.json"]
-
-
-def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no result\.json"):
-        write_report(tmp_path)
-    for text, message in (("{", "no valid JSON"), ("[1]", "list")):
-        (tmp_path / "result.json").write_text(text)
-        with pytest.raises(ValueError, match=message):
-            write_report(tmp_path)
-
-
-OVERFIT_ADVICE = record()["steps"][5]["result"]["advice"]
-
-
-def with_findings(*per_step, status="finished"):
-    data = cut(record(overfit=False), len(per_step), status)
-    for step, severity in zip(data["steps"], per_step, strict=True):
-        step["status"] = severity
-        step["findings"] = [finding(severity, "seen", "expected", f"do {step['number']}")]
-    return data
-
-
-@pytest.mark.parametrize(
-    ("data", "tone", "title", "advice"),
-    [
-        (record(overfit=False), "ok", "It trained", ""),
-        (record(), "warning", "It trained, with one warning", OVERFIT_ADVICE),
-        (with_findings("ok", "warning", "warning"), "warning", "2 warnings", "do 2"),
-        (with_findings("warning", "failure", status="stopped"), "failure", "step 2 failed", "do 2"),
-        (with_findings("warning", "failure", "ok"), "failure", "but step 2", "do 2"),
-        (with_findings("ok", "ok", status="interrupted"), "unfinished", "2 of 6", ""),
-        ({"status": "running", "steps": []}, "unfinished", "Still running", ""),
-    ],
-)  # fmt: skip
-def test_the_headline_tells_the_verdict_and_the_first_cause(tmp_path, data, tone, title, advice):
-    said = headline(load_run(write(tmp_path, json.loads(json.dumps(data)))))
-    assert said.tone == tone
-    assert title in said.title
-    assert said.advice == advice
+    assert [f.name for f in tmp_path.iterdir()] == ["report.html"]
 
 
 @pytest.mark.parametrize(

@@ -1,104 +1,153 @@
-"""What a longer training leaves on disk after each epoch, so that it can be resumed."""
+"""The best weights so far, and what a training leaves after each epoch to be resumed from."""
 
 from __future__ import annotations
 
 import json
-import os
+import math
+import shutil
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from kcnn.recipe.folder import write_json
-from kcnn.recipe.training import BestWeights
+from kcnn.callbacks import read_curves
+from kcnn.recipe.files import read_arrays, read_json, write_arrays, write_json
+from kcnn.recipe.training import Score, is_better, standard_error
 
-__all__ = ["Checkpoint"]
+__all__ = ["BestWeights", "Checkpoint"]
+
+
+class BestWeights(keras.callbacks.Callback):
+    """Keeps the weights of the epoch with the best validation score in memory.
+
+    Epoch `last`, where the rate has come down to zero, is taken over one that was better by no
+    more than chance, unless the validation loss has turned up: among so many epochs on few
+    images the best one is the luckiest.
+
+    Args:
+        images: Validation images behind the scores.
+        last: The last epoch (from 1) of a schedule that ends at zero, if it is one.
+    """
+
+    def __init__(self, images: int | None = None, *, last: int | None = None):
+        super().__init__()
+        self.images = images
+        self.last = last
+        self.weights: list[np.ndarray] | None = None
+        self.score: Score | None = None
+        self.epoch: int | None = None
+        self.history: dict[str, list[float]] = {}
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not logs:
+            return
+        for key, value in logs.items():
+            self.history.setdefault(key, []).append(float(value))
+        score = Score.of(logs)
+        ended = epoch + 1 == self.last and self._as_good(score)
+        if ended or is_better(score, self.score, images=self.images):
+            self.score, self.epoch = score, epoch + 1
+            self.weights = self.model.get_weights()
+
+    def _as_good(self, score: Score) -> bool:
+        if self.score is None or not math.isfinite(score.loss):
+            return False
+        if score.accuracy is None or self.score.accuracy is None:
+            return False
+        close = score.accuracy > self.score.accuracy - 1e-6 - standard_error(
+            self.score.accuracy, self.images
+        )
+        losses = {key: self.history[key] for key in ("loss", "val_loss")}
+        return close and read_curves(losses).onset_epoch is None
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Writes weights, optimizer state, best weights and history at the end of each epoch.
+    """Writes weights, optimizer state, history and best weights to a folder after each epoch.
 
-    Files are replaced in one move, so a killed process or a full disk leaves the last whole
-    epoch. Place it after the callbacks that add to the epoch's logs.
+    The best weights of epoch n are in a file of that name, written before the state that speaks
+    of it and removed after a state that does not: a kill at any moment leaves a state whose
+    files are all there. Place it after the callbacks that add to the epoch's logs, `BestWeights`
+    among them.
     """
 
-    def __init__(self, state: Path, index: int, keeper: BestWeights):
+    def __init__(self, folder: Path, best: BestWeights):
         super().__init__()
-        self.files = _Files(state, index)
-        self.keeper = keeper
-        self.history: dict[str, list[float]] = {}
+        self.folder = folder
+        self.best = best
+        self._written: int | None = None  # epoch of the best weights on disk
 
     def restore(self, model: keras.Model) -> int:
         """Put the last whole epoch back into the model; the number of epochs already done."""
-        if not self.files.epoch.exists():
+        state = self.folder / "epoch.npz"
+        if not state.exists():
             return 0
-        stored = _read(self.files.epoch)
+        stored = read_arrays(state)
         progress = json.loads(str(stored["progress"]))
-        for variable, value in zip(_variables(model), _numbered(stored, "v"), strict=True):
+        for variable, value in zip(_variables(model), _numbered(stored), strict=True):
             variable.assign(value)
-        self.history = progress["history"]
-        self.keeper.history = {k: list(self.history[k]) for k in ("loss", "val_loss")}
-        self.keeper.epoch, self.keeper.logs = progress["best_epoch"], progress["best_logs"]
-        if self.keeper.epoch is not None:
-            self.keeper.weights = self.load_best(self.files.state, self.files.index)
+        best = self.best
+        best.history, best.epoch = progress["history"], progress["best_epoch"]
+        if best.epoch is not None:
+            best.score = Score(*progress["best_score"])
+            best.weights = _numbered(read_arrays(_best(self.folder, best.epoch)))
+            self._written = best.epoch
         return progress["epochs"]
 
     def on_epoch_end(self, epoch, logs=None):
-        for key, value in (logs or {}).items():
-            self.history.setdefault(key, []).append(float(value))
-        if self.keeper.weights is not None and self.keeper.epoch == epoch + 1:
-            _write(self.files.best, {f"w{i}": w for i, w in enumerate(self.keeper.weights)})
+        best = self.best
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if best.weights is not None and best.epoch != self._written:
+            write_arrays(_best(self.folder, best.epoch), _arrays(best.weights))
+        score = best.score
         progress = {
             "epochs": epoch + 1,
-            "history": self.history,
-            "best_epoch": self.keeper.epoch,
-            "best_logs": self.keeper.logs,
+            "history": best.history,
+            "best_epoch": best.epoch,
+            "best_score": None if score is None else [score.loss, score.accuracy],
         }
-        arrays = {f"v{i}": np.asarray(v) for i, v in enumerate(_variables(self.model))}
-        _write(self.files.epoch, {**arrays, "progress": np.array(json.dumps(progress))})
+        state = _arrays([np.asarray(v) for v in _variables(self.model)])
+        write_arrays(
+            self.folder / "epoch.npz", {**state, "progress": np.array(json.dumps(progress))}
+        )
+        if self._written is not None and self._written != best.epoch:
+            _best(self.folder, self._written).unlink(missing_ok=True)
+        self._written = best.epoch
 
     def done(self, row: dict[str, Any]) -> None:
         """Mark this training as finished with its row of the result."""
-        write_json(self.files.row, row)
-        self.files.epoch.unlink(missing_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / "row.json", row)
+        (self.folder / "epoch.npz").unlink(missing_ok=True)
 
     @staticmethod
-    def load_done(state: Path, index: int) -> dict[str, Any] | None:
-        """The row of a training that had finished, or None."""
-        path = _Files(state, index).row
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    def row(folder: Path) -> dict[str, Any] | None:
+        """The row of a training that has finished, or None."""
+        return read_json(folder / "row.json")
 
     @staticmethod
-    def load_best(state: Path, index: int) -> list[np.ndarray]:
-        """The best weights of training `index`, in the order of `model.get_weights()`."""
-        return _numbered(_read(_Files(state, index).best), "w")
+    def best_weights(folder: Path, epoch: int) -> list[np.ndarray]:
+        """The weights of the best epoch, in the order of `model.get_weights()`."""
+        return _numbered(read_arrays(_best(folder, epoch)))
+
+    @staticmethod
+    def forget(folder: Path) -> None:
+        """Remove all that a training left."""
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-class _Files:
-    def __init__(self, state: Path, index: int):
-        self.state, self.index = state, index
-        self.epoch = state / f"refine-{index}-epoch.npz"
-        self.best = state / f"refine-{index}-best.npz"
-        self.row = state / f"refine-{index}.json"
+def _best(folder: Path, epoch: int | None) -> Path:
+    return folder / f"best-{epoch}.npz"
 
 
 def _variables(model: keras.Model) -> list[Any]:
     return [*model.variables, *model.optimizer.variables]
 
 
-def _numbered(stored: dict[str, np.ndarray], letter: str) -> list[np.ndarray]:
-    count = sum(key[0] == letter and key[1:].isdigit() for key in stored)
-    return [stored[f"{letter}{i}"] for i in range(count)]
+def _arrays(values: list[np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"v{i}": value for i, value in enumerate(values)}
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as stored:
-        return {key: stored[key] for key in stored.files}
-
-
-def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-    os.replace(partial, path)
+def _numbered(stored: dict[str, np.ndarray]) -> list[np.ndarray]:
+    count = sum(key[0] == "v" and key[1:].isdigit() for key in stored)
+    return [stored[f"v{i}"] for i in range(count)]

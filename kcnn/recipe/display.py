@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kcnn.callbacks import Finding
+from kcnn.recipe.training import Score
 
 __all__ = ["Bar", "Display"]
 
@@ -22,56 +26,86 @@ _MARKS = {
     "warning": ("!", "yellow"),
     "failure": ("✗", "red"),
 }
+LINE_EVERY = 60.0  # seconds between lines of progress where there is no terminal
 
 
 class Bar:
-    """One progress bar; callbacks for `model.fit` move it."""
+    """How far something is; callbacks for `model.fit` move it."""
 
-    def __init__(self, progress: Progress, task: Any):
-        self._progress, self._task = progress, task
+    def __init__(self, display: Display, title: str, total: int, progress: Progress):
+        self._display, self._title, self._total = display, title, total
+        self._progress, self._task = progress, progress.add_task(title, total=total, note="")
+        self._offset = 0.0
+        self._note = ""
+        self._said = time.monotonic()
+
+    def moved(self, offset: float) -> Bar:
+        """The same bar; from now on `offset` is added to what is done."""
+        self._offset = offset
+        return self
 
     def show(self, done: float, note: str | None = None) -> None:
         """Set how much is done and what is said beside it."""
-        self._progress.update(self._task, completed=done)
-        if note is not None:
-            self._progress.update(self._task, note=note)
-
-    def per_batch(self) -> keras.callbacks.Callback:
-        """Moves one step a batch."""
-        return keras.callbacks.LambdaCallback(
-            on_train_batch_end=lambda batch, logs: self.show(batch + 1)
-        )
+        self._note = self._note if note is None else note
+        self._progress.update(self._task, completed=done + self._offset, note=self._note)
+        now = time.monotonic()
+        if now - self._said >= LINE_EVERY:
+            self._said = now
+            self._display.progressed(self._title, done + self._offset, self._total, self._note)
 
     def per_epoch(self) -> keras.callbacks.Callback:
         """Moves one step an epoch and says the validation scores."""
         return keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs: self.show(epoch + 1, _scores(logs or {}))
+            on_epoch_end=lambda epoch, logs: self.show(epoch + 1, Score.of(logs or {}).told())
         )
 
     def pulse(self, epochs: int) -> keras.callbacks.Callback:
         """Says the epoch of a training that is one step of the bar."""
         return keras.callbacks.LambdaCallback(
             on_epoch_end=lambda epoch, logs: self._progress.update(
-                self._task, note=f"epoch {epoch + 1}/{epochs}, {_scores(logs or {})}"
+                self._task, note=f"epoch {epoch + 1}/{epochs}, {Score.of(logs or {}).told()}"
             )
         )
 
 
 class Display:
-    """The terminal of a run; `Display(Console(quiet=True))` says nothing."""
+    """The terminal of a run; `Display(Console(quiet=True))` says nothing.
 
-    def __init__(self, console: Console | None = None):
+    Args:
+        console: where to print; the terminal if None.
+        log_json: a file to which every event is added as a line of JSON.
+    """
+
+    def __init__(self, console: Console | None = None, *, log_json: str | Path | None = None):
         self.console = console or Console(highlight=False)
+        self._log_json = None if log_json is None else Path(log_json)
+
+    def event(self, kind: str, **values: Any) -> None:
+        """Add a line to the JSON log, where there is one."""
+        if self._log_json is None:
+            return
+        from kcnn.recipe.files import jsonable
+
+        line = json.dumps(jsonable({"time": round(time.time(), 3), "event": kind, **values}))
+        with self._log_json.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
 
     def say(self, text: str, style: str = "") -> None:
         """Print one line as it is, without markup."""
         self.console.print(Text(text, style=style))
+        if text.strip():
+            self.event("message", text=text.strip())
+
+    def show(self, renderable: Any) -> None:
+        """Print anything that rich can."""
+        self.console.print(renderable)
 
     def step(self, number: int, title: str, *, kept: bool = False) -> None:
         """Announce a step; `kept` says it was finished by an earlier run."""
         kept_note = "  (kept from before)" if kept else ""
         self.console.print()
         self.console.print(Text(f"{number}  {title}{kept_note}", style="bold"))
+        self.event("step", number=number, title=title, kept=kept)
 
     def finding(self, finding: Finding) -> None:
         """Print what an instrument found, and what to do unless all is well."""
@@ -85,42 +119,13 @@ class Display:
         if finding.advice and finding.severity != "ok":
             grid.add_row("", Text(f"→ {finding.advice}", style=style))
         self.console.print(grid)
+        self.event("finding", **finding.to_dict())
 
-    def rates(self, curves: list[dict[str, Any]], pick: float | None) -> None:
-        """Print the verdict on each learning rate, the pick marked."""
-        table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="dim")
-        for column in ("", "rate", "first loss", "last loss", "verdict"):
-            table.add_column(column, justify="right" if "loss" in column else "left")
-        for curve in curves:
-            chosen = curve["lr"] == pick
-            table.add_row(
-                "   →" if chosen else "    ",
-                f"{curve['lr']:.0e}",
-                _mean(curve["losses"][:1]),
-                _mean(curve["losses"][-10:]),
-                curve["verdict"],
-                style="bold" if chosen else "",
-            )
-        self.console.print(table)
-
-    def trials(self, trials: list[dict[str, Any]], best: int | None) -> None:
-        """Print the trials of the search from best to worst."""
-        table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="dim")
-        for column in ("", "rate", "decay", "batch", "width", "val loss", "val accuracy"):
-            table.add_column(column, justify="left" if not column else "right")
-        worst = float("inf")
-        for trial in sorted(trials, key=lambda t: t["val_loss"] or worst):
-            chosen = trial["number"] == best
-            table.add_row(
-                "   →" if chosen else "    ",
-                f"{trial['lr']:.1e}",
-                f"{trial['weight_decay']:.1e}",
-                str(trial["batch_size"]),
-                f"{trial['width']:g}",
-                *_trial_scores(trial),
-                style="bold" if chosen else "",
-            )
-        self.console.print(table)
+    def progressed(self, title: str, done: float, total: int, note: str) -> None:
+        """Say how far it is where no bar can be seen."""
+        if not self.console.is_terminal:
+            self.console.print(Text(f"    {title}: {done:.0f} of {total}  {note}", style="dim"))
+        self.event("progress", title=title, done=done, total=total, note=note)
 
     @contextmanager
     def progress(self, title: str, total: int) -> Iterator[Bar]:
@@ -135,20 +140,4 @@ class Display:
             transient=True,
             disable=not self.console.is_terminal,
         ) as progress:
-            yield Bar(progress, progress.add_task(title, total=total, note=""))
-
-
-def _mean(losses: list[float]) -> str:
-    return f"{sum(losses) / len(losses):.3f}" if losses else "–"
-
-
-def _scores(logs: dict[str, float]) -> str:
-    if "val_accuracy" not in logs:
-        return ""
-    return f"validation loss {logs['val_loss']:.3f}, accuracy {logs['val_accuracy']:.1%}"
-
-
-def _trial_scores(trial: dict[str, Any]) -> tuple[str, str]:
-    if trial["state"] != "finished":
-        return "diverged", "–"
-    return f"{trial['val_loss']:.3f}", f"{trial['val_accuracy']:.1%}"
+            yield Bar(self, title, total, progress)

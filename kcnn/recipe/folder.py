@@ -1,114 +1,170 @@
-"""The folder of a run: refused when filled, resumed when asked, written atomically."""
+"""The folder of a run: one process at a time, one file a fact, never half a file."""
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import shutil
+import socket
+import uuid
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from kcnn.recipe.config import RecipeConfig, RecipeError
+from kcnn.recipe.files import jsonable, read_json, write_json
+from kcnn.recipe.settings import FREE_ON_RESUME, RecipeError
 
-__all__ = ["RunFolder", "jsonable", "write_json"]
+__all__ = ["RunFolder", "check_same"]
 
-_FREE_ON_RESUME = {"manual_dir", "data_dir", "keep_going"}  # they change no result
+LOCK = ".lock"
 
 
 class RunFolder:
     """Where a run keeps its results.
 
-    `result.json` is the run's record and is replaced in one move after each step, so that a
-    killed process leaves the last whole one. `state/` holds what a resumed run needs and goes
-    when the run is finished.
+    `state/identity.json` says what the run is and is there before the first step; `state/` holds
+    one file per finished step and what a resumed step goes on from, and goes when the run is
+    finished. `result.json` is the record for readers, written anew after each step.
+
+    Use it as a context: it holds the folder's lock meanwhile.
 
     Raises:
-        RecipeError: the folder has content and neither `resume` nor `overwrite` was asked;
-            `overwrite` on a folder that holds no run; `resume` under other settings.
+        RecipeError: another process has the folder; it has content and neither `resume` nor
+            `overwrite` was asked; `overwrite` on a folder that holds no run; `resume` of a run
+            that was another one (data, model, settings), with what changed.
     """
 
-    def __init__(
-        self, path: Path, config: RecipeConfig, *, resume: bool = False, overwrite: bool = False
-    ):
-        self.path = Path(path)
-        self.result_path = self.path / "result.json"
-        self.state = self.path / "state"
+    def __init__(self, path: str | Path, *, resume: bool = False, overwrite: bool = False):
         if resume and overwrite:
             raise RecipeError("resume and overwrite exclude each other; give one of them.")
-        self._claim(config, resume, overwrite)
+        self.path = Path(path)
+        self.state = self.path / "state"
+        self.result_path = self.path / "result.json"
+        self._resume, self._overwrite = resume, overwrite
+        self._lock: IO[str] | None = None
 
-    def _claim(self, config: RecipeConfig, resume: bool, overwrite: bool) -> None:
+    def __enter__(self) -> RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise RecipeError(f"The run folder {self.path} is a file; give another --out.")
-        filled = self.path.is_dir() and any(self.path.iterdir())
-        if filled and not (resume or overwrite):
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(self.path / LOCK)
+            self._prepare()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._lock is not None:
+            self._lock.close()  # lets the lock go; the file stays, or two could hold one each
+            self._lock = None
+        if self.path.is_dir() and {p.name for p in self.path.iterdir()} <= {LOCK}:
+            shutil.rmtree(self.path, ignore_errors=True)  # nothing came of it
+
+    def _prepare(self) -> None:
+        content = {p.name for p in self.path.iterdir()} - {LOCK}
+        if not content:
+            return
+        if not (self._resume or self._overwrite):
             raise RecipeError(
                 f"The run folder {self.path} is not empty. Go on with --resume, start afresh "
                 "with --overwrite, or give another --out."
             )
-        if filled and not self.result_path.exists():
+        if not content & {"state", "result.json"}:
             raise RecipeError(
-                f"The folder {self.path} holds files but no result.json, so it is no run of "
-                "kcnn and is left alone. Give another --out."
+                f"The folder {self.path} holds files but no run of kcnn, so it is left alone. "
+                "Give another --out."
             )
-        if filled and overwrite:
-            shutil.rmtree(self.path)
-        if filled and resume:
-            self._check_same(config)
-        self.state.mkdir(parents=True, exist_ok=True)
 
-    def _check_same(self, config: RecipeConfig) -> None:
-        before = self.read().get("config", {})
-        for field, now in config.to_dict().items():
-            if field not in _FREE_ON_RESUME and before.get(field, now) != now:
-                raise RecipeError(
-                    f"The run in {self.path} had {field}={before[field]!r}, now {now!r}: a "
-                    "resumed run keeps its settings. Give the same ones or another --out."
-                )
+    def claim(self, identity: dict[str, Any]) -> str:
+        """Make the folder this run's, or check that it is the same run that goes on; its id."""
+        if self._overwrite:
+            self._clear()
+        before = self._read(self.state / "identity.json")
+        if before is None:
+            before = {"id": uuid.uuid4().hex[:12], "identity": jsonable(identity)}
+            (self.state / "steps").mkdir(parents=True, exist_ok=True)
+            write_json(self.state / "identity.json", before)
+        check_same(before["identity"], jsonable(identity), f"The run in {self.path}")
+        return before["id"]
 
-    def read(self) -> dict[str, Any]:
-        """The record so far; empty when there is none.
+    def _clear(self) -> None:
+        for entry in self.path.iterdir():
+            if entry.name != LOCK:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
-        Raises:
-            RecipeError: result.json is not readable as JSON.
-        """
-        if not self.result_path.exists():
-            return {}
-        try:
-            return json.loads(self.result_path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise RecipeError(
-                f"{self.result_path} is damaged ({error}). Start afresh with --overwrite."
-            ) from None
+    def record(self) -> dict[str, Any] | None:
+        """The record as it was last written, None if there is none."""
+        return self._read(self.result_path)
+
+    def step(self, name: str) -> dict[str, Any] | None:
+        """What a finished step left, or None."""
+        return self._read(self.state / "steps" / f"{name}.json")
+
+    def keep_step(self, name: str, kept: dict[str, Any]) -> None:
+        """Write down a finished step."""
+        write_json(self.state / "steps" / f"{name}.json", kept)
 
     def write(self, record: dict[str, Any]) -> None:
-        """Replace the record in one move; NaN and infinity become null."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        """Replace the record in one move."""
         write_json(self.result_path, record)
 
     def clear_state(self) -> None:
         """Remove what only an unfinished run needs."""
         shutil.rmtree(self.state, ignore_errors=True)
 
+    def _read(self, path: Path) -> Any:
+        try:
+            return read_json(path)
+        except ValueError as error:
+            raise RecipeError(
+                f"{path} is damaged ({error}). Start afresh with --overwrite."
+            ) from None
 
-def write_json(path: Path, value: Any) -> None:
-    """Write strict JSON in one move: a killed process or a full disk leaves the old file."""
-    partial = path.with_suffix(".json.partial")
-    partial.write_text(json.dumps(jsonable(value), indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+
+def _locked(path: Path) -> IO[str]:
+    """The lock file, open and held; whoever holds it is named in it."""
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system
+        return path.open("a+")
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read().strip() or "another process"
+        file.close()
+        raise RecipeError(
+            f"The run folder {path.parent} is in use by {holder}. Wait for it, join its search "
+            "with --worker, or give another --out."
+        ) from None
+    file.seek(0)
+    file.truncate()
+    file.write(f"process {os.getpid()} on {socket.gethostname()}")
+    file.flush()
+    return file
 
 
-def jsonable(value: Any) -> Any:
-    """The value in plain JSON types; numbers that JSON can't hold become None."""
-    if isinstance(value, dict):
-        return {str(k): jsonable(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [jsonable(v) for v in value]
-    if isinstance(value, (str, bool, int)) or value is None:
-        return value
-    if hasattr(value, "tolist"):  # NumPy scalars and arrays
-        return jsonable(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return str(value)
+def check_same(before: dict[str, Any], now: dict[str, Any], what: str) -> None:
+    """Refuse to go on with something else.
+
+    Raises:
+        RecipeError: naming what changed, from what to what.
+    """
+    changed = []
+    for part in sorted({*before, *now}):
+        a, b = before.get(part), now.get(part)
+        if isinstance(a, dict) and isinstance(b, dict):
+            keys = [k for k in {**a, **b} if a.get(k) != b.get(k) and k not in FREE_ON_RESUME]
+            changed += [f"{part} {k} was {_short(a.get(k))}, is {_short(b.get(k))}" for k in keys]
+        elif a != b:
+            changed.append(f"{part} was {_short(a)}, is {_short(b)}")
+    if changed:
+        raise RecipeError(
+            f"{what} is another one: {'; '.join(changed)}. Give what it had, or another --out."
+        )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -10,110 +10,82 @@ import keras
 import numpy as np
 
 from kcnn.augment import augmentation
-from kcnn.recipe.folder import RunFolder
-from kcnn.recipe.work import Work
-from kcnn.recipe.workbench import MOMENTUM, classification_loss
-from kcnn.report import write_report
+from kcnn.data import Dataset
+from kcnn.recipe.evaluation import evaluate, sample_images, worst_images
+from kcnn.recipe.files import write_arrays
+from kcnn.recipe.optimizer import plain
+from kcnn.recipe.step import Context
+from kcnn.recipe.steps.refine import best_weights
 from kcnn.serving import export
+from kcnn.preprocessing import Preprocessing
 
-__all__ = ["conclude", "draw", "say_outcome"]
-
-SAMPLES = 12
+__all__ = ["conclude", "say_outcome"]
 
 
-def conclude(work: Work, folder: RunFolder, record: dict[str, Any]) -> None:
-    """Score the best model on the test images, save and export it, and close the record."""
-    model = work.model
-    if model is None:
-        raise RuntimeError("conclude() before the refinement gave a model")
-    record["test"] = score(model, work)
-    save_samples(work, folder.path / "samples.npz")
-    settings = work.results["refine"]["runs"][work.results["refine"]["best"]]
-    model.compile(
-        optimizer=_plain_optimizer(work.config.optimizer, settings),
-        loss=classification_loss(),
-        metrics=["accuracy"],
+def conclude(context: Context, dataset: Dataset, folder: Path, record: dict[str, Any]) -> None:
+    """Score the best model on the test images, save and export it, and complete the record."""
+    refined = context.results["refine"]
+    hp = refined.best_run.hp
+    model = best_model(context, hp, best_weights(context.state, refined))
+    record["test"], probabilities = evaluate(model, dataset)
+    augment = augmentation(
+        context.data.augmented_by, dataset.image_shape, seed=context.settings.seed
     )
-    model.optimizer.build(model.trainable_variables)  # or loading the model would warn
-    partial = folder.path / "partial.keras"
+    images = sample_images(dataset, augment, context.settings.seed)
+    write_arrays(folder / "samples.npz", {**images, **worst_images(dataset, probabilities)})
+    partial = folder / "partial.keras"
     model.save(partial)
-    os.replace(partial, folder.path / "model.keras")
+    os.replace(partial, folder / "model.keras")
     export(
         model,
-        folder.path / "saved_model",
-        class_names=work.dataset.class_names,
+        folder / "saved_model",
+        class_names=dataset.class_names,
+        preprocessing=None if Preprocessing.of(model) else dataset.preprocessing,
         version=1,
         overwrite=True,  # what a run left that was interrupted right here
+        images=images["before"],
+        facts={
+            "data": {k: v for k, v in record["data"].items() if k != "class_names"},
+            "metrics": {k: v for k, v in record["test"].items() if not isinstance(v, list)},
+            "command": record["command"],
+        },
     )
+    record["model"] = {**record.get("model", {}), "hp": hp, "config": model.to_json()}
     record["artifacts"] = {
         "model": "model.keras",
         "saved_model": "saved_model/1",
         "report": "report.html",
     }
-    record["status"] = "finished"
-    folder.write(record)
-    folder.clear_state()
 
 
-def score(model: keras.Model, work: Work) -> dict[str, Any]:
-    """Loss, accuracy and confusion matrix (rows: true class) on the test images."""
-    logits = np.asarray(model.predict(work.plain_data("test"), verbose=0), dtype="float64")
-    labels = work.dataset.test.y
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    predicted = logits.argmax(axis=1)
-    confusion = np.zeros((work.dataset.classes, work.dataset.classes), dtype=int)
-    np.add.at(confusion, (labels, predicted), 1)
-    return {
-        "images": len(labels),
-        "loss": float(-log_probabilities[np.arange(len(labels)), labels].mean()),
-        "accuracy": float((predicted == labels).mean()),
-        "confusion": confusion.tolist(),
-    }
-
-
-def save_samples(work: Work, path: Path) -> None:
-    """A few training images before and after augmentation, as the report shows them."""
-    train = work.dataset.train
-    chosen = np.random.default_rng(work.config.seed).choice(
-        len(train), min(SAMPLES, len(train)), replace=False
+def best_model(context: Context, hp: dict[str, Any], weights: list[np.ndarray]) -> keras.Model:
+    """The model as its builder gives it, with the best weights, compiled to be trained on."""
+    compiled = context.models.fresh(hp)
+    optimizer = plain(
+        compiled.optimizer,
+        learning_rate=hp["learning_rate"],
+        weight_decay=hp.get("weight_decay", 0.0),
     )
-    before = np.asarray(train.images(chosen), dtype="float32")
-    augment = augmentation(work.augment_kind, work.dataset.image_shape, seed=work.config.seed)
-    after = np.asarray(augment(before, training=True))
-    np.savez_compressed(
-        path, before=_to_uint8(before), after=_to_uint8(after), labels=train.y[chosen]
-    )
+    model = context.models.final(hp)
+    if not model.built:
+        model(keras.ops.zeros((1, *context.data.problem.input_shape)), training=False)
+    model.set_weights(weights)
+    if not model.compiled:
+        context.data.problem.compile(model, optimizer)
+        model.optimizer.build(model.trainable_variables)  # or loading the model would warn
+    return model
 
 
-def draw(path: Path) -> None:
-    """Write the report of whatever the run has so far."""
-    if (path / "result.json").exists():
-        write_report(path)
-
-
-def say_outcome(work: Work, path: Path, record: dict[str, Any]) -> None:
+def say_outcome(context: Context, path: Path, record: dict[str, Any]) -> None:
     """The last lines of a run."""
-    test = record["test"]
-    work.display.say("")
-    work.display.say(
+    test, say = record["test"], context.display.say
+    say("")
+    say(
         f"Test accuracy {test['accuracy']:.1%} on {test['images']} images, loss "
         f"{test['loss']:.3f}, after {record['seconds']:.0f} s.",
         "bold green",
     )
-    work.display.say(f"    report       {path / 'report.html'}")
-    work.display.say(f"    model        {path / 'model.keras'}  (images in, logits out)")
-    work.display.say(f"    SavedModel   {path / 'saved_model' / '1'}  (images in, probabilities)")
-    work.display.say(f"    record       {path / 'result.json'}")
-
-
-def _plain_optimizer(kind: str, settings: dict[str, Any]) -> keras.optimizers.Optimizer:
-    """The optimizer of the best run for whoever trains on, as plain Keras saves it."""
-    numbers = {"learning_rate": settings["lr"], "weight_decay": settings["weight_decay"]}
-    if kind == "sgd":
-        return keras.optimizers.SGD(momentum=MOMENTUM, nesterov=True, **numbers)
-    return keras.optimizers.AdamW(**numbers)
-
-
-def _to_uint8(images: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(images), 0, 255).astype("uint8")
+    say(f"    report       {path / 'report.html'}")
+    say(f"    model        {path / 'model.keras'}  (images in, logits out)")
+    say(f"    SavedModel   {path / 'saved_model' / '1'}  (images in, probabilities)")
+    say(f"    record       {path / 'result.json'}")

@@ -1,111 +1,115 @@
-"""One training as the searches run it: diverging stops it, the score is on validation data."""
+"""One training as the searches run it: so many updates, scored on validation data now and then."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import keras
-import numpy as np
 
-from kcnn.callbacks import read_curves
+from kcnn.recipe.problem import accuracy_key
+from kcnn.recipe.training_data import TrainingData
 
-__all__ = ["BestWeights", "Settings", "is_better", "last_scores"]
+__all__ = ["Length", "Score", "fit", "is_better", "length_of", "standard_error"]
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the searches vary."""
+class Length:
+    """`epochs` times `updates` optimizer steps; an epoch ends with a look at validation data.
 
-    lr: float
-    weight_decay: float
-    batch_size: int
-    width: float
+    On large data such an epoch is a part of a pass over the training images.
+    """
 
-    def to_dict(self) -> dict[str, Any]:
-        """The four numbers by name."""
-        return {
-            "lr": self.lr,
-            "weight_decay": self.weight_decay,
-            "batch_size": self.batch_size,
-            "width": self.width,
-        }
+    epochs: int
+    updates: int
+
+    @property
+    def total(self) -> int:
+        """Updates in all."""
+        return self.epochs * self.updates
 
 
-def is_better(
-    logs: dict[str, float], than: dict[str, float] | None, *, images: int | None = None
-) -> bool:
+def length_of(updates: int, per_pass: int, *, least: int, most: int, looks: int = 5) -> Length:
+    """The length of a training of about so many updates.
+
+    Args:
+        updates: wanted in all.
+        per_pass: updates of one pass over the training images.
+        least, most: passes allowed; with fewer updates than one pass, `looks` parts of it.
+    """
+    passes = updates / per_pass
+    if passes < 1 and least <= 1:
+        return Length(looks, max(1, round(updates / looks)))
+    return Length(max(least, min(most, round(passes))), per_pass)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Validation loss and, where there is one, accuracy."""
+
+    loss: float
+    accuracy: float | None = None
+
+    @classmethod
+    def of(cls, logs: Mapping[str, float]) -> Score:
+        """From the logs of an epoch."""
+        plain = {k.removeprefix("val_"): v for k, v in logs.items() if k.startswith("val_")}
+        key = accuracy_key(plain)
+        loss = float(plain.get("loss", math.nan))
+        return cls(loss, None if key is None else float(plain[key]))
+
+    def told(self) -> str:
+        """In words."""
+        accuracy = "" if self.accuracy is None else f", accuracy {self.accuracy:.1%}"
+        return f"validation loss {self.loss:.3f}{accuracy}"
+
+
+def is_better(score: Score, than: Score | None, *, images: int | None = None) -> bool:
     """Higher validation accuracy; where it is as good as equal, the lower validation loss.
 
     As good as equal: within one standard error of an accuracy over so many validation images
     (the rule of Breiman et al. 1984, section 3.4.3). On few images the luckiest epoch is
-    otherwise taken for the best one. Without `images`: exactly equal.
+    otherwise taken for the best one. Without `images`: exactly equal. Without an accuracy the
+    loss decides.
     """
-    if not math.isfinite(logs["val_loss"]):
+    if not math.isfinite(score.loss):
         return False
     if than is None:
         return True
-    gain = logs["val_accuracy"] - than["val_accuracy"]
-    noise = _standard_error(than["val_accuracy"], images) if images else 0.0
-    return gain > noise + 1e-6 or (gain > -noise - 1e-6 and logs["val_loss"] < than["val_loss"])
+    if score.accuracy is None or than.accuracy is None:
+        return score.loss < than.loss
+    gain = score.accuracy - than.accuracy
+    noise = standard_error(than.accuracy, images)
+    return gain > noise + 1e-6 or (gain > -noise - 1e-6 and score.loss < than.loss)
 
 
-def _standard_error(accuracy: float, images: int) -> float:
+def standard_error(accuracy: float, images: int | None) -> float:
     """Of a share of `images`; one more right and one more wrong keep it above zero."""
+    if not images:
+        return 0.0
     share = (accuracy * images + 1) / (images + 2)
     return math.sqrt(share * (1 - share) / images)
 
 
-def last_scores(history: dict[str, list[float]]) -> dict[str, float | None]:
-    """The last epoch's losses and validation accuracy; None where there was no whole epoch."""
-
-    def last(key: str) -> float | None:
-        values = history.get(key)
-        return values[-1] if values else None
-
-    return {
-        "train_loss": last("loss"),
-        "val_loss": last("val_loss"),
-        "val_accuracy": last("val_accuracy"),
-    }
-
-
-class BestWeights(keras.callbacks.Callback):
-    """Keeps the weights of the epoch with the best validation score in memory.
-
-    Epoch `last`, where the rate has come down to zero, is taken over one that was better by no
-    more than chance, unless the validation loss has turned up: among so many epochs on few
-    images the best one is the luckiest.
-
-    Args:
-        images: Validation images behind the scores.
-        last: The last epoch (from 1) of a schedule that ends at zero, if it is one.
-    """
-
-    def __init__(self, images: int | None = None, *, last: int | None = None):
-        super().__init__()
-        self.images = images
-        self.last = last
-        self.weights: list[np.ndarray] | None = None
-        self.logs: dict[str, float] | None = None
-        self.epoch: int | None = None
-        self.history: dict[str, list[float]] = {}
-
-    def on_epoch_end(self, epoch, logs=None):
-        if not logs:
-            return
-        for key in ("loss", "val_loss"):
-            self.history.setdefault(key, []).append(float(logs[key]))
-        ended = epoch + 1 == self.last and self._as_good(logs)
-        if ended or is_better(logs, self.logs, images=self.images):
-            self.logs, self.epoch = dict(logs), epoch + 1
-            self.weights = self.model.get_weights()
-
-    def _as_good(self, logs: dict[str, float]) -> bool:
-        if self.logs is None or not math.isfinite(logs["val_loss"]):
-            return False
-        best = self.logs["val_accuracy"]
-        noise = _standard_error(best, self.images) if self.images else 0.0
-        close = logs["val_accuracy"] > best - noise - 1e-6
-        return close and read_curves(self.history).onset_epoch is None
+def fit(
+    model: keras.Model,
+    data: TrainingData,
+    batch_size: int,
+    length: Length,
+    *,
+    purpose: str,
+    start: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> dict[str, list[float]]:
+    """Train from epoch `start` on; the history. A loss that is not finite ends it."""
+    return model.fit(
+        data.train(batch_size, purpose=purpose, skip=start * length.updates),
+        epochs=length.epochs,
+        initial_epoch=start,
+        steps_per_epoch=length.updates,
+        validation_data=data.val(),
+        shuffle=False,  # the pipeline shuffles
+        verbose=0,
+        callbacks=[keras.callbacks.TerminateOnNaN(), *callbacks],
+    ).history

@@ -1,5 +1,43 @@
-"""One self-contained HTML page of a recipe run, drawn from what the run wrote down."""
+"""One self-contained HTML page, drawn from typed blocks: whoever has results says what is on it."""
 
-from kcnn.report.page import write_report
+from kcnn.report.blocks import (
+    Bars,
+    Block,
+    Cell,
+    Code,
+    Columns,
+    Definitions,
+    Findings,
+    Heading,
+    Matrix,
+    Note,
+    Page,
+    Picture,
+    Pictures,
+    Row,
+    Section,
+    Table,
+)
+from kcnn.report.canvas import Plot
+from kcnn.report.page import write_page
 
-__all__ = ["write_report"]
+__all__ = [
+    "Bars",
+    "Block",
+    "Cell",
+    "Code",
+    "Columns",
+    "Definitions",
+    "Findings",
+    "Heading",
+    "Matrix",
+    "Note",
+    "Page",
+    "Picture",
+    "Pictures",
+    "Plot",
+    "Row",
+    "Section",
+    "Table",
+    "write_page",
+]

@@ -1,105 +1,61 @@
-"""report.html of a run: read the record, draw the plots, fill the template."""
+"""One self-contained HTML page from typed blocks."""
 
+import base64
+import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
-from kcnn.report import _search_plots, _training_plots, _words
-from kcnn.report._canvas import Plot, to_png, to_svg
-from kcnn.report._images import confusion, samples
-from kcnn.report._load import STEPS, Run, dig, load_run, records
+from kcnn.report import words
+from kcnn.report.blocks import Page, plots_in
+from kcnn.report.canvas import Plot, to_png, to_svg
 
-_PLOTS = (
-    _training_plots.small_sample,
-    _search_plots.rates,
-    _search_plots.search,
-    _training_plots.refinement,
-    _training_plots.loss,
-    _training_plots.accuracy,
-)
-_FILTERS = {
-    "num": _words.num,
-    "loss": _words.loss,
-    "count": _words.count,
-    "rate": _words.rate,
-    "percent": _words.percent,
-    "duration": _words.duration,
-    "moment": _words.moment,
-    "shape": _words.shape,
-    "share": _words.share,
-    "listed": _words.listed,
-}
+__all__ = ["write_page"]
+
+_FILTERS = {"duration": words.duration, "svg": to_svg}
 
 
-def write_report(run_dir: str | Path, *, plots: bool = True) -> Path:
-    """Draw `report.html` from a run's `result.json` and `samples.npz`; compute nothing else.
+def write_page(page: Page, file: str | Path, *, plots: str | Path | None = None) -> Path:
+    """Write the page to `file`, and its plots as PNG files into the folder `plots`.
 
-    The page needs no network and no other file, follows the reader's light or dark setting,
-    and holds whatever an interrupted run has so far. Earlier versions of it are replaced.
-
-    Args:
-      run_dir: the run's folder.
-      plots: also write the plots as `plots/*.png` (on white, 1000 pixels wide).
-
-    Returns the path of `report.html`.
-
-    Raises FileNotFoundError without a `result.json`, ValueError if it can't be read.
+    The page needs no network and no other file and follows the reader's light or dark setting.
+    An earlier one is replaced in one move: a full disk leaves it as it was.
     """
-    run = load_run(run_dir)
-    drawn = {plot.name: plot for plot in (draw(run) for draw in _PLOTS) if plot is not None}
-    page = run.folder / "report.html"
-    _write(page, _render(run, drawn, files=plots and bool(drawn)))
-    if plots and drawn:
-        folder = run.folder / "plots"
-        folder.mkdir(exist_ok=True)
-        for plot in drawn.values():
-            to_png(plot, folder / f"{plot.name}.png")
-    return page
+    file = Path(file)
+    drawn = [plot for section in page.sections for plot in plots_in(section.blocks)]
+    _write(file, _render(page))
+    if plots is not None and drawn:
+        _draw(drawn, Path(plots))
+    return file
 
 
-def _render(run: Run, drawn: dict[str, Plot], *, files: bool) -> str:
+def _draw(drawn: Sequence[Plot], folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for plot in drawn:
+        to_png(plot, folder / f"{plot.name}.png")
+
+
+def _render(page: Page) -> str:
     here = Path(__file__).parent
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(here),
         autoescape=True,
-        undefined=jinja2.ChainableUndefined,
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(_FILTERS)
+    script = (here / "report.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(f"\n{script}\n".encode()).digest()).decode("ascii")
     return environment.get_template("report.html").render(
+        page=page,
         css=Markup((here / "report.css").read_text(encoding="utf-8")),
-        run=run.record,
-        headline=_words.headline(run),
-        steps=[_step(run, i, *step) for i, step in enumerate(STEPS, 1)],
-        plots={name.replace("-", "_"): (plot, to_svg(plot)) for name, plot in drawn.items()},
-        rates=_search_plots.rate_rows(run),
-        trials=_search_plots.trial_rows(run),
-        best_run=_training_plots.best_run(run),
-        samples=samples(run),
-        confusion=confusion(run),
-        folder=run.folder.resolve().name,
-        files=files,
+        script=Markup(script),
+        script_hash=f"sha256-{digest}",
     )
-
-
-def _step(run: Run, position: int, name: str, title: str) -> dict[str, Any]:
-    """What the template shows of a step, reached or not."""
-    step = run.step(name)
-    result = dig(step, "result")
-    return {
-        "number": position,
-        "name": name,
-        "title": str(step.get("title") or title),
-        "reached": bool(step),
-        "status": _words.status_of(step),
-        "seconds": step.get("seconds"),
-        "findings": records(step.get("findings")),
-        "result": result if isinstance(result, dict) else {},
-    }
 
 
 def _write(file: Path, text: str) -> None:

@@ -67,6 +67,7 @@ class Plot:
     note: str
     draw: Callable[[Figure, Colors], None]
     size: tuple[float, float] = (5.6, 3.3)
+    kind = "plot"
 
 
 def to_svg(plot: Plot) -> Markup:

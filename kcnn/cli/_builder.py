@@ -1,0 +1,148 @@
+"""Which network is meant by --model: a name of kcnn, one of keras.applications, or a file's."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Source", "from_file", "source_of", "space_of"]
+
+SMALL_IMAGE = 64  # pixels; up to this size residual networks get the 3x3 stem
+APPLICATIONS = "keras.applications."
+
+
+@dataclass(frozen=True)
+class Source:
+    """A builder for `kcnn.recipe.run`, and what the record says about it."""
+
+    build: Callable[[Any], Any]
+    name: str
+    space: dict[str, Any] = field(default_factory=dict)
+    chosen: tuple[str, ...] = ()
+
+
+def source_of(model: str, dataset: Any, *, norm: str | None, widths: tuple[float, ...]) -> Source:
+    """The builder that a name means for these data.
+
+    Raises:
+        ValueError: no such network, file or function.
+    """
+    if ":" in model or model.endswith(".py"):
+        return Source(from_file(model, "build"), model)
+    if model.startswith(APPLICATIONS):
+        return _application(model, dataset)
+    return _registered(model, dataset, norm=norm or "batch", widths=widths)
+
+
+def from_file(place: str, default: str) -> Any:
+    """What FILE.py:NAME names; the file is run like a module.
+
+    Raises:
+        ValueError: no such file, it can't be run, or it has no such name.
+    """
+    path, _, name = place.partition(":")
+    name = name or default
+    file = Path(path)
+    if not file.is_file():
+        raise ValueError(f"There is no file {path}; give FILE.py:{default}.")
+    module_name = f"kcnn_user_{file.stem}"
+    spec = importlib.util.spec_from_file_location(module_name, file)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} is no Python file; give FILE.py:{default}.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module  # so that its source and its classes are found again
+    sys.path.insert(0, str(file.parent.resolve()))  # as for a script: it imports its neighbours
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{path} can't be run: {type(error).__name__}: {said}") from error
+    if not hasattr(module, name):
+        raise ValueError(f"{path} defines no {name!r}; give FILE.py:NAME of what it defines.")
+    return getattr(module, name)
+
+
+def space_of(place: str | None) -> dict[str, Any]:
+    """The space of a TOML file, or of FILE.py:NAME; nothing for None."""
+    if place is None:
+        return {}
+    if place.partition(":")[0].endswith(".py"):
+        return dict(from_file(place, "space"))
+    from kcnn.recipe import load_space
+
+    return dict(load_space(place))
+
+
+def _registered(model: str, dataset: Any, *, norm: str, widths: tuple[float, ...]) -> Source:
+    from kcnn.models import create_model, model_options
+
+    known = model_options(model)
+    options: dict[str, Any] = {}
+    chosen = []
+    if max(dataset.image_shape[:2]) <= SMALL_IMAGE and "stem" in known:
+        options["stem"] = "cifar"  # the ImageNet stem would leave a quarter of few pixels
+        chosen.append(f"3x3 stem, for images of at most {SMALL_IMAGE} pixels")
+    preprocessing = _normalizing(dataset)
+
+    def build(hp: Any) -> Any:
+        return create_model(
+            model,
+            classes=dataset.classes,
+            input_shape=dataset.image_shape,
+            norm=norm,
+            width=hp.get("width", 1.0),
+            preprocess=preprocessing.layer(),
+            **options,
+        )
+
+    space = {"width": list(widths)} if len(widths) > 1 else {}
+    told = ", ".join(f"{k} {v}" for k, v in {"norm": norm, **options}.items())
+    return Source(build, f"{model} ({told})", space, tuple(chosen))
+
+
+def _application(model: str, dataset: Any) -> Source:
+    import keras
+
+    from kcnn.recipe.settings import did_you_mean
+
+    name = model.removeprefix(APPLICATIONS)
+    known = [n for n in dir(keras.applications) if n[0].isupper()]
+    if name not in known:
+        raise ValueError(
+            f"keras.applications has no {name!r}.{did_you_mean(name, known)} It has "
+            f"{', '.join(known[:4])} and {len(known) - 4} more."
+        )
+    make = getattr(keras.applications, name)
+    takes_pixels = "include_preprocessing" in inspect.signature(make).parameters
+    preprocessing = None if takes_pixels else _normalizing(dataset)
+
+    def build(hp: Any) -> Any:
+        network = make(
+            weights=None,
+            classes=dataset.classes,
+            input_shape=dataset.image_shape,
+            classifier_activation=None,
+        )
+        if preprocessing is None:
+            return network
+        images = keras.Input(dataset.image_shape, name="image")
+        return keras.Model(images, network(preprocessing.layer()(images)), name=name.lower())
+
+    own = "its own preprocessing" if takes_pixels else "inputs normalized by the data"
+    return Source(build, model, chosen=(f"{name}: {own}",))
+
+
+def _normalizing(dataset: Any) -> Any:
+    """The data's preprocessing with the mean and deviation of each channel."""
+    from kcnn.data import channel_stats
+    from kcnn.preprocessing import Preprocessing
+
+    height, width, channels = dataset.image_shape
+    stats = channel_stats(dataset.train)
+    base = dataset.preprocessing or Preprocessing((height, width), channels)
+    return base.replace(mean=stats.mean.tolist(), std=stats.std.tolist())

@@ -1,0 +1,203 @@
+"""`kcnn recipe`: a network through the six steps."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kcnn_cli._errors import fail
+from kcnn_cli._start import start_tensorflow
+
+__all__ = ["recipe"]
+
+_folder = click.Path(path_type=Path, file_okay=False)
+_file = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.option(
+    "--data",
+    default="digits",
+    show_default=True,
+    help="digits (embedded), a tensorflow-datasets name, a folder with one sub-folder per "
+    "class, or an .npz file with x and y.",
+)
+@click.option("--out", type=_folder, help="Folder of the run.")
+@click.option(
+    "--model",
+    default="resnet20",
+    show_default=True,
+    help="A name of `kcnn models`, keras.applications.NAME, or FILE.py:FUNCTION that makes a "
+    "model from hp.",
+)
+@click.option(
+    "--norm",
+    type=click.Choice(["batch", "group", "instance", "layer", "none"]),
+    help="Of a model of `kcnn models`.  [default: batch]",
+)
+@click.option(
+    "--budget",
+    type=click.Choice(["quick", "standard", "thorough"]),
+    default="standard",
+    show_default=True,
+    help="How much searching and training.",
+)
+@click.option("--time", help="Wall time for all of it instead, like 20m or 8h.")
+@click.option("--space", help="What the search varies: FILE.toml or FILE.py:NAME.")
+@click.option("--show-space", is_flag=True, help="Print the search's space as TOML and end.")
+@click.option("--seed", default=0, show_default=True, help="Of weights, split, order and search.")
+@click.option(
+    "--optimizer", default="sgd", show_default=True, help="sgd, adamw or any other of Keras."
+)
+@click.option(
+    "--augment",
+    type=click.Choice(["auto", "none", "crop", "standard"]),
+    default="auto",
+    show_default=True,
+    help="auto flips only images whose mirror keeps the class.",
+)
+@click.option(
+    "--search", type=click.Choice(["random", "grid", "tpe"]), default="random", show_default=True
+)
+@click.option(
+    "--pruner", type=click.Choice(["median", "asha", "none"]), default="median", show_default=True
+)
+@click.option("--storage", help="Optuna storage URL, or journal file, that workers share.")
+@click.option("--worker", is_flag=True, help="Join the search of a run: of --out or --storage.")
+@click.option("--batch-size", type=int, help="Default: by the size of the data.")
+@click.option("--image-size", type=int, help="Resize to this height and width.")
+@click.option("--max-images", type=int, help="Take a stratified subset.")
+@click.option(
+    "--manual-dir",
+    type=_folder,
+    envvar="KCNN_MANUAL_DIR",
+    help="Hand-downloaded files for tensorflow-datasets (or KCNN_MANUAL_DIR).",
+)
+@click.option("--data-dir", type=_folder, help="Where tensorflow-datasets keeps its sets.")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "mixed_bfloat16", "mixed_float16"]),
+    default="float32",
+    show_default=True,
+)
+@click.option("--deterministic", is_flag=True, help="The same weights, bit by bit, every time.")
+@click.option("--log-json", type=_file, help="Add every event to this file, one JSON a line.")
+@click.option("--keep-going", is_flag=True, help="Go on after a step that failed.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier run.")
+def recipe(out: Path | None, show_space: bool, worker: bool, **options: Any) -> None:
+    """Take a network through the six steps and export it.
+
+    Initial loss, overfit a small sample, find a learning rate, search, refine, read the
+    curves. Leaves result.json, report.html, model.keras and saved_model/1 in the run folder.
+    Exit code 0 when the run finished, 1 when a step failed, 2 when it could not run.
+    """
+    if out is None and not show_space and not (worker and options["storage"]):
+        raise click.UsageError("Missing option '--out'.")
+    start_tensorflow()
+    with _interrupts():
+        try:
+            finished = _run(out, show_space, worker, options)
+        except KeyboardInterrupt:
+            fail(_what_was_kept(out))
+    if not finished:
+        raise SystemExit(1)
+
+
+def _run(out: Path | None, show_space: bool, worker: bool, options: dict[str, Any]) -> bool:
+    from kcnn.data import load
+    from kcnn.recipe import BUDGETS, Display, Settings, run
+    from kcnn.recipe.folder import RunFolder
+    from kcnn_cli._builder import source_of, space_of
+
+    take = options.pop
+    resume, overwrite = take("resume"), take("overwrite")
+    model, norm, data, log_json = take("model"), take("norm"), take("data"), take("log_json")
+    given_space = space_of(take("space"))
+    reading = {k: take(k) for k in ("image_size", "max_images", "manual_dir", "data_dir")}
+    Settings(**options)
+    if out is not None and not show_space and not worker:
+        with RunFolder(out, resume=resume, overwrite=overwrite):
+            pass  # a folder that can't be had is said before the data are read
+    dataset = load(data, seed=options["seed"], **reading)
+    source = source_of(model, dataset, norm=norm, widths=BUDGETS[options["budget"]].widths)
+    space = {**source.space, **given_space}
+    common = {"space": space, "source": source.name, **options}
+    if show_space:
+        from kcnn.recipe.prepare import Prepared
+
+        ready = Prepared(source.build, dataset, Settings(**options), space=space)
+        click.echo(ready.space.to_toml(), nl=False)
+        return True
+    display = Display(log_json=log_json)
+    if worker:
+        from kcnn.recipe.worker import work
+
+        work(source.build, dataset, out=out, display=display, **common)
+        return True
+    assert out is not None
+    record = run(
+        source.build,
+        dataset,
+        out=out,
+        resume=resume,
+        overwrite=overwrite,
+        display=display,
+        chosen=source.chosen,
+        command=_command(),
+        **common,
+    )
+    return record["status"] == "finished"
+
+
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does; a second of them ends it at once.
+
+    What is on disk is whole at any moment, so nothing is lost by that.
+    """
+    heard: list[int] = []
+
+    def end(number: int, frame: Any) -> None:
+        if heard:
+            os.write(2, b"\nkcnn: ended at once; go on with --resume.\n")
+            os._exit(2)
+        heard.append(number)
+        raise KeyboardInterrupt
+
+    try:
+        before = {n: signal.signal(n, end) for n in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread: whoever is there handles signals
+        before = {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _command() -> str:
+    """What was typed, to be typed again; paths to the program are left out."""
+    left = ("--resume", "--overwrite", "--keep-going")
+    return "kcnn " + shlex.join(word for word in sys.argv[1:] if word not in left)
+
+
+def _what_was_kept(out: Path | None) -> str:
+    import json
+
+    try:
+        steps = json.loads(((out or Path()) / "result.json").read_text(encoding="utf-8"))["steps"]
+    except (OSError, ValueError, KeyError):
+        return "Interrupted before the first step; nothing was written."
+    if not steps:
+        return f"Interrupted: no step was finished. Go on in {out} with --resume."
+    finished = "step 1 is" if len(steps) == 1 else f"steps 1 to {len(steps)} are"
+    return f"Interrupted: {finished} finished and kept in {out}. Go on with --resume."

@@ -1,0 +1,99 @@
+"""From what was asked for to what the steps work with; an impossible wish is said here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from kcnn.data import Dataset, load
+from kcnn.recipe.model_cache import Build, ModelCache, as_builder
+from kcnn.recipe.settings import RecipeError, Settings
+from kcnn.recipe.space import Parameter, Space
+from kcnn.recipe.training_data import ImageData, default_batch_size
+
+__all__ = ["Prepared", "default_space"]
+
+RATE_FACTOR = 5.0  # rates searched from the pick of step 3 / 5 to * 5
+DECAYS = (1e-5, 1e-3)
+BATCH_FACTORS = (1, 0.5, 2)
+
+
+class Prepared:
+    """Data, models and space of a run.
+
+    Attributes:
+        chosen: what was chosen for the user, in sentences.
+    """
+
+    def __init__(
+        self,
+        build: Build | keras.Model,
+        data: Any,
+        settings: Settings,
+        *,
+        space: Space | Mapping[str, Any] | None = None,
+        optimizer: Any = None,
+        loss: Any = None,
+        metrics: Sequence[Any] | None = None,
+        compile_args: Mapping[str, Any] | None = None,
+    ):
+        if settings.deterministic:
+            import tensorflow as tf
+
+            tf.config.experimental.enable_op_determinism()
+        self.settings = settings
+        self.dataset = data if isinstance(data, Dataset) else load(data, seed=settings.seed)
+        self.build = as_builder(build)
+        self.data = ImageData(
+            self.dataset,
+            augment=settings.augment,
+            seed=settings.seed,
+            loss=loss,
+            metrics=metrics,
+        )
+        self.batch_size = default_batch_size(settings, self.data.train_images)
+        self.space = _completed(space, self.batch_size, self.data.train_images)
+        self.models = ModelCache(
+            self.build,
+            self.data.problem,
+            optimizer=optimizer or settings.optimizer,
+            seed=settings.seed,
+            precision=settings.precision,
+            compile_args=compile_args,
+        )
+        hp = {**self.space.defaults(), "batch_size": self.batch_size}
+        self.first_model = self.models.fresh(hp)
+        self.models.check_all_read(hp)
+        self.chosen = [] if settings.batch_size else [f"batch size {self.batch_size} by data size"]
+
+
+def default_space(batch_size: int, images: int) -> Space:
+    """Rate, weight decay and batch size around what is known before the search."""
+    largest = max(1, images)
+    sizes = dict.fromkeys(min(largest, max(2, int(batch_size * f))) for f in BATCH_FACTORS)
+    return Space(
+        {
+            "learning_rate": Parameter(around=RATE_FACTOR),
+            "weight_decay": Parameter(low=DECAYS[0], high=DECAYS[1], log=True, default=1e-4),
+            "batch_size": Parameter(choices=tuple(sizes)),
+        }
+    )
+
+
+def _completed(space: Any, batch_size: int, images: int) -> Space:
+    """The space with the three parameters that every training has.
+
+    Raises:
+        RecipeError: a batch that is larger than the data.
+    """
+    given = dict(space or {})
+    complete = Space({**default_space(batch_size, images), **given})
+    sizes = complete["batch_size"]
+    largest = max(sizes.choices) if sizes.choices else sizes.high
+    if largest is not None and largest > images:
+        raise RecipeError(
+            f"space: batch_size goes up to {largest}, and there are {images} training images."
+        )
+    return complete

@@ -1,0 +1,125 @@
+"""Batches for every purpose of a run, each following from the seed and its purpose alone."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, Protocol
+
+import numpy as np
+
+from kcnn.augment import augmentation
+from kcnn.data import Dataset
+from kcnn.recipe.problem import Problem
+from kcnn.recipe.settings import RecipeError, Settings
+
+__all__ = ["EVALUATED_AT_ONCE", "ImageData", "TrainingData", "default_batch_size", "seed_for"]
+
+EVALUATED_AT_ONCE = 256  # images of a batch that is only looked at
+
+
+class TrainingData(Protocol):
+    """What the steps need to know of the data."""
+
+    problem: Problem
+    train_images: int
+    val_images: int
+    augmented_by: str
+
+    def train(self, batch_size: int, *, purpose: str, skip: int = 0) -> Any:
+        """Shuffled, augmented batches without an end, from number `skip` on."""
+
+    def val(self) -> Any:
+        """The validation images as they are, in order, once."""
+
+    def sample(self, images: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """A few training images of all classes, as they are, and their labels."""
+
+
+class ImageData:
+    """The images of a data set, augmented on their way into the model.
+
+    Order and augmentation follow from the run's seed and `purpose` alone: not from what was
+    trained before, nor from how far another pipeline has read ahead. So two runs draw the same,
+    and one that was cut off goes on with the very batches it would have had.
+    """
+
+    def __init__(
+        self, dataset: Dataset, *, augment: str = "none", seed: int = 0, loss=None, metrics=None
+    ):
+        self.dataset = dataset
+        self.augmented_by = augment_kind(augment, dataset)
+        self.seed = seed
+        self.train_images, self.val_images = len(dataset.train), len(dataset.val)
+        self.problem = Problem(
+            classes=dataset.classes,
+            input_shape=dataset.image_shape,
+            multi_label=dataset.multi_label,
+            soft=bool(getattr(self._augmentation(0), "mixes_labels", False)),
+            loss=loss,
+            metrics=metrics,
+        )
+
+    def train(self, batch_size: int, *, purpose: str, skip: int = 0) -> Any:
+        seed = seed_for(self.seed, purpose)
+        data = self.dataset.train.batches(
+            batch_size, shuffle=True, augment=self._augmentation(seed), seed=seed, repeat=True
+        )
+        return data.skip(skip) if skip else data
+
+    def val(self) -> Any:
+        return self.evaluated("val")
+
+    def test(self) -> Any:
+        """The test images as they are, in order, once."""
+        return self.evaluated("test")
+
+    def evaluated(self, split: str) -> Any:
+        """A split as it is, in order, labels in the form that the loss takes."""
+        data = getattr(self.dataset, split).batches(EVALUATED_AT_ONCE)
+        if not self.problem.soft:
+            return data
+        import tensorflow as tf
+
+        classes = self.problem.classes
+        return data.map(lambda x, y: (x, y if y.shape.rank == 2 else tf.one_hot(y, classes)))
+
+    def sample(self, images: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        x, y = self.dataset.train.sample(images, seed=seed)
+        if self.problem.soft and y.ndim == 1:
+            y = np.eye(self.problem.classes, dtype="float32")[y]
+        return np.asarray(x, "float32"), y
+
+    def _augmentation(self, seed: int) -> Any:
+        return augmentation(self.augmented_by, self.dataset.image_shape, seed=seed)
+
+
+def augment_kind(asked: str, dataset: Dataset) -> str:
+    """The preset in use: "auto" flips only where a mirrored image keeps its class."""
+    if asked != "auto":
+        return asked
+    return "standard" if dataset.flip else "crop"
+
+
+def default_batch_size(settings: Settings, images: int) -> int:
+    """Images per update before the search varies it.
+
+    A dozen updates an epoch or more on small sets, 128 (He et al., section 4.2) on large ones;
+    below 16 images the noise of a batch hides what a rate does.
+
+    Raises:
+        RecipeError: one was asked for that is more than there are images.
+    """
+    if settings.batch_size is None:
+        return min(images, max(16, min(128, 2 ** max(1, (images // 12).bit_length() - 1))))
+    if settings.batch_size > images:
+        raise RecipeError(
+            f"batch_size={settings.batch_size} is more than the {images} training images; "
+            f"give --batch-size {max(2, images // 10)} or less."
+        )
+    return settings.batch_size
+
+
+def seed_for(seed: int, purpose: str) -> int:
+    """A seed of 31 bits for each purpose of a run."""
+    drawn = np.random.SeedSequence([seed, zlib.crc32(purpose.encode())])
+    return int(drawn.generate_state(1)[0]) % 2**31

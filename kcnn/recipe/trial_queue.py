@@ -1,0 +1,136 @@
+"""A fixed number of trials that any number of workers share: none run twice, none lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from kcnn.recipe.worker_id import Watch, gone, this_worker
+
+__all__ = ["TrialQueue"]
+
+BEAT = 10.0  # seconds between two signs of life of a worker
+PATIENCE = 6 * BEAT  # without a sign, until a worker out of sight is given up
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+class TrialQueue:
+    """Numbered places in an Optuna study, each to be filled by one trial.
+
+    A place is an enqueued trial with its number as an attribute; Optuna's storages give each
+    to one worker only. A worker that ended leaves its trial running: whoever sees it marks it as
+    failed and queues the place again with the same parameters. Should two do so at the same
+    time, the trial that is first in the storage counts and the other one is dropped.
+    """
+
+    def __init__(self, study: optuna.Study, *, beat: float = BEAT, patience: float = PATIENCE):
+        self.study = study
+        self._beat = beat
+        self._watch = Watch(patience)
+        self._me = this_worker()
+
+    def offer(self, places: Sequence[Mapping[str, Any] | None]) -> bool:
+        """Queue the first place that nobody has; with parameters where given or drawn before.
+
+        One at a time, so that a place to be filled again comes before those after it.
+        Returns whether there is a trial to take.
+        """
+        if self._waiting():
+            return True
+        owners = self.owners()
+        drawn = {t.user_attrs.get("place"): t.params for t in self._trials() if _drawn(t)}
+        for place, fixed in enumerate(places):
+            if place not in owners:
+                params = dict(fixed or drawn.get(place) or {})
+                self.study.enqueue_trial(params, user_attrs={"place": place})
+                return True
+        return False
+
+    def owners(self) -> dict[int, FrozenTrial]:
+        """By place the trial that counts there: the first that has not failed."""
+        found: dict[int, FrozenTrial] = {}
+        for trial in self._trials():
+            place = trial.user_attrs.get("place")
+            if place is not None and trial.state != TrialState.FAIL:
+                found.setdefault(place, trial)
+        return found
+
+    def ended(self) -> dict[int, FrozenTrial]:
+        """By place the trials that are done, diverged and pruned ones included."""
+        return {p: t for p, t in self.owners().items() if t.state in ENDED}
+
+    def _waiting(self) -> bool:
+        """Whether a trial is queued that nobody has taken."""
+        return any(t.state == TrialState.WAITING for t in self._trials())
+
+    def take(self) -> optuna.Trial | None:
+        """The next trial for this worker; None when others were faster."""
+        trial = self.study.ask()
+        place = trial.user_attrs.get("place")
+        if place is None or self.owners()[place].number != trial.number:
+            self.study.tell(trial, state=TrialState.FAIL)
+            return None
+        trial.set_user_attr("worker", self._me)
+        return trial
+
+    def give_up_dead(self) -> int:
+        """Mark the trials of workers that are gone as failed; how many there were."""
+        count = 0
+        for trial in self._trials():
+            if trial.state != TrialState.RUNNING or not self._dead(trial):
+                continue
+            try:
+                self.study.tell(trial.number, state=TrialState.FAIL)
+                count += 1
+            except Exception as error:
+                if not isinstance(error, (ValueError, RuntimeError)):
+                    raise
+                continue  # it has ended meanwhile, or another worker was faster
+        return count
+
+    def drawn(self, trial: optuna.Trial) -> None:
+        """Say that all parameters of a trial are drawn: tried again, it will have the same."""
+        trial.set_user_attr("drawn", True)
+
+    @contextmanager
+    def alive(self, trial: optuna.Trial) -> Iterator[None]:
+        """Give signs of life while the block runs."""
+        done = threading.Event()
+
+        def beat() -> None:
+            number = 0
+            while not done.wait(self._beat):
+                number += 1
+                try:
+                    trial.set_user_attr("beat", number)
+                except Exception:  # the storage's trouble is heard where the trial ends
+                    continue
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _dead(self, trial: FrozenTrial) -> bool:
+        worker = trial.user_attrs.get("worker", {})
+        if worker == self._me:
+            return True  # cut off earlier in this process, which looks only between its trials
+        known = gone(worker)
+        if known is not None:
+            return known
+        return self._watch.stale(trial.number, trial.user_attrs.get("beat"))
+
+    def _trials(self) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False)
+
+
+def _drawn(trial: FrozenTrial) -> bool:
+    return bool(trial.user_attrs.get("drawn"))

@@ -1,0 +1,117 @@
+"""Joins the search of a run that another process leads, on this machine or another."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from kcnn.recipe.display import Display
+from kcnn.recipe.folder import check_same
+from kcnn.recipe.identity import identity_of
+from kcnn.recipe.prepare import Prepared
+from kcnn.recipe.settings import RecipeError, Settings
+from kcnn.recipe.shared_search import ABOUT, open_storage, storage_errors
+from kcnn.recipe.step import Clock, Context
+from kcnn.recipe.steps.search import run_phases
+
+__all__ = ["work"]
+
+WAITS = 600.0  # seconds for a search to begin
+LOOKS_EVERY = 2.0
+
+
+def work(
+    build: Any,
+    data: Any,
+    *,
+    out: str | Path | None = None,
+    display: Display | None = None,
+    source: str = "",
+    space: Any = None,
+    optimizer: Any = None,
+    loss: Any = None,
+    metrics: Any = None,
+    wait: float = WAITS,
+    **settings: Any,
+) -> int:
+    """Train trials of a run's search until all have ended; how many were trained here.
+
+    Args:
+        build, data, space, source, optimizer, loss, metrics, **settings: as the run has them.
+        out: the run's folder, whose journal file is the storage if none is set.
+        wait: seconds for the search to begin.
+
+    Raises:
+        RecipeError: the run has other data, another model, other settings or another version,
+            with what differs; no search has begun; the storage can't be reached.
+    """
+    asked = Settings(**settings)
+    display = display or Display()
+    if out is None and asked.storage is None:
+        raise RecipeError("A worker needs the run's folder or its storage.")
+    ready = Prepared(
+        build, data, asked, space=space, optimizer=optimizer, loss=loss, metrics=metrics
+    )
+    identity = identity_of(
+        ready.build, ready.first_model, ready.dataset, asked, ready.space, source
+    )
+    state = Path(out or ".") / "state"
+    with storage_errors(asked.storage or str(state)):
+        storage, about = _announced(asked.storage, state, identity, wait, display)
+        context = Context(
+            asked,
+            ready.models,
+            ready.data,
+            ready.space,
+            ready.batch_size,
+            state,
+            display,
+            Clock(),
+            run_id=about["run"],
+        )
+        display.say(f"Working on the search of run {about['run']}.")
+        rows, _ = run_phases(
+            context, ready.space.around(about["rate"]), storage, about["seconds_per_update"]
+        )
+    done = sum(row["seconds"] is not None for row in rows)
+    display.say(f"The search has ended with {done} trials.")
+    return done
+
+
+def _announced(
+    where: str | None, state: Path, identity: dict[str, Any], wait: float, display: Display
+) -> tuple[Any, dict[str, Any]]:
+    """The storage, and what the newest run of this identity in it says about itself."""
+    until = time.monotonic() + wait
+    said = False
+    while True:
+        if where is None and not state.is_dir():
+            storage, runs = None, []
+        else:
+            storage = open_storage(where, state)
+            summaries = optuna.get_all_study_summaries(storage)
+            runs = [s.user_attrs[ABOUT] for s in summaries if ABOUT in s.user_attrs]
+        same = [r for r in runs if _comparable(r["identity"]) == _comparable(identity)]
+        if same:
+            return storage, max(same, key=lambda r: r["began"])
+        if runs:
+            newest = max(runs, key=lambda r: r["began"])
+            check_same(newest["identity"], identity, "The run that this worker would join")
+        if time.monotonic() > until:
+            raise RecipeError(
+                f"No search has begun in {where or state} within {wait:.0f} s; start the run "
+                "first, with the same --storage."
+            )
+        if not said:
+            display.say("Waiting for the search to begin …", "dim")
+            said = True
+        time.sleep(LOOKS_EVERY)
+
+
+def _comparable(identity: dict[str, Any]) -> dict[str, Any]:
+    free = ("keep_going", "storage", "time")
+    kept = {k: v for k, v in identity["settings"].items() if k not in free}
+    return {**identity, "settings": kept}

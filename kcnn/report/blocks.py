@@ -1,0 +1,223 @@
+"""What a page is made of: typed pieces that hold numbers and words, and no markup."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kcnn.report.canvas import Plot
+
+__all__ = [
+    "Bars",
+    "Block",
+    "Cell",
+    "Code",
+    "Columns",
+    "Definitions",
+    "Findings",
+    "Heading",
+    "Note",
+    "Page",
+    "Picture",
+    "Pictures",
+    "Row",
+    "Section",
+    "Table",
+    "plots_in",
+]
+
+
+@dataclass(frozen=True)
+class Note:
+    """A paragraph; small and quiet unless `strong`."""
+
+    text: str
+    strong: bool = False
+    kind = "note"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading within a section."""
+
+    text: str
+    kind = "heading"
+
+
+@dataclass(frozen=True)
+class Code:
+    """A few lines to copy."""
+
+    title: str
+    text: str
+    kind = "code"
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Named values as bars on one scale: (name, value, what is written beside it)."""
+
+    rows: tuple[tuple[str, float, str], ...]
+    kind = "bars"
+
+    def share(self, value: float) -> float:
+        """The part of the largest value, 0 to 1."""
+        largest = max((v for _, v, _ in self.rows if v == v), default=0.0)
+        return min(max(value / largest, 0.0), 1.0) if largest > 0 and value == value else 0.0
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What instruments said, as `Finding.to_dict` writes it."""
+
+    findings: Sequence[Mapping[str, Any]]
+    kind = "findings"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell: its text, the number it is sorted by, a swatch of a color of the page."""
+
+    text: str
+    value: float | None = None
+    swatch: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells, strings for plain ones; the best row of a table has a word for it."""
+
+    cells: tuple[Cell | str, ...]
+    best: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns by name; those in `numeric` stand right. Sorted by click where `sortable`."""
+
+    label: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    numeric: frozenset[int] = frozenset()
+    sortable: bool = False
+    kind = "table"
+
+    def cell(self, value: Cell | str) -> Cell:
+        """A cell as such."""
+        return value if isinstance(value, Cell) else Cell(value)
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """Terms and what they are here."""
+
+    rows: tuple[tuple[str, str], ...]
+    kind = "definitions"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as a data URI, with the words of those who do not see it."""
+
+    uri: str
+    alt: str
+    label: str = ""
+    second: str = ""
+    second_alt: str = ""
+    pixelated: bool = False
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A row of small images."""
+
+    pictures: tuple[Picture, ...]
+    kind = "pictures"
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A table of counts: rows true, columns said; a cell is (count, share of row, diagonal)."""
+
+    names: tuple[str, ...]
+    rows: tuple[tuple[tuple[int, float, bool], ...], ...]
+    kind = "matrix"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Blocks side by side where there is room; `wide`: the first column the wider one."""
+
+    columns: tuple[tuple[Any, ...], ...]
+    wide: bool = False
+    kind = "columns"
+
+
+Block = (
+    Note
+    | Heading
+    | Code
+    | Bars
+    | Findings
+    | Table
+    | Definitions
+    | Pictures
+    | Matrix
+    | Columns
+    | Plot
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A card of the page. `status` is a verdict, or "" for none."""
+
+    id: str
+    title: str
+    blocks: Sequence[Block]
+    purpose: str = ""
+    status: str = ""
+    seconds: float | None = None
+    long: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """All of a page.
+
+    Attributes:
+        title: the verdict in words; `tone` is "ok", "warning", "failure" or "unfinished".
+        subject: what the browser's tab says besides.
+        overline: above the title, parts of one line.
+        facts: (name, value, small print); the first one is the most important.
+        advice: (heading, words, id of the section it comes from or "").
+        path: (title, status, id or "" where there is no such section), the steps in order.
+        sections: cards in order.
+        settings: how it was made, at the foot of the page.
+        foot: the last lines.
+    """
+
+    title: str
+    tone: str
+    subject: str
+    overline: Sequence[str]
+    facts: Sequence[tuple[str, str, str]]
+    advice: tuple[str, str, str]
+    path: Sequence[tuple[str, str, str]]
+    sections: Sequence[Section]
+    settings: Sequence[tuple[str, str]] = ()
+    command: str = ""
+    foot: Sequence[str] = field(default_factory=tuple)
+
+
+def plots_in(blocks: Sequence[Any]) -> list[Plot]:
+    """The plots among these blocks, also within columns, in order."""
+    found: list[Plot] = []
+    for block in blocks:
+        if isinstance(block, Plot):
+            found.append(block)
+        elif isinstance(block, Columns):
+            for column in block.columns:
+                found += plots_in(column)
+    return found
