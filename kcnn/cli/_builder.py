@@ -108,7 +108,7 @@ def _registered(model: str, dataset: Any, *, norm: str, widths: tuple[float, ...
 def _application(model: str, dataset: Any) -> Source:
     import keras
 
-    from kcnn.recipe.settings import did_you_mean
+    from kcnn.recipe.settings import RecipeError, did_you_mean
 
     name = model.removeprefix(APPLICATIONS)
     known = [n for n in dir(keras.applications) if n[0].isupper()]
@@ -122,12 +122,16 @@ def _application(model: str, dataset: Any) -> Source:
     preprocessing = None if takes_pixels else _normalizing(dataset)
 
     def build(hp: Any) -> Any:
-        network = make(
-            weights=None,
-            classes=dataset.classes,
-            input_shape=dataset.image_shape,
-            classifier_activation=None,
-        )
+        try:
+            network = make(
+                weights=None,
+                classes=dataset.classes,
+                input_shape=dataset.image_shape,
+                classifier_activation=None,
+            )
+        except ValueError as error:
+            said = str(error).strip().splitlines()[0]
+            raise RecipeError(f"{model}: {said}; give --image-size.") from error
         if preprocessing is None:
             return network
         images = keras.Input(dataset.image_shape, name="image")

@@ -18,12 +18,15 @@ from kcnn.recipe.training import Score, is_better, standard_error
 __all__ = ["BestWeights", "Checkpoint"]
 
 
+LUCK = 2.0  # standard errors by which the best of some dozens of equal epochs is above the others
+
+
 class BestWeights(keras.callbacks.Callback):
     """Keeps the weights of the epoch with the best validation score in memory.
 
     Epoch `last`, where the rate has come down to zero, is taken over one that was better by no
-    more than chance, unless the validation loss has turned up: among so many epochs on few
-    images the best one is the luckiest.
+    more than chance or had a higher loss, unless the validation loss has turned up: among so
+    many epochs on few images the best one is the luckiest.
 
     Args:
         images: Validation images behind the scores.
@@ -55,9 +58,9 @@ class BestWeights(keras.callbacks.Callback):
             return False
         if score.accuracy is None or self.score.accuracy is None:
             return False
-        close = score.accuracy > self.score.accuracy - 1e-6 - standard_error(
-            self.score.accuracy, self.images
-        )
+        noise = standard_error(self.score.accuracy, self.images)
+        close = score.accuracy > self.score.accuracy - LUCK * noise - 1e-6
+        close = close or score.loss <= self.score.loss
         losses = {key: self.history[key] for key in ("loss", "val_loss")}
         return close and read_curves(losses).onset_epoch is None
 

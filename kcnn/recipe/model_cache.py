@@ -20,6 +20,7 @@ from kcnn.recipe.space import TRAINING
 __all__ = ["Build", "ModelCache", "as_builder"]
 
 Build = Callable[[HyperParameters], keras.Model]
+UNKNOWN = 1e-3  # stands for the learning rate before step 3 has found one
 KEPT = 2  # models with their snapshots; the searches come back to the one or two before
 
 
@@ -118,7 +119,8 @@ class ModelCache:
         return tuple((name, repr(hp.get(name))) for name in names)
 
     def _made(self, given: Mapping[str, Any]) -> _Entry:
-        hp = HyperParameters(given)
+        # A rate that is not known yet: the builder's optimizer needs one, whatever is set later.
+        hp = HyperParameters({**given, "learning_rate": given.get("learning_rate") or UNKNOWN})
         model = self._called(hp)
         self._read |= hp.read
         self.problem.check(model)

@@ -11,13 +11,13 @@ import numpy as np
 
 from kcnn.augment import augmentation
 from kcnn.data import Dataset
+from kcnn.preprocessing import Preprocessing
 from kcnn.recipe.evaluation import evaluate, sample_images, worst_images
 from kcnn.recipe.files import write_arrays
 from kcnn.recipe.optimizer import plain
 from kcnn.recipe.step import Context
 from kcnn.recipe.steps.refine import best_weights
 from kcnn.serving import export
-from kcnn.preprocessing import Preprocessing
 
 __all__ = ["conclude", "say_outcome"]
 
