@@ -1,6 +1,5 @@
 """The exported SavedModel against the model's own float64 softmax, here and in a bare process."""
 
-import io
 import json
 import os
 import subprocess
@@ -10,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from _serving import NAMES, encoded, images, softmax
 
 from kcnn import layers
 from kcnn.preprocessing import Preprocessing
@@ -18,17 +17,6 @@ from kcnn.serving import export
 from kcnn.serving._graph import make_portable
 from kcnn.serving._output import read_output
 from kcnn.serving._servable import make_servable
-
-NAMES = ["cat", "dög", "a <b> & c"]
-
-
-def images(n=5, shape=(8, 8, 3)):
-    return np.random.default_rng(0).integers(0, 256, (n, *shape)).astype("uint8")
-
-
-def softmax(logits):
-    e = np.exp(np.float64(logits) - np.max(logits, axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
 
 
 @tf.function(jit_compile=True)
@@ -79,13 +67,6 @@ def plain(tmp_path_factory):
     """A small model and what it was exported to, for tests that only ask."""
     model = small_cnn()
     return model, exported(model, tmp_path_factory.mktemp("plain"))
-
-
-def encoded(image, kind="PNG"):
-    """One image (h, w, c) as the bytes of a file."""
-    file = io.BytesIO()
-    Image.fromarray(image.squeeze()).save(file, kind)
-    return file.getvalue()
 
 
 def answers(served, images):

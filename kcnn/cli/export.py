@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -69,4 +70,16 @@ def export(
         images=found.images,
         facts={**found.facts, "command": shlex.join(["kcnn", *sys.argv[1:]])},
     )
-    click.echo(written)
+    _say(written)
+
+
+def _say(folder: Path) -> None:
+    """Where it went, and how each file compares with Keras."""
+    card = json.loads((folder / "assets" / "card.json").read_text(encoding="utf-8"))
+    for name, entry in card["formats"].items():
+        done = entry["check"]
+        click.echo(
+            f"{name:<15} {entry['file']:<21} differs by {done['largest_difference']:.1g} at most, "
+            f"same class in {done['top_class_agreement']:.0%} of {done['pictures']} pictures"
+        )
+    click.echo(folder)

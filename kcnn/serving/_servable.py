@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import keras
 
 from kcnn.preprocessing import Preprocessing
+from kcnn.serving._frozen import freeze
 from kcnn.serving._names import checked_names
 from kcnn.serving._output import Output, read_output
 
@@ -54,6 +56,11 @@ class Servable:
     output: Output
     class_names: tuple[str, ...]
     probabilities: keras.Model
+
+    @cached_property
+    def frozen(self) -> keras.Model:
+        """`probabilities` as converters take it."""
+        return freeze(self.probabilities, self.image_shape)
 
     @property
     def image_shape(self) -> tuple[int | None, int | None, int]:

@@ -25,14 +25,28 @@ class Format:
 
     name: str
     module: str
+    function: str = "write"
     needs: tuple[str, ...] = ()
 
     def write(self, servable: Servable, folder: Path, pictures: np.ndarray) -> dict[str, Any]:
-        writer: Write = import_module(f"kcnn.serving.formats.{self.module}").write
+        module = import_module(f"kcnn.serving.formats.{self.module}")
+        writer: Write = getattr(module, self.function)
         return writer(servable, folder, pictures)
 
 
-FORMATS = {entry.name: entry for entry in (Format("saved_model", "saved_model"),)}
+_LITERT = ("ai_edge_litert",)
+
+FORMATS = {
+    entry.name: entry
+    for entry in (
+        Format("saved_model", "saved_model"),
+        Format("onnx", "onnx", needs=("onnx", "onnxruntime", "tf2onnx")),
+        Format("litert", "litert", needs=_LITERT),
+        Format("litert_dynamic", "litert", "write_dynamic", needs=_LITERT),
+        Format("litert_float16", "litert", "write_float16", needs=_LITERT),
+        Format("openvino", "openvino", needs=("openvino",)),
+    )
+}
 
 
 def find_formats(names: Sequence[str]) -> list[Format]:
