@@ -1,7 +1,9 @@
 """The compiled kernels stay an inner matter: exports, changing sizes, replicas."""
 
+import gc
 import subprocess
 import sys
+import weakref
 
 import keras
 import numpy as np
@@ -9,18 +11,17 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from kcnn.layers import BasicBlock, GroupNorm, _norm_tensorflow
+from kcnn.layers import BasicBlock, GroupNorm
+from kcnn.layers.group_norm import tensorflow as kernels
 
 SIDE = 24
 
 
 @pytest.fixture
 def compiled(monkeypatch):
-    """How often each kernel has been traced: kernels are compiled once for each trace and batch."""
-    monkeypatch.setattr(_norm_tensorflow, "_seen", type(_norm_tensorflow._seen)(set))
-    _norm_tensorflow._kernel.cache_clear()
-    _norm_tensorflow._by_batch.cache_clear()
-    return _norm_tensorflow._kernel.cache_info
+    """How many compiled kernels the layers of this test hold."""
+    monkeypatch.setattr(kernels, "_kernels", weakref.WeakValueDictionary())
+    return lambda: sum(key[0] == "_kernel" for key in kernels._kernels)
 
 
 def network():
@@ -42,7 +43,7 @@ def test_an_exported_graph_holds_nothing_for_xla_alone(tmp_path, way, compiled):
     model = network()
     x = np.random.default_rng(0).standard_normal((16, SIDE, SIDE, 3)).astype("float32")
     model.fit(x, np.arange(16) % 2, batch_size=8, verbose=0)
-    assert compiled().currsize > 0, "training did not use the compiled kernels"
+    assert compiled() > 0, "training did not use the compiled kernels"
     if way == "model.export":
         model.export(tmp_path, verbose=False)
     else:
@@ -90,30 +91,30 @@ def test_no_kernel_is_compiled_for_images_of_unknown_size(compiled):
     run = tf.function(gradient(layer), input_signature=[tf.TensorSpec((None, None, None, 8))])
     for side in (24, 25, 32):
         run(tf.ones((2, side, side, 8)))
-    assert compiled().currsize == 0
+    assert compiled() == 0
 
 
 def test_kernels_are_compiled_for_few_sizes_and_batches(compiled, monkeypatch):
-    monkeypatch.setattr(_norm_tensorflow, "_SIZES", 2)
+    monkeypatch.setattr(kernels, "_SIZES", 2)
     run = gradient(GroupNorm(2))
     for side in range(24, 40):
         run(tf.ones((2, side, side, 8)))
     for batch in (7, 9, 11, 13, 14, 21):
         run(tf.ones((batch, 24, 24, 8)))
-    assert compiled().currsize == 4, "forward and backward for two sizes"
+    assert compiled() == 4, "forward and backward for two sizes"
 
 
 def test_layers_like_each_other_share_their_kernels(compiled):
     several = keras.Sequential([GroupNorm(2, activation="relu") for _ in range(4)])
     run = tf.function(gradient(several), input_signature=[tf.TensorSpec((None, 24, 24, 8))])
     assert run(tf.ones((2, 24, 24, 8))).shape == (2, 24, 24, 8)
-    assert compiled().currsize == 2, "one forward, one backward"
+    assert compiled() == 2, "one forward, one backward"
 
 
 def test_batch_sizes_people_choose_are_compiled():
     chosen = (1, 2, 3, 4, 8, 10, 16, 20, 24, 25, 32, 48, 50, 64, 96, 100, 128, 160, 200, 256, 512)
-    assert all(map(_norm_tensorflow._compiled_batch, chosen))
-    assert sum(map(_norm_tensorflow._compiled_batch, range(1, 513))) <= 32
+    assert all(map(kernels._compiled_batch, chosen))
+    assert sum(map(kernels._compiled_batch, range(1, 513))) <= 32
 
 
 def test_the_last_part_of_an_epoch_gives_the_same_gradient():
@@ -124,8 +125,60 @@ def test_the_last_part_of_an_epoch_gives_the_same_gradient():
 
 
 def test_small_images_are_left_uncompiled(compiled):
-    gradient(GroupNorm(2))(tf.ones((32, 8, 8, 16)))
-    assert compiled().currsize == 0
+    layer = GroupNorm(2)
+    gradient(layer)(tf.ones((32, 8, 8, 16)))
+    assert compiled() == 0
+
+
+def test_kernels_go_with_the_last_layer_that_uses_them(compiled):
+    first, second = GroupNorm(2, epsilon=0.5), GroupNorm(2, epsilon=0.5)
+    for layer in (first, second):
+        gradient(layer)(tf.ones((2, 24, 24, 8)))
+    assert compiled() == 2
+    del first, layer
+    gc.collect()
+    assert compiled() == 2
+    del second
+    gc.collect()
+    assert compiled() == 0
+
+
+def test_nothing_is_compiled_where_xla_or_the_device_is_another(compiled, monkeypatch):
+    kernels.compiles.cache_clear()
+    layer = GroupNorm(2, epsilon=0.25)
+    assert layer.implementation == "compiled"
+    tpu = [tf.config.PhysicalDevice("/physical_device:TPU:0", "TPU")]
+    with monkeypatch.context() as patched:
+        patched.setattr(tf.config, "list_physical_devices", lambda *_: tpu)
+        kernels.compiles.cache_clear()
+        assert layer.implementation == "plain"
+        gradient(layer)(tf.ones((2, 24, 24, 8)))
+    assert compiled() == 0
+
+    def no_xla(*args, jit_compile=None, **kwargs):
+        raise tf.errors.UnimplementedError(None, None, "no XLA_CPU_JIT device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tf, "function", no_xla)
+        kernels.compiles.cache_clear()
+        with pytest.warns(UserWarning, match="no XLA for the CPU"):
+            assert layer.implementation == "plain"
+    kernels.compiles.cache_clear()
+    layer.implementation = "plain"
+    gradient(layer)(tf.ones((2, 24, 24, 8)))
+    assert compiled() == 0
+    assert GroupNorm.from_config(layer.get_config()).implementation == "plain"
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 4, 8), (2, 24, 24, 8)])
+def test_forward_mode_differentiation(shape):
+    layer = GroupNorm(2, activation="tanh", dtype="float64")
+    x, way = (tf.constant(np.random.default_rng(i).standard_normal(shape)) for i in range(2))
+    layer(x)
+    with tf.autodiff.ForwardAccumulator(x, way) as forward:
+        y = layer(x)
+    want = (layer(x + 1e-6 * way) - layer(x - 1e-6 * way)) / 2e-6
+    np.testing.assert_allclose(forward.jvp(y), want, atol=1e-7)
 
 
 @pytest.mark.slow

@@ -8,7 +8,8 @@ import tensorflow as tf
 from layers_oracle import gradients, normalize
 from layers_tools import LARGE, SMALL, differentiate, draw, with_weights
 
-from kcnn.layers import GroupNorm, _norm_fused, _xla
+from kcnn.layers import GroupNorm
+from kcnn.layers.group_norm import bits, cpu
 
 
 @pytest.mark.parametrize("mode", ["eager", "graph", "jit", "open"])
@@ -66,7 +67,7 @@ def test_a_large_mean_costs_less_than_in_keras(mode):
 def test_pixels_unlike_the_others(mode, far):
     # The compiled kernels subtract the mean of these pixels first; it says little here.
     x, dy = draw(LARGE), draw(LARGE, seed=1)
-    x.reshape(2, -1, 16)[:, :: _norm_fused._PART] += far
+    x.reshape(2, -1, 16)[:, :: cpu._PART] += far
     layer, gamma, beta = with_weights(GroupNorm(4), LARGE)
     y, dx, dgamma, _ = differentiate(layer, mode)(x, dy)
     exact = gradients(x, dy, gamma, groups=4)
@@ -105,6 +106,6 @@ def test_bfloat16_by_integers_rounds_as_numpy_does():
     values = np.concatenate([some, special, np.uint32([0x7FC00000, 0x7F800001])]).view(np.float32)
     with np.errstate(invalid="ignore"):
         expected = values.astype(ml_dtypes.bfloat16)
-    half = _xla.narrowed(keras.ops.convert_to_tensor(values), "bfloat16")
-    back = _xla.widened(_xla.bits_of_bfloat16(half), "float32")
+    half = bits.narrowed(keras.ops.convert_to_tensor(values), "bfloat16")
+    back = bits.widened(bits.bits_of_bfloat16(half), "float32")
     np.testing.assert_array_equal(back, expected.astype("float32"))

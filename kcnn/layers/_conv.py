@@ -6,11 +6,11 @@ import keras
 from keras import ops
 
 from kcnn.initializers import KaimingNormal, gain
-from kcnn.layers._group_norm import GroupNorm, InstanceNorm
 from kcnn.layers._norm import norm as make_norm
 from kcnn.layers._norm import norm_config
 from kcnn.layers._standardized import StandardizedConv2D
 from kcnn.layers._typed import Activation, BaseArguments, Norm, Padding, Shape, registered
+from kcnn.layers.group_norm import GroupNorm, InstanceNorm
 
 if TYPE_CHECKING:
     from kcnn.layers._typed import Unpack

@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from kcnn.layers._group_norm import GroupNorm, InstanceNorm, auto_groups, check_groups
 from kcnn.layers._typed import registered
+from kcnn.layers.group_norm import GroupNorm, InstanceNorm, auto_groups, check_groups
 
 __all__ = ["norm", "norm_config"]
 

@@ -14,6 +14,7 @@ __all__ = [
     "BaseArguments",
     "BlockArguments",
     "GroupedNormArguments",
+    "Implementation",
     "Norm",
     "Padding",
     "Shape",
@@ -25,6 +26,7 @@ Norm = str | type[keras.layers.Layer]
 Activation = str | Callable[..., Any] | None
 Padding = Literal["same", "symmetric", "valid"]
 Shortcut = Literal["conv", "avgpool-conv", "identity-pad"]
+Implementation = Literal["auto", "plain"]
 Shape = tuple[int | None, ...]
 
 C = TypeVar("C", bound=type)
@@ -52,6 +54,7 @@ class GroupedNormArguments(BaseArguments, total=False):
     gamma_regularizer: Any
     beta_constraint: Any
     gamma_constraint: Any
+    implementation: Implementation
 
 
 class BlockArguments(BaseArguments, total=False):

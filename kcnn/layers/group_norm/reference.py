@@ -5,7 +5,7 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-from kcnn.layers._pointwise import derivative, pointwise
+from kcnn.layers.group_norm.activation import derivative, pointwise
 
 __all__ = [
     "NormSpec",
@@ -25,7 +25,7 @@ class NormSpec(NamedTuple):
         channels: length of the channel axis.
         axis: the channel axis, counted from the front.
         epsilon: added to the variance.
-        activation: a name that `_pointwise` knows.
+        activation: a name that `activation` knows.
         dtype: of the result.
     """
 

@@ -2,13 +2,13 @@
 
 import torch
 
-from kcnn.layers._norm_spec import NormSpec
-from kcnn.layers._pointwise import pointwise
+from kcnn.layers.group_norm.activation import pointwise
+from kcnn.layers.group_norm.reference import NormSpec
 
 __all__ = ["group_normalize"]
 
 
-def group_normalize(spec: NormSpec, x, gamma, beta, residual=None, *, training=None):
+def group_normalize(spec: NormSpec, x, gamma, beta, residual=None, *, training=None, held=None):
     """y of `reference`; the channels are viewed, not copied, into second place.
 
     torch's kernels subtract large from large: E[x^2] - E[x]^2 forward for channels last,

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import keras
 from keras import ops
 
-from kcnn.layers._norm_spec import NormSpec, compute_type
-from kcnn.layers._normalize import group_normalize
-from kcnn.layers._pointwise import pointwise_name
 from kcnn.layers._typed import (
     Activation,
     BaseArguments,
     GroupedNormArguments,
+    Implementation,
     Shape,
     registered,
 )
+from kcnn.layers.group_norm.activation import pointwise_name
+from kcnn.layers.group_norm.backend import Held, group_normalize, implementation
+from kcnn.layers.group_norm.reference import NormSpec, compute_type
 
 if TYPE_CHECKING:
     from kcnn.layers._typed import Unpack
@@ -40,6 +41,7 @@ class _GroupedNorm(keras.layers.Layer):
         gamma_regularizer: Any = None,
         beta_constraint: Any = None,
         gamma_constraint: Any = None,
+        implementation: Implementation = "auto",
         **kwargs: "Unpack[BaseArguments]",
     ):
         super().__init__(autocast=False, **kwargs)
@@ -62,6 +64,21 @@ class _GroupedNorm(keras.layers.Layer):
         self.gamma_regularizer = keras.regularizers.get(gamma_regularizer)
         self.beta_constraint = keras.constraints.get(beta_constraint)
         self.gamma_constraint = keras.constraints.get(gamma_constraint)
+        self.implementation = implementation
+        self._held = Held()
+
+    @property
+    def implementation(self) -> str:
+        """How it is computed here: "compiled", "plain", or on torch "native". May be set."""
+        return implementation() if self._implementation == "auto" else self._implementation
+
+    @implementation.setter
+    def implementation(self, value: Implementation) -> None:
+        if value not in ("auto", "plain"):
+            raise ValueError(
+                f'{self._who}: implementation must be "auto" or "plain". Received: {value!r}.'
+            )
+        self._implementation = value
 
     @property
     def _who(self) -> str:
@@ -119,7 +136,8 @@ class _GroupedNorm(keras.layers.Layer):
         gamma = ops.ones(self.channels, kind) if self.gamma is None else self.gamma
         beta = ops.zeros(self.channels, kind) if self.beta is None else self.beta
         gamma, beta = ops.cast(gamma, kind), ops.cast(beta, kind)
-        y = group_normalize(spec, x, gamma, beta, residual, training=training)
+        held = None if self._implementation == "plain" else self._held
+        y = group_normalize(spec, x, gamma, beta, residual, training=training, held=held)
         return y if folded else self.activation(y)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -132,6 +150,7 @@ class _GroupedNorm(keras.layers.Layer):
             "center": self.center,
             "scale": self.scale,
             "activation": keras.activations.serialize(self.activation),
+            "implementation": self._implementation,
         }
         for name in ("beta", "gamma"):
             for what in ("initializer", "regularizer", "constraint"):
@@ -158,6 +177,9 @@ class GroupNorm(_GroupedNorm):
             trained elsewhere give other outputs.
         center, scale: whether to learn beta and gamma, each of shape (channels,).
         activation: a Keras activation, folded into the same passes.
+        implementation: "auto", or "plain" for no kernels compiled by XLA: they are faster by far
+            on CPUs, and cost some seconds and memory in the first step. Afterwards the attribute
+            says what is used.
 
     Call arguments:
         inputs: (batch, *space, channels), any rank from 2 on.

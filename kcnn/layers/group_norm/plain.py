@@ -10,8 +10,8 @@ import math
 
 from keras import ops
 
-from kcnn.layers._norm_spec import activation_gradient, compute_type, per_channel
-from kcnn.layers._pointwise import pointwise
+from kcnn.layers.group_norm.activation import pointwise
+from kcnn.layers.group_norm.reference import activation_gradient, compute_type, per_channel
 
 __all__ = ["backward", "forward"]
 
