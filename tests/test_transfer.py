@@ -9,6 +9,7 @@ from kcnn import transfer
 from kcnn.models.preact import PreActOptions, preact
 from kcnn.models.resnet import ResidualOptions
 from kcnn.models.resnet import resnet as build_resnet
+from kcnn.preprocessing import Preprocessing
 from kcnn.transfer import blocks_of
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -150,6 +151,14 @@ def test_a_saved_model_goes_on_with_its_rates(tmp_path):
     for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     transfer.unfreeze(again, blocks=1)  # what linear_probe made is still recognized
+
+
+def test_the_backbones_preprocessing_is_found_in_the_probe(tmp_path):
+    record = Preprocessing(8, scale=1 / 255, mean=0.5, std=0.25)
+    model = probe(resnet(preprocess=record.layer()))
+    assert Preprocessing.of(model) == record
+    model.save(tmp_path / "model.keras")
+    assert Preprocessing.of(keras.models.load_model(tmp_path / "model.keras")) == record
 
 
 def test_fine_tune_runs_both_stages():

@@ -21,6 +21,11 @@ class InferenceBody(keras.layers.Layer):
         super().__init__(**kwargs)
         self.body = body
 
+    @property
+    def layers(self) -> list[keras.layers.Layer]:
+        """The body's, so that whoever looks for a layer finds it."""
+        return list(self.body.layers)
+
     def build(self, input_shape: Any) -> None:
         self.built = True  # the body comes built
 
