@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import json
+import sys
 import threading
 from dataclasses import replace
 
@@ -26,17 +27,27 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "keras" / "models"
 
 
+# What the published files of EfficientNet hold in Keras's Normalization: ImageNet's mean, and its
+# deviation where the variance belongs, which Keras makes up for in a layer of its own.
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "variance": (0.229, 0.224, 0.225), "count": 0}
+
+
 def randomize(network):
     """Weights that keep the signal alive, so that differences would show."""
     rng = np.random.default_rng(1)
     for weight in network.weights:
         shape, name = tuple(weight.shape), weight.path.rpartition("/")[2]
+        if name in IMAGENET:
+            weight.assign(np.asarray(IMAGENET[name]).reshape(shape).astype(weight.dtype))
+            continue
         if name == "moving_variance":
             value = rng.uniform(0.5, 1.5, shape)
         elif name == "gamma":
             value = rng.uniform(0.3, 0.8, shape)
         elif len(shape) > 1:
-            value = rng.normal(0, np.sqrt(1.5 / np.prod(shape[:-1])), shape)
+            depthwise = 3 if "depthwise" in weight.path or "dwconv" in weight.path else 4
+            fan = np.prod(shape[:2]) if depthwise == 3 and len(shape) == 4 else np.prod(shape[:-1])
+            value = rng.normal(0, np.sqrt(1.5 / fan), shape)
         else:
             value = rng.normal(0, 0.1, shape)
         weight.assign(value.astype("float32"))
@@ -75,40 +86,32 @@ def legacy(network, path):
         file.create_group("top_level_model_weights").attrs["weight_names"] = []
 
 
-MODES = {
-    "resnet": keras.applications.resnet,
-    "resnet_v2": keras.applications.resnet_v2,
-    "vgg": keras.applications.vgg16,
-}
-
-
-def keras_own_preprocessing(name):
-    if name.startswith("vgg"):
-        return MODES["vgg"].preprocess_input
-    return MODES["resnet_v2" if name.endswith("v2") else "resnet"].preprocess_input
-
-
 def cards():
     return [c for c in _pretrained._found() if c.application]
 
 
+QUICK = ("resnet50", "mobilenet_v3_small", "efficientnet_b0")
+
+
 @pytest.mark.parametrize(
     "card",
-    [
-        pytest.param(c, marks=[] if c.network in ("resnet50",) else [pytest.mark.slow])
-        for c in cards()
-    ],
+    [pytest.param(c, marks=[] if c.network in QUICK else [pytest.mark.slow]) for c in cards()],
     ids=lambda card: card.network,
 )
 def test_outputs_equal_keras_applications_with_its_own_preprocessing(card, cache, monkeypatch):
-    theirs = randomize(
-        getattr(keras.applications, card.application)(weights=None, classifier_activation=None)
-    )
-    put(monkeypatch, card, theirs)
+    """Both read the same file in Keras's cache, under the name that Keras gives it."""
+    build = getattr(keras.applications, card.application)
+    put(monkeypatch, card, randomize(build(weights=None, classifier_activation=None)))
+    with monkeypatch.context() as patch:  # Keras's own hashes stand in the midst of its functions
+        patch.setattr("keras.src.backend.config._KERAS_DIR", str(cache.parent))
+        patch.setattr("keras.src.utils.file_utils.validate_file", lambda *args, **options: True)
+        theirs = build(weights="imagenet", classifier_activation=None)
     ours = kcnn.create_model(card.network, pretrained="imagenet")
-    size = ours.input_shape[1]
-    x = PHOTOS[:, :size, :size] if size <= 224 else np.resize(PHOTOS, (2, size, size, 3))
-    expected = theirs(keras_own_preprocessing(card.network)(x.copy()), training=False)
+    assert ours.input_shape == theirs.input_shape
+    assert len(list(cache.iterdir())) == 1  # nothing was fetched
+    x = RNG.uniform(0, 255, (1, *ours.input_shape[1:])).round().astype("float32")
+    module = sys.modules[build.__module__]
+    expected = theirs(module.preprocess_input(x.copy()), training=False)
     assert np.ptp(np.asarray(expected)) > 0.5
     np.testing.assert_allclose(ours(x, training=False), expected, atol=1e-4, rtol=1e-4)
 

@@ -16,7 +16,7 @@ def print_models(pattern: str) -> None:
     if not names:
         raise ValueError(f"No model matches {pattern!r}; `kcnn models` lists all of them.")
     table = Table(box=None, header_style="bold")
-    for column in ("model", "parameters", "multiply-adds", "input"):
+    for column in ("model", "parameters", "multiply-adds", "input", "weights, top-1"):
         table.add_column(column, justify="left" if column == "model" else "right")
     table.add_column("source", no_wrap=False)
     for name in names:
@@ -26,6 +26,7 @@ def print_models(pattern: str) -> None:
             f"{info.parameters:,}",
             f"{info.multiply_adds / 1e6:,.0f} M",
             "x".join(str(n) for n in info.input),
+            ", ".join(f"{card.name} {card.top_1 or 0:.1%}" for card in info.pretrained),
             info.source,
         )
     Console(highlight=False).print(table)
