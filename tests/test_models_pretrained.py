@@ -87,7 +87,7 @@ def legacy(network, path):
 
 
 def cards():
-    return [c for c in _pretrained._found() if c.application]
+    return [c for c in _pretrained._found() if c.application and c.network in kcnn.list_models()]
 
 
 QUICK = ("resnet50", "mobilenet_v3_small", "efficientnet_b0")
