@@ -12,9 +12,13 @@ import kcnn
 from kcnn.layers import (
     BasicBlock,
     BottleneckBlock,
+    ConvNeXtBlock,
     ConvNormAct,
+    InvertedResidual,
     PlainBlock,
     PreActBlock,
+    SqueezeExcitation,
+    StandardizedConv2D,
     StochasticDepth,
 )
 from kcnn.layers._residual import ResidualBlock
@@ -245,6 +249,68 @@ def test_a_residual_may_be_given_to_a_single_layer():
         run(layer, x, residual=r), np.maximum(run(bare, x) + r, 0), atol=1e-5
     )
     assert ops.shape(layer(x)) == (2, 9, 9, 8)
+
+
+def test_standardized_weights_have_mean_0_and_variance_1_for_each_filter():
+    layer, x = StandardizedConv2D(5, 3, use_bias=False), image()
+    layer(x)
+    kernel = np.random.default_rng(3).normal(2, 3, layer.kernel.shape)
+    layer.kernel.assign(kernel)
+    axes = (0, 1, 2)
+    whole = (kernel - kernel.mean(axes)) / np.sqrt(kernel.var(axes) + 1e-6)
+    plain = keras.layers.Conv2D(5, 3, use_bias=False)
+    plain.build(x.shape)
+    plain.kernel.assign(whole)
+    np.testing.assert_allclose(run(layer, x), run(plain, x), atol=2e-5)
+    layer.kernel.assign(7 * kernel - 2)  # neither its scale nor its mean counts
+    np.testing.assert_allclose(run(layer, x), run(plain, x), atol=2e-5)
+
+
+def test_squeeze_and_excitation_weighs_the_channels():
+    layer, x = SqueezeExcitation(3, gate="hard_sigmoid"), image()
+    layer(x)
+    shuffle(layer)
+    (w1, b1), (w2, b2) = (
+        [np.asarray(w, "float64") for w in part.weights] for part in (layer.reduce, layer.expand)
+    )
+    hidden = np.maximum(x.mean((1, 2)) @ w1[0, 0] + b1, 0)
+    gate = np.clip((hidden @ w2[0, 0] + b2 + 3) / 6, 0, 1)
+    np.testing.assert_allclose(run(layer, x), x * gate[:, None, None], atol=1e-6)
+
+
+def test_a_grouped_convolution_is_one_for_each_group():
+    layer, x = ConvNormAct(6, groups=2, norm="none", activation=None), image()
+    layer(x)
+    kernel = np.asarray(layer.conv.kernel)
+    halves = []
+    for g in range(2):
+        part = keras.layers.Conv2D(3, 3, padding="same", use_bias=False)
+        part.build((2, 9, 9, 4))
+        part.kernel.assign(kernel[..., 3 * g : 3 * g + 3])
+        halves.append(run(part, x[..., 4 * g : 4 * g + 4]))
+    np.testing.assert_allclose(run(layer, x), np.concatenate(halves, -1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **k: ConvNeXtBlock(layer_scale=0.5, **k),
+        lambda **k: ConvNeXtBlock(norm="group", **k),
+        lambda **k: InvertedResidual(8, excite_filters=2, norm="group", **k),
+        lambda **k: InvertedResidual(8, strides=2, fused=True, **k),
+        lambda **k: BottleneckBlock(4, groups=2, se_ratio=0.5, weight_standardization=True, **k),
+    ],
+)
+def test_new_blocks_compute_the_same_with_channels_first(make):
+    last, first = make(data_format="channels_last"), make(data_format="channels_first")
+    # Keras 3.15 adds a bias along the wrong axis where the width is the number of channels.
+    x = image((2, 9, 7, 8))
+    last(x)
+    first.build((2, 8, 9, 7))
+    shuffle(last)
+    first.set_weights(last.get_weights())
+    y = np.asarray(tf.function(first, jit_compile=True)(np.moveaxis(x, -1, 1)))
+    np.testing.assert_allclose(np.moveaxis(y, 1, -1), run(last, x), atol=2e-5)
 
 
 def test_a_registered_layer_tells_its_arguments():

@@ -7,7 +7,7 @@ import pytest
 import kcnn
 from kcnn import transfer
 from kcnn.models.preact import PreActOptions, preact
-from kcnn.models.resnet import ResidualOptions
+from kcnn.models.resnet import ResNetOptions
 from kcnn.models.resnet import resnet as build_resnet
 from kcnn.preprocessing import Preprocessing
 from kcnn.transfer import blocks_of
@@ -22,7 +22,7 @@ def data(n=12, side=8, classes=3):
 
 def resnet(**options):
     """Four blocks: a stem and one residual block for each of three sizes."""
-    chosen = ResidualOptions(
+    chosen = ResNetOptions(
         7, input_shape=(8, 8, 3), stem="cifar", shortcut="identity-pad", **options
     )
     return build_resnet(chosen, name="small", depths=(1, 1, 1), filters=(4, 8, 16))

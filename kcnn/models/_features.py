@@ -1,5 +1,6 @@
 """The features of a network at every size of its maps, and another head in place of its own."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ __all__ = ["Feature", "feature_info", "features", "reset_classifier"]
 
 # What kcnn's families call the layers that follow the last stage and belong to the classifier.
 _AFTER_THE_STAGES = ("norm", "norm_activation", "head", "head_activation", "grid")
+_BEFORE_A_STAGE = re.compile(r"stage_\d+_norm")  # a norm that belongs to the convolution after it
 _BORDERS = (keras.layers.ZeroPadding2D, keras.layers.Cropping2D)
 _ENLARGED = 1.5  # times the size before: no padding does that
 _SIDE = 512  # pixels of the image on which free sizes are worked out
@@ -35,8 +37,8 @@ def feature_info(model: keras.Model) -> tuple[Feature, ...]:
 
     In kcnn's networks the names stay: `image` the input, `preprocessing`, `stem`,
     `stage_{i}_block_{j}` (VGG: `stage_{i}_conv_{j}` and `stage_{i}_pool`, AlexNet: `conv_{i}` and
-    `pool_{i}`), `norm` a last normalization, `head` a last 1x1 convolution, `pool`, `dropout`,
-    `logits`, `probabilities`.
+    `pool_{i}`), `stage_{i}_norm` and `stage_{i}_down` between ConvNeXt's stages, `norm` a last
+    normalization, `head` a last 1x1 convolution, `pool`, `dropout`, `logits`, `probabilities`.
 
     >>> import kcnn
     >>> [f.strides for f in kcnn.models.feature_info(kcnn.create_model("resnet18"))]
@@ -103,7 +105,7 @@ def _features(model: Any) -> list[tuple[Feature, Any]]:
     last: dict[int, tuple[Feature, Any]] = {}
     for segment, strides, channels in _maps(graph):
         layer = segment.output._keras_history[0]
-        if layer.name not in _AFTER_THE_STAGES:
+        if layer.name not in _AFTER_THE_STAGES and not _BEFORE_A_STAGE.fullmatch(layer.name):
             last.pop(strides, None)
             last[strides] = (Feature(layer.name, strides, channels), segment.output)
     if len(graph.outputs) > 1:

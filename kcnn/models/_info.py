@@ -17,6 +17,8 @@ __all__ = ["ModelInfo", "model_info", "model_table", "multiply_adds", "without_m
 
 T = TypeVar("T")
 
+_COUNTED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
+
 
 @dataclass(frozen=True)
 class ModelInfo:
@@ -102,7 +104,7 @@ def multiply_adds(model: keras.Model) -> int:
     """
     total = 0
     for layer in model._flatten_layers(include_self=False, recursive=True):
-        if not isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
+        if not isinstance(layer, _COUNTED):
             continue
         shape = layer.compute_output_shape(layer.get_build_config()["input_shape"])
         first = getattr(layer, "data_format", None) == "channels_first"

@@ -1,16 +1,19 @@
-"""Where each tensor of a torchvision, timm or keras.applications network belongs in ours."""
+"""Where each tensor of a published network belongs in ours."""
 
+import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
+from kcnn.models._naming import NAMINGS, Naming
+from kcnn.models._registry import namings
+
 __all__ = ["NAMINGS", "Slot", "slots"]
 
-NAMINGS = ("torchvision", "keras")
 _TORCH = {
     "kernel": "weight",
     "bias": "bias",
@@ -19,6 +22,7 @@ _TORCH = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
+_BLOCK = re.compile(r"stage_(\d+)_(block|conv|norm|down)(?:_(\d+))?")
 
 
 @dataclass(frozen=True)
@@ -31,42 +35,137 @@ class Slot:
     convert: Callable[[np.ndarray], np.ndarray]
 
 
-def slots(model: keras.Model, naming: str) -> list[Slot]:
+@dataclass(frozen=True)
+class _Leaf:
+    """One variable of the model: the paths it is looked up by, and what the names may hold."""
+
+    layer: Any
+    variable: keras.Variable
+    paths: tuple[str, ...]
+    numbers: dict[str, Any]
+
+
+def slots(model: keras.Model, naming: str, among: Collection[str] = ()) -> list[Slot]:
     """Every tensor that `naming` has for this model, in the order of its layers.
 
+    Several families may have networks of such layers: the one is taken whose names are most
+    `among` those of the file.
+
     Raises:
-        ValueError: if the naming has no such network (torchvision none with
-            pre-activation) or the model is not one of kcnn's.
+        ValueError: if no family's table of this naming fits the model.
     """
-    found: list[Slot] = []
-    cells = _cells_before_dense(model)
-    for layer, name in _leaves(model, naming):
-        for variable in layer.weights:
-            kind = variable.path.rpartition("/")[2]
-            if kind not in _TORCH:
-                raise ValueError(
-                    f"load_weights: {model.name} has a variable {variable.path!r} that the "
-                    f"{naming} names do not know; load into a model with batch, group, layer, "
-                    "instance or no normalization."
-                )
-            shape = tuple(variable.shape)
-            if naming == "keras":
-                found.append(Slot(f"{name}/{kind}", shape, variable, np.asarray))
-                continue
-            convert: Callable[[np.ndarray], np.ndarray] = np.asarray
-            if kind == "kernel" and len(shape) == 4:
-                convert, shape = _hwio, (shape[3], shape[2], shape[0], shape[1])
-            elif kind == "kernel":
-                convert = np.transpose
-                if cells is not None and layer.name == "dense_1":
-                    convert = _flattened(cells)
-                shape = shape[::-1]
-            found.append(Slot(f"{name}.{_TORCH[kind]}", shape, variable, convert))
+    leaves = list(_leaves(model))
+    found = _fitting(model, leaves, naming)
+    if not found:
+        others = [kind for kind in NAMINGS if kind != naming and _fitting(model, leaves, kind)]
+        raise ValueError(
+            f"load_weights: there are no {naming} names for the model {model.name!r}; "
+            + (
+                f"its weights are named by {' or '.join(others)}: naming={others[0]!r}."
+                if others
+                else "it must be one that kcnn.create_model made, of a family that is published, "
+                "with batch, group, layer, instance or no normalization."
+            )
+        )
+    return max(found, key=lambda table: sum(slot.name in among for slot in table))
+
+
+def _fitting(model: keras.Model, leaves: "list[_Leaf]", naming: str) -> list[list[Slot]]:
+    found: list[list[Slot]] = []
+    for table in namings(naming):
+        with contextlib.suppress(KeyError):
+            found.append(_placed(model, leaves, table))
     return found
 
 
-def _hwio(kernel: np.ndarray) -> np.ndarray:
-    return np.transpose(kernel, (2, 3, 1, 0))
+def _leaves(model: keras.Model) -> Iterator[_Leaf]:
+    blocks: list[str] = []
+    for layer in model.layers:
+        match = _BLOCK.fullmatch(layer.name)
+        numbers: dict[str, Any] = {}
+        top = layer.name
+        if match:
+            i, j = int(match[1]), int(match[3] or 1)
+            numbers = {"i": i, "j": j, "i0": i - 1, "j0": j - 1, "i1": i + 1}
+            numbers["letter"] = chr(ord("a") + j - 1)
+            if match[2] == "block":
+                blocks.append(layer.name)
+                numbers["n"] = len(blocks) - 1
+            top = match[2]
+        for inner, path, weights in _walk(layer):
+            for variable in weights:
+                kind = variable.path.rpartition("/")[2]
+                if "seed_generator" in kind:
+                    continue
+                # A normalization with an activation behind it goes by its own name.
+                starts = ([],) if layer.name.endswith("_activation") else ([layer.name], [top])
+                names = [".".join([*start, *path]) for start in starts]
+                if inside := re.search(r"(?<=\.conv_)\d", names[-1]):
+                    numbers = {**numbers, "k": inside[0]}
+                    names.append(re.sub(r"(?<=\.conv_)\d", "{k}", names[-1]))
+                paths = (*(f"{name}/{kind}" for name in names), *names)
+                yield _Leaf(inner, variable, paths, numbers)
+
+
+def _walk(layer: Any) -> Iterator[tuple[Any, tuple[str, ...], list[keras.Variable]]]:
+    """(layer, its path below `layer`, its own weights) for every one that has some."""
+    inner = list(layer._flatten_layers(include_self=False, recursive=False))
+    theirs = {id(weight) for part in inner for weight in part.weights}
+    own = [weight for weight in layer.weights if id(weight) not in theirs]
+    if own:
+        yield layer, (), own
+    for part in dict.fromkeys(inner):
+        wrapped = part.name.endswith("_activation")
+        for deeper, path, weights in _walk(part):
+            yield deeper, path if wrapped else (part.name, *path), weights
+
+
+def _placed(model: keras.Model, leaves: list[_Leaf], naming: Naming) -> list[Slot]:
+    """The slots of one table; KeyError with the first path that it does not know."""
+    table = naming.table(model)
+    return [_slot(model, leaf, naming, table) for leaf in leaves]
+
+
+def _slot(model: keras.Model, leaf: _Leaf, naming: Naming, table: Any) -> Slot:
+    key = next((path for path in leaf.paths if path in table), None)
+    kind = leaf.variable.path.rpartition("/")[2]
+    if key is None or kind not in _TORCH:
+        raise KeyError(leaf.variable.path)
+    theirs = table[key].format(**leaf.numbers)
+    shape = tuple(leaf.variable.shape)
+    if "/" in key:
+        return Slot(theirs, shape, leaf.variable, np.asarray)
+    if kind != "kernel":
+        name = f"{theirs}/{kind}" if naming.kind == "keras" else f"{theirs}.{_TORCH[kind]}"
+        return Slot(name, shape, leaf.variable, np.asarray)
+    shape = {
+        "pointwise": lambda: (1, 1, *shape),
+        "grouped": lambda: (*shape[:2], 1, shape[2]),
+    }.get(naming.shaped.get(key, ""), lambda: shape)()
+    if naming.kind == "keras":
+        return Slot(f"{theirs}/kernel", shape, leaf.variable, _reshaped(leaf.variable.shape))
+    return _torch_kernel(model, leaf, f"{theirs}.weight", shape)
+
+
+def _torch_kernel(model: keras.Model, leaf: _Leaf, name: str, shape: tuple[int, ...]) -> Slot:
+    """PyTorch has (out, in, h, w), depthwise (channels, 1, h, w), and (out, in) in dense layers."""
+    own = leaf.variable.shape
+    if len(shape) == 2:
+        cells = _cells_before_dense(model) if leaf.layer.name == "dense_1" else None
+        convert = _flattened(cells) if cells else np.transpose
+        return Slot(name, shape[::-1], leaf.variable, convert)
+    depthwise = isinstance(leaf.layer, keras.layers.DepthwiseConv2D)
+    turn = (2, 3, 0, 1) if depthwise else (2, 3, 1, 0)
+    there = tuple(shape[turn.index(axis)] for axis in range(4))
+
+    def convert_kernel(kernel: np.ndarray) -> np.ndarray:
+        return np.transpose(kernel, turn).reshape(own)
+
+    return Slot(name, there, leaf.variable, convert_kernel)
+
+
+def _reshaped(shape: Any) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda value: np.reshape(value, tuple(shape))
 
 
 def _flattened(cells: tuple[int, int]) -> Callable[[np.ndarray], np.ndarray]:
@@ -80,113 +179,8 @@ def _flattened(cells: tuple[int, int]) -> Callable[[np.ndarray], np.ndarray]:
     return convert
 
 
-def _names(model: keras.Model) -> set[str]:
-    return {layer.name for layer in model.layers}
-
-
 def _cells_before_dense(model: keras.Model) -> tuple[int, int] | None:
     for layer in model.layers:
         if layer.name == "grid":
             return (layer.size, layer.size)
     return None
-
-
-def _leaves(model: keras.Model, naming: str) -> Iterator[tuple[keras.Layer, str]]:
-    """(layer with variables, its name in the naming) for every such layer."""
-    names = _names(model)
-    if "stage_1_block_1" in names:
-        yield from (_torch_residual if naming == "torchvision" else _keras_residual)(model)
-    elif "stage_1_conv_1" in names:
-        yield from (_torch_sequence if naming == "torchvision" else _keras_vgg)(model)
-    elif "conv_5" in names and naming == "torchvision":
-        yield from _torch_sequence(model)
-    else:
-        raise ValueError(
-            f"load_weights: there are no {naming} names for the model {model.name!r}; it must "
-            "be one that kcnn.create_model made, and of a family that is published there."
-        )
-
-
-def _parts(layer: Any, conv: str, norm: str) -> Iterator[tuple[keras.Layer, str]]:
-    """The convolution and the normalization of one `ConvNormAct`."""
-    yield layer.conv, conv
-    if layer.norm is not None:
-        yield _bare(layer.norm), norm
-
-
-def _bare(layer: Any) -> Any:
-    """The normalization inside a norm-and-activation pair."""
-    return getattr(layer, "normalization", layer)
-
-
-def _blocks(model: keras.Model) -> Iterator[tuple[int, int, Any]]:
-    for layer in model.layers:
-        match = re.fullmatch(r"stage_(\d+)_block_(\d+)", layer.name)
-        if match:
-            yield int(match[1]), int(match[2]), layer
-
-
-def _torch_residual(model: keras.Model) -> Iterator[tuple[keras.Layer, str]]:
-    if any(hasattr(block, "preact") for _, _, block in _blocks(model)):
-        raise ValueError(
-            f"load_weights: torchvision has no pre-activation network such as {model.name!r}; "
-            'its weights are named as in keras.applications (naming="keras").'
-        )
-    yield from _parts(model.get_layer("stem"), "conv1", "bn1")
-    for i, j, block in _blocks(model):
-        name = f"layer{i}.{j - 1}"
-        for k, conv in enumerate(block.branch, 1):
-            yield from _parts(conv, f"{name}.conv{k}", f"{name}.bn{k}")
-        if getattr(block.shortcut, "conv", None) is not None:
-            yield from _parts(block.shortcut, f"{name}.downsample.0", f"{name}.downsample.1")
-    yield from _head(model, "fc")
-
-
-def _keras_residual(model: keras.Model) -> Iterator[tuple[keras.Layer, str]]:
-    yield from _parts(model.get_layer("stem"), "conv1_conv", "conv1_bn")
-    for i, j, block in _blocks(model):
-        name = f"conv{i + 1}_block{j}"
-        if hasattr(block, "preact"):
-            yield _bare(block.preact), f"{name}_preact_bn"
-        if getattr(block.shortcut, "conv", None) is not None:
-            yield from _parts(block.shortcut, f"{name}_0_conv", f"{name}_0_bn")
-        for k, conv in enumerate(block.branch, 1):
-            yield from _parts(conv, f"{name}_{k}_conv", f"{name}_{k}_bn")
-    for layer in model.layers:
-        if layer.name in ("norm", "norm_activation"):
-            yield _bare(layer), "post_bn"
-    yield from _head(model, "predictions")
-
-
-def _torch_sequence(model: keras.Model) -> Iterator[tuple[keras.Layer, str]]:
-    """VGG and AlexNet: features and classifier, numbered through with their activations."""
-    i, j = 0, 0
-    for layer in model.layers:
-        if hasattr(layer, "conv"):
-            yield from _parts(layer, f"features.{i}", f"features.{i + 1}")
-            i += 2 if layer.norm is None else 3
-        elif isinstance(layer, keras.layers.MaxPooling2D):
-            i += 1
-    j = 1 if "conv_5" in _names(model) else 0  # AlexNet drops before its dense layers
-    for name in ("dense_1", "dense_2"):
-        if name in _names(model):
-            yield model.get_layer(name), f"classifier.{j}"
-            j += 3
-    yield from _head(model, "classifier.6")
-
-
-def _keras_vgg(model: keras.Model) -> Iterator[tuple[keras.Layer, str]]:
-    for layer in model.layers:
-        match = re.fullmatch(r"stage_(\d+)_conv_(\d+)", layer.name)
-        if match:
-            name = f"block{match[1]}_conv{match[2]}"
-            yield from _parts(layer, name, f"{name}_bn")
-    for i in (1, 2):
-        if f"dense_{i}" in _names(model):
-            yield model.get_layer(f"dense_{i}"), f"fc{i}"
-    yield from _head(model, "predictions")
-
-
-def _head(model: keras.Model, name: str) -> Iterator[tuple[keras.Layer, str]]:
-    if "logits" in _names(model):
-        yield model.get_layer("logits"), name

@@ -4,15 +4,16 @@ import dataclasses
 import fnmatch
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, ParamSpec
 
 import keras
 
 from kcnn.models._checks import nearest
+from kcnn.models._naming import Naming
 from kcnn.models._options import Options
 
-__all__ = ["Network", "find", "list_models", "model_options", "register_model"]
+__all__ = ["Network", "find", "list_models", "model_options", "namings", "register_model"]
 
 P = ParamSpec("P")
 
@@ -41,6 +42,7 @@ class Network(Generic[P]):
         options: the published options, an `Options` record or the family's own kind of it.
         numbers: the architecture, for the builder.
         source: the publication.
+        names: what its tensors are called elsewhere.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class Network(Generic[P]):
         options: Options,
         numbers: Mapping[str, Any],
         source: str,
+        names: Sequence[Naming] = (),
     ):
         self.name = name
         self.build = build
         self.options = options
         self.numbers = numbers
         self.source = source
+        self.names = tuple(names)
         self.__name__ = name
         self.__doc__ = _documentation(self)
         self.__signature__ = _signature(options)
@@ -93,6 +97,8 @@ class Network(Generic[P]):
             if layout == "channels_first":
                 height, width, channels = self.options.input_shape
                 changes["input_shape"] = (channels, height, width)
+        if changes.get("norm", self.options.norm) != self.options.norm:
+            changes.setdefault("norm_kwargs", None)  # the published ones are the published norm's
         return dataclasses.replace(self.options, **changes)
 
 
@@ -105,6 +111,7 @@ def register_model(
     options: Callable[P, Options],
     *,
     source: str = "",
+    names: Sequence[Naming] = (),
     **numbers: Any,
 ) -> Network[P]:
     """Give a builder with these numbers a name, for `create_model` and everything after it.
@@ -115,6 +122,7 @@ def register_model(
         options: `kcnn.models.Options`, or a frozen dataclass derived from it with what the
             family lets its users choose besides.
         source: the publication.
+        names: what `load_weights` finds its tensors by in published files.
         **numbers: those named as a field of `options` are the published values of these;
             the others go to `build`: they are the architecture and nobody's choice.
 
@@ -128,9 +136,21 @@ def register_model(
         raise ValueError(f"A model named {name!r} is registered already; choose another name.")
     record: Any = options
     published = {key: numbers.pop(key) for key in [*numbers] if key in record.names()}
-    network: Network[P] = Network(name, build, record(**published), numbers, source)
+    network: Network[P] = Network(name, build, record(**published), numbers, source, names)
     _NETWORKS[name] = network
     return network
+
+
+def namings(kind: str) -> list[Naming]:
+    """The tables of every family for one kind of names, each once, in the order of the families."""
+    return list(
+        dict.fromkeys(
+            naming
+            for network in _NETWORKS.values()
+            for naming in network.names
+            if naming.kind == kind
+        )
+    )
 
 
 def list_models(pattern: str = "*") -> list[str]:

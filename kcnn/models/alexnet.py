@@ -8,7 +8,7 @@ from kcnn.layers import ConvNormAct
 from kcnn.models import _parts
 from kcnn.models._dense_top import dense_top
 from kcnn.models._registry import register_model
-from kcnn.models.vgg import VGGOptions
+from kcnn.models.vgg import TORCHVISION, VGGOptions
 
 __all__ = ["alexnet"]
 
@@ -42,5 +42,6 @@ alexnet = register_model(
     _alexnet,
     VGGOptions,
     source="Krizhevsky 2014, arXiv:1404.5997; as torchvision",
+    names=(TORCHVISION,),
     filters=(64, 192, 384, 256, 256),
 )

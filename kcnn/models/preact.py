@@ -11,6 +11,7 @@ import keras
 
 from kcnn.layers import PreActBlock
 from kcnn.layers import norm as make_norm
+from kcnn.models._naming import Naming
 from kcnn.models._registry import register_model
 from kcnn.models._residual import ResidualOptions, staged
 
@@ -84,7 +85,21 @@ def preact(
     )
 
 
+KERAS = Naming(
+    "keras",
+    {
+        "stem.conv": "conv1_conv",
+        "block.preact": "conv{i1}_block{j}_preact_bn",
+        "block.conv_{k}.conv": "conv{i1}_block{j}_{k}_conv",
+        "block.conv_{k}.norm": "conv{i1}_block{j}_{k}_bn",
+        "block.shortcut.conv": "conv{i1}_block{j}_0_conv",
+        "norm": "post_bn",
+        "logits": "predictions",
+    },
+)
+
 _V2: dict[str, Any] = {
+    "names": (KERAS,),
     "source": "He et al. 2016, arXiv:1603.05027; as keras.applications",
     "bottleneck": True,
     "filters": (64, 128, 256, 512),

@@ -7,37 +7,79 @@ from typing import Any, ClassVar, Literal
 import keras
 
 from kcnn.layers import BasicBlock, BottleneckBlock
+from kcnn.models._naming import Naming
 from kcnn.models._registry import register_model
 from kcnn.models._residual import ResidualOptions, staged
 
 __all__ = [
     "BottleneckOptions",
+    "ResNetOptions",
     "resnet",
     "resnet18",
-    "resnet20",
-    "resnet32",
     "resnet34",
-    "resnet44",
     "resnet50",
-    "resnet56",
     "resnet101",
-    "resnet110",
     "resnet152",
 ]
 
-IMAGENET = "He et al. 2015, arXiv:1512.03385, table 1"
-CIFAR = "He et al. 2015, arXiv:1512.03385, section 4.2"
+SOURCE = "He et al. 2015, arXiv:1512.03385, table 1"
+
+
+TORCHVISION = Naming(
+    "torchvision",
+    {
+        "stem.conv": "conv1",
+        "stem.norm": "bn1",
+        "block.conv_{k}.conv": "layer{i}.{j0}.conv{k}",
+        "block.conv_{k}.norm": "layer{i}.{j0}.bn{k}",
+        "block.excite.reduce": "layer{i}.{j0}.se.fc1",
+        "block.excite.expand": "layer{i}.{j0}.se.fc2",
+        "block.shortcut.conv": "layer{i}.{j0}.downsample.0",
+        "block.shortcut.norm": "layer{i}.{j0}.downsample.1",
+        "logits": "fc",
+    },
+)
+KERAS = Naming(
+    "keras",
+    {
+        "stem.conv": "conv1_conv",
+        "stem.norm": "conv1_bn",
+        "block.conv_{k}.conv": "conv{i1}_block{j}_{k}_conv",
+        "block.conv_{k}.norm": "conv{i1}_block{j}_{k}_bn",
+        "block.shortcut.conv": "conv{i1}_block{j}_0_conv",
+        "block.shortcut.norm": "conv{i1}_block{j}_0_bn",
+        "logits": "predictions",
+    },
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class BottleneckOptions(ResidualOptions):
+class ResNetOptions(ResidualOptions):
+    """Residual networks after the paper's.
+
+    Attributes:
+        se_ratio: of squeeze-and-excitation in every block, SENet's is 1/16; 0 for none.
+        weight_standardization: of every convolution, for norm="group" (arXiv:1903.10520).
+    """
+
+    se_ratio: float = 0.0
+    weight_standardization: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BottleneckOptions(ResNetOptions):
     """Residual networks of bottlenecks.
 
     Attributes:
         stride_on: "3x3" (torchvision) or "1x1" (the paper, keras.applications).
+        groups: of the 3x3 convolutions, ResNeXt's is 32 (arXiv:1611.05431).
+        width_per_group: channels of a group in the first stage; 64 for one group is the
+            paper's, 128 makes a wide ResNet.
     """
 
     stride_on: Literal["3x3", "1x1"] = "3x3"
+    groups: int = 1
+    width_per_group: int = 64
 
     choices: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         **ResidualOptions.choices,
@@ -46,7 +88,7 @@ class BottleneckOptions(ResidualOptions):
 
 
 def resnet(
-    options: ResidualOptions,
+    options: ResNetOptions,
     *,
     name: str,
     depths: Sequence[int],
@@ -58,9 +100,14 @@ def resnet(
     stem has those of the first. Every stage after the first halves the image.
     Layers: stem, stage_1_block_1, ..., pool, logits.
     """
-    common = {**options.normed, "use_bias": options.use_bias}
+    common = {
+        **options.normed,
+        "use_bias": options.use_bias,
+        "weight_standardization": options.weight_standardization,
+    }
     blocks = {
         **common,
+        "se_ratio": options.se_ratio,
         "shortcut": options.shortcut,
         "zero_init_residual": options.zero_init_residual,
         "padding": "symmetric",
@@ -68,7 +115,11 @@ def resnet(
     block: Any = BasicBlock
     if isinstance(options, BottleneckOptions):
         block = BottleneckBlock
-        blocks["stride_on"] = options.stride_on
+        blocks |= {
+            "stride_on": options.stride_on,
+            "groups": options.groups,
+            "width_per_group": options.width_per_group,
+        }
     return staged(
         options,
         name=name,
@@ -81,25 +132,11 @@ def resnet(
     )
 
 
-# Depth 6n + 2; shortcuts are option A, the identity with zero channels appended.
-_SMALL: dict[str, Any] = {
-    "source": CIFAR,
-    "input_shape": (32, 32, 3),
-    "classes": 10,
-    "filters": (16, 32, 64),
-    "stem": "cifar",
-    "shortcut": "identity-pad",
-}
-_PLAIN, _DEEP = ResidualOptions, BottleneckOptions
+_PLAIN, _DEEP = ResNetOptions, BottleneckOptions
+_LARGE: dict[str, Any] = {"source": SOURCE, "names": (TORCHVISION, KERAS)}
 
-resnet18 = register_model("resnet18", resnet, _PLAIN, source=IMAGENET, depths=(2, 2, 2, 2))
-resnet34 = register_model("resnet34", resnet, _PLAIN, source=IMAGENET, depths=(3, 4, 6, 3))
-resnet50 = register_model("resnet50", resnet, _DEEP, source=IMAGENET, depths=(3, 4, 6, 3))
-resnet101 = register_model("resnet101", resnet, _DEEP, source=IMAGENET, depths=(3, 4, 23, 3))
-resnet152 = register_model("resnet152", resnet, _DEEP, source=IMAGENET, depths=(3, 8, 36, 3))
-
-resnet20 = register_model("resnet20", resnet, _PLAIN, depths=(3, 3, 3), **_SMALL)
-resnet32 = register_model("resnet32", resnet, _PLAIN, depths=(5, 5, 5), **_SMALL)
-resnet44 = register_model("resnet44", resnet, _PLAIN, depths=(7, 7, 7), **_SMALL)
-resnet56 = register_model("resnet56", resnet, _PLAIN, depths=(9, 9, 9), **_SMALL)
-resnet110 = register_model("resnet110", resnet, _PLAIN, depths=(18, 18, 18), **_SMALL)
+resnet18 = register_model("resnet18", resnet, _PLAIN, depths=(2, 2, 2, 2), **_LARGE)
+resnet34 = register_model("resnet34", resnet, _PLAIN, depths=(3, 4, 6, 3), **_LARGE)
+resnet50 = register_model("resnet50", resnet, _DEEP, depths=(3, 4, 6, 3), **_LARGE)
+resnet101 = register_model("resnet101", resnet, _DEEP, depths=(3, 4, 23, 3), **_LARGE)
+resnet152 = register_model("resnet152", resnet, _DEEP, depths=(3, 8, 36, 3), **_LARGE)

@@ -9,6 +9,7 @@ import keras
 from kcnn.layers import ConvNormAct
 from kcnn.models import _parts
 from kcnn.models._dense_top import dense_top
+from kcnn.models._naming import Naming
 from kcnn.models._options import Norm, Options
 from kcnn.models._registry import register_model
 
@@ -50,7 +51,37 @@ def vgg(
     return _parts.model_of(options, inputs, dense_top(x, options, grid=7), name=name)
 
 
-_COMMON: dict[str, Any] = {"filters": (64, 128, 256, 512, 512)}
+def numbered(model: keras.Model) -> dict[str, str]:
+    """torchvision's names: features and classifier, numbered through with their activations."""
+    table = {"logits": "classifier.6"}
+    drops_first = "conv_5" in (layer.name for layer in model.layers)  # as AlexNet
+    i, j = 0, int(drops_first)
+    for layer in model.layers:
+        if isinstance(layer, ConvNormAct):
+            table[f"{layer.name}.conv"] = f"features.{i}"
+            table[f"{layer.name}.norm"] = f"features.{i + 1}"
+            i += 2 if layer.norm is None else 3
+        elif isinstance(layer, keras.layers.MaxPooling2D):
+            i += 1
+        elif layer.name.startswith("dense_"):
+            table[layer.name] = f"classifier.{j}"
+            j += 3  # it, its activation, dropout
+    return table
+
+
+TORCHVISION = Naming("torchvision", numbered)
+KERAS = Naming(
+    "keras",
+    {
+        "conv.conv": "block{i}_conv{j}",
+        "conv.norm": "block{i}_conv{j}_bn",
+        "dense_1": "fc1",
+        "dense_2": "fc2",
+        "logits": "predictions",
+    },
+)
+
+_COMMON: dict[str, Any] = {"filters": (64, 128, 256, 512, 512), "names": (TORCHVISION, KERAS)}
 _SOURCE = "Simonyan & Zisserman 2014, arXiv:1409.1556, table 1, "
 
 vgg11 = register_model(

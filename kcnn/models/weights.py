@@ -2,7 +2,7 @@
 
 import fnmatch
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,9 +54,9 @@ def load_weights(
         model: made by `kcnn.create_model`.
         source: a `.safetensors`, `.npz`, `.pt` or `.pth` file, a mapping from names to
             arrays, or a model of keras.applications.
-        naming: "torchvision" (timm names its ResNets so, too; kernels as PyTorch has
-            them) or "keras" (as keras.applications, "conv1_conv/kernel"); None takes
-            what fits better.
+        naming: "torchvision", "timm" (its ResNets are named as torchvision's) or
+            "efficientnet_pytorch", all with kernels as PyTorch has them; "keras" (as
+            keras.applications, "conv1_conv/kernel"); None takes what fits best.
         skip: patterns of names to leave out on both sides, such as "fc.*" for a head
             with another number of classes.
 
@@ -159,8 +159,8 @@ def _tensors(source: Any) -> tuple[str, Mapping[str, Any]]:
     """What the source is called, and its tensors by name."""
     if isinstance(source, keras.Model):
         return source.name, {
-            f"{layer.name}/{variable.path.rpartition('/')[2]}": np.asarray(variable)
-            for layer in source.layers
+            f"{layer.name}/{_weight_name(variable)}": np.asarray(variable)
+            for layer in _inner_layers(source)
             for variable in layer.weights
         }
     if isinstance(source, Mapping):
@@ -171,21 +171,37 @@ def _tensors(source: Any) -> tuple[str, Mapping[str, Any]]:
     return Path(source).name, tensors
 
 
+def _inner_layers(model: keras.Model) -> Iterator[Any]:
+    """The layers of a model and of the models in it."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _inner_layers(layer)
+        else:
+            yield layer
+
+
+def _weight_name(variable: Any) -> str:
+    """Its own name; keras.applications' LayerScale leaves its gamma without one."""
+    name = variable.path.rpartition("/")[2]
+    return "gamma" if name.startswith("variable") else name
+
+
 def _choose(
     model: keras.Model, tensors: Mapping[str, Any], naming: str | None
 ) -> tuple[str, list[Slot]]:
     if naming is not None:
-        return naming, slots(model, naming)
+        return naming, slots(model, naming, tensors)
     candidates: list[tuple[int, int, str, list[Slot]]] = []
+    problem: ValueError | None = None
     for kind in NAMINGS:
         try:
-            wanted = slots(model, kind)
+            wanted = slots(model, kind, tensors)
         except ValueError as error:
-            problem = error
+            problem = problem or error
             continue
         hits = sum(slot.name in tensors for slot in wanted)
         candidates.append((hits, -len(candidates), kind, wanted))
-    if not candidates:
+    if problem is not None and not candidates:
         raise problem
     _, _, kind, wanted = max(candidates, key=lambda c: c[:2])
     return kind, wanted

@@ -1,0 +1,146 @@
+"""ConvNeXt: Liu et al. 2022, arXiv:2201.03545."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from kcnn.layers import ConvNeXtBlock, ConvNormAct
+from kcnn.layers import norm as make_norm
+from kcnn.models import _parts
+from kcnn.models._naming import Naming
+from kcnn.models._options import Activation, Norm, Options
+from kcnn.models._registry import register_model
+
+__all__ = ["convnext", "convnext_base", "convnext_small", "convnext_tiny"]
+
+SMALLEST = 32  # pixels; the image shrinks 32-fold
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvNeXtOptions(Options):
+    """ConvNeXts; their own norm takes each pixel's channels, Keras's LayerNormalization.
+
+    Attributes:
+        drop_path: rate of stochastic depth at the last block, growing from 0; the paper
+            trained tiny, small and base with 0.1, 0.4 and 0.5.
+        layer_scale: initial weight of each residual branch; None for none.
+    """
+
+    norm: Norm = "LayerNormalization"
+    activation: Activation = "gelu"
+    drop_path: float = 0.0
+    layer_scale: float | None = 1e-6
+
+
+def convnext(
+    options: ConvNeXtOptions, *, name: str, depths: Sequence[int], filters: Sequence[int]
+) -> keras.Model:
+    """A ConvNeXt: (batch, h, w, c) images to (batch, classes) float32 logits.
+
+    As keras.applications has it, without its normalization of the image. Every stage but the
+    first begins with a norm and a strided 2x2 convolution. Layers: stem, stage_1_block_1, ...,
+    stage_2_norm, stage_2_down, stage_2_block_1, ..., pool, norm, logits.
+    """
+    inputs, x = _parts.start(options, name=name, smallest=SMALLEST)
+    plain: dict[str, Any] = {"use_bias": True, "activation": None, "data_format": options.layout}
+    normed: dict[str, Any] = {"norm": options.norm, "norm_kwargs": options.norm_kwargs}
+    sizes = [options.scaled(size) for size in filters]
+
+    def norm(x: Any, label: str, layout: str) -> Any:
+        layer = make_norm(
+            options.norm,
+            channels=x.shape[1 if layout == "channels_first" else -1],
+            data_format=layout,
+            name=label,
+            **(options.norm_kwargs or {}),
+        )
+        return layer(x)
+
+    x = ConvNormAct(sizes[0], 4, strides=4, padding="valid", name="stem", **normed, **plain)(x)
+    rates = iter(_parts.drop_rates(options.drop_path, sum(depths)))
+    for i, (depth, size) in enumerate(zip(depths, sizes, strict=True), 1):
+        if i > 1:
+            x = norm(x, f"stage_{i}_norm", options.layout)
+            x = ConvNormAct(
+                size, 2, strides=2, padding="valid", norm="none", name=f"stage_{i}_down", **plain
+            )(x)
+        for j in range(1, depth + 1):
+            x = ConvNeXtBlock(
+                layer_scale=options.layer_scale,
+                activation=options.activation,
+                drop_path=next(rates),
+                data_format=options.layout,
+                name=f"stage_{i}_block_{j}",
+                **normed,
+            )(x)
+    if not options.include_top:
+        return _parts.finish(options, inputs, x, name=name)
+    x = _parts.pool(x, options.pooling or "avg", options.layout)
+    if options.norm not in ("batch", "instance"):  # nothing is left of one value by itself
+        x = norm(x, "norm", "channels_last")
+    x = _parts.classifier(x, options.classes, options.dropout, options.classifier_activation)
+    return _parts.model_of(options, inputs, x, name=name)
+
+
+def _keras(prefix: str) -> Naming:
+    """keras.applications puts the network's name before every layer's."""
+    block, down = f"{prefix}_stage_{{i0}}_block_{{j0}}", f"{prefix}_downsampling"
+    table = {
+        "stem.conv": f"{prefix}_stem_conv",
+        "stem.norm": f"{prefix}_stem_layernorm",
+        "block.depthwise": f"{block}_depthwise_conv",
+        "block.norm": f"{block}_layernorm",
+        "block.expand": f"{block}_pointwise_conv_1",
+        "block.project": f"{block}_pointwise_conv_2",
+        "block.scale": f"{block}_layer_scale",
+        "norm": f"{prefix}_head_layernorm",
+        "logits": f"{prefix}_head_dense",
+    }
+    for i in (2, 3, 4):
+        table[f"stage_{i}_norm"] = f"{down}_layernorm_{i - 2}"
+        table[f"stage_{i}_down.conv"] = f"{down}_conv_{i - 2}"
+    return Naming("keras", table, {"block.depthwise": "grouped"})
+
+
+TIMM = Naming(
+    "timm",
+    {
+        "stem.conv": "stem.0",
+        "stem.norm": "stem.1",
+        "norm": "head.norm",
+        "stage_2_norm": "stages.1.downsample.0",
+        "stage_3_norm": "stages.2.downsample.0",
+        "stage_4_norm": "stages.3.downsample.0",
+        "down.conv": "stages.{i0}.downsample.1",
+        "block.depthwise": "stages.{i0}.blocks.{j0}.conv_dw",
+        "block.norm": "stages.{i0}.blocks.{j0}.norm",
+        "block.expand": "stages.{i0}.blocks.{j0}.mlp.fc1",
+        "block.project": "stages.{i0}.blocks.{j0}.mlp.fc2",
+        "block.scale/gamma": "stages.{i0}.blocks.{j0}.gamma",
+        "logits": "head.fc",
+    },
+)
+
+
+def _sized(name: str, depths: Sequence[int], filters: Sequence[int]) -> dict[str, Any]:
+    return {
+        "source": "Liu et al. 2022, arXiv:2201.03545; as keras.applications",
+        "names": (_keras(name), TIMM),
+        "depths": depths,
+        "filters": filters,
+        "norm_kwargs": {"epsilon": 1e-6},
+    }
+
+
+_SMALL, _BASE = (96, 192, 384, 768), (128, 256, 512, 1024)
+convnext_tiny = register_model(
+    "convnext_tiny", convnext, ConvNeXtOptions, **_sized("convnext_tiny", (3, 3, 9, 3), _SMALL)
+)
+convnext_small = register_model(
+    "convnext_small", convnext, ConvNeXtOptions, **_sized("convnext_small", (3, 3, 27, 3), _SMALL)
+)
+convnext_base = register_model(
+    "convnext_base", convnext, ConvNeXtOptions, **_sized("convnext_base", (3, 3, 27, 3), _BASE)
+)
