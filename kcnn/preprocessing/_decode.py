@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from kcnn.preprocessing import _header as header
 from kcnn.preprocessing._header import BMP, GIF, JPEG, PNG, UNKNOWN, WEBP
-from kcnn.preprocessing._resize import Extent, resized, scaled_size
+from kcnn.preprocessing._resize import Extent, filters, resized, scaled_size
 
-__all__ = ["MOST_PIXELS", "decode", "from_bytes"]
+__all__ = ["MOST_PIXELS", "decode", "fraction_of", "from_bytes", "from_plain_jpeg", "is_plain"]
 
 MOST_PIXELS = 1 << 27  # of a picture: 400 MB of colour, more than any camera gives
 _FRACTIONS = (1, 2, 4, 8)  # of its size at which a JPEG can be decoded
@@ -152,7 +152,7 @@ def _read(preprocessing: Any, data: Any, format: int, reduce: bool) -> Picture:
     fraction: Any = 1
     if format == JPEG:
         if reduce:
-            fraction = _fraction(preprocessing, height, width, orientation)
+            fraction = fraction_of(preprocessing, height, width, orientation)
         pixels = _decode_jpeg(channels, data, fraction)
     elif format == BMP:
         pixels = _with_channels(_decode_bmp(data), channels, background)
@@ -165,14 +165,17 @@ def _read(preprocessing: Any, data: Any, format: int, reduce: bool) -> Picture:
     return Picture(pixels, height, width, tf.convert_to_tensor(fraction), orientation)
 
 
-def _fraction(preprocessing: Any, height: Any, width: Any, orientation: Any) -> Any:
-    """1, 2, 4 or 8: by how much a JPEG may be made smaller while it is decoded."""
+def fraction_of(preprocessing: Any, height: Any, width: Any, orientation: Any) -> Any:
+    """1, 2, 4 or 8: by how much a JPEG may be made smaller while it is decoded; of many at once.
+
+    All three are int32, as stored.
+    """
     lying = orientation >= 5
     size = tf.where(lying, width, height), tf.where(lying, height, width)
     needed = scaled_size(preprocessing, *size)
-    room = [side // (_ENOUGH * want) for side, want in zip(size, needed, strict=True)]
-    room = tf.minimum(*room)
-    return tf.reduce_max(tf.where(tf.constant(_FRACTIONS) <= room, tf.constant(_FRACTIONS), 1))
+    rows, columns = (side // (_ENOUGH * want) for side, want in zip(size, needed, strict=True))
+    fits = tf.constant(_FRACTIONS) <= tf.minimum(rows, columns)[..., None]
+    return tf.reduce_max(tf.where(fits, tf.constant(_FRACTIONS), 1), axis=-1)
 
 
 def _picture(preprocessing: Any, data: Any, reduce: bool) -> Picture:
@@ -229,9 +232,29 @@ def decode(preprocessing: Any, data: Any) -> Any:
     return tf.ensure_shape(pixels, (None, None, preprocessing.channels))
 
 
-def from_bytes(preprocessing: Any, data: Any) -> Any:
+def from_bytes(preprocessing: Any, data: Any, *, dtype: Any = tf.float32) -> Any:
     """See `Preprocessing.from_bytes`."""
-    reduce = preprocessing.size is not None and preprocessing.interpolation != "nearest"
+    reduce = preprocessing.size is not None and filters(preprocessing)
     pixels, extent = _turned(_picture(preprocessing, data, reduce))
     pixels = tf.ensure_shape(pixels, (None, None, preprocessing.channels))
-    return resized(preprocessing, pixels, extent)
+    return resized(preprocessing, pixels, extent, dtype=dtype)
+
+
+def is_plain(preprocessing: Any, heights: Any, widths: Any, orientations: Any) -> Any:
+    """Whether `from_plain_jpeg` does what `from_bytes` does; of many JPEG files, sizes as shown."""
+    sizes = [tf.cast(side, tf.int64) for side in (heights, widths)]
+    fits = (sizes[0] * sizes[1] <= MOST_PIXELS) & (tf.convert_to_tensor(orientations) == 1)
+    if preprocessing.channels != 3:
+        return tf.zeros_like(fits)
+    if preprocessing.size is None or not filters(preprocessing):
+        return fits
+    sides = [tf.cast(side, tf.int32) for side in sizes]
+    return fits & (fraction_of(preprocessing, *sides, tf.ones_like(sides[0])) == 1)
+
+
+def from_plain_jpeg(preprocessing: Any, data: Any, *, dtype: Any = tf.float32) -> Any:
+    """`from_bytes` without the looks at the header, which take as long as decoding a thumbnail.
+
+    For files known to be JPEG and `is_plain`.
+    """
+    return resized(preprocessing, _decode_jpeg(3, data, 1), dtype=dtype)

@@ -187,8 +187,8 @@ class Preprocessing:
     def from_bytes(self, data: Any) -> Any:
         """A file's bytes (scalar string) as float32 (*size, channels), whole numbers 0..255.
 
-        `resized(decode(data))`, but that a JPEG at least four times as large as needed is decoded
-        at a half, a quarter or an eighth, to at least twice what is needed.
+        `resized(decode(data))`, but that (with antialias) a JPEG at least four times as large as
+        needed is decoded at a half, a quarter or an eighth, to at least twice what is needed.
         """
         from kcnn.preprocessing._decode import from_bytes
 

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-__all__ = ["Extent", "resized", "scaled_size"]
+__all__ = ["Extent", "filters", "resized", "scaled_size"]
 
+_WITHIN = ("nearest", "bilinear")  # give no value outside those they are given
 _KERNELS = {"bilinear": "triangle", "bicubic": "keyscubic", "lanczos3": "lanczos3"}
 
 
@@ -22,6 +23,11 @@ class Extent(NamedTuple):
     height: Any
     width: Any
     size: tuple[Any, Any]
+
+
+def filters(preprocessing: Any) -> bool:
+    """Whether a pixel is made of all that it covers, where a picture becomes smaller."""
+    return bool(preprocessing.antialias) and preprocessing.interpolation != "nearest"
 
 
 def scaled_size(preprocessing: Any, height: Any, width: Any) -> tuple[Any, Any]:
@@ -43,8 +49,10 @@ def scaled_size(preprocessing: Any, height: Any, width: Any) -> tuple[Any, Any]:
     return tuple(tf.clip_by_value(side, *limit) for side, limit in zip(scaled, limits, strict=True))
 
 
-def resized(preprocessing: Any, images: Any, extent: Extent | None = None) -> Any:
-    """See `Preprocessing.resized`."""
+def resized(
+    preprocessing: Any, images: Any, extent: Extent | None = None, *, dtype: Any = tf.float32
+) -> Any:
+    """See `Preprocessing.resized`; of `dtype`, float32 or uint8."""
     images = tf.convert_to_tensor(images)
     if images.shape.rank not in (3, 4):
         raise ValueError(
@@ -59,16 +67,25 @@ def resized(preprocessing: Any, images: Any, extent: Extent | None = None) -> An
     single = images.shape.rank == 3
     images = images[None] if single else images
     if preprocessing.size is None or images.shape[1:3] == preprocessing.size:
-        out = tf.cast(images, tf.float32)
+        out = images
     else:
         out = _fitted(preprocessing, images, extent)
-    whole = tf.clip_by_value(tf.round(out), 0.0, 255.0)
-    whole = tf.ensure_shape(whole, (None, *preprocessing.image_shape))
+    whole = tf.ensure_shape(_whole(preprocessing, out, dtype), (None, *preprocessing.image_shape))
     return whole[0] if single else whole
 
 
+def _whole(preprocessing: Any, images: Any, dtype: Any) -> Any:
+    """Rounded to whole numbers 0..255, halves up."""
+    if images.dtype != tf.uint8:
+        images = tf.cast(images, tf.float32) + 0.5
+        if preprocessing.interpolation not in _WITHIN:
+            images = tf.clip_by_value(images, 0.0, 255.5)
+        images = images if dtype == tf.uint8 else tf.floor(images)
+    return tf.cast(images, dtype)
+
+
 def _fitted(preprocessing: Any, images: Any, extent: Extent | None) -> Any:
-    """(b, h, w, c) to (b, *size, c), float32: stretched, cropped or padded."""
+    """(b, h, w, c) to (b, *size, c): stretched, cropped or padded."""
     if extent is None:
         shape = tf.shape(images)
         rows, columns = (tf.cast(side, tf.float32) for side in (shape[1], shape[2]))
@@ -83,7 +100,7 @@ def _fitted(preprocessing: Any, images: Any, extent: Extent | None) -> Any:
         return _scaled(preprocessing, images, extent, scaled, corner, preprocessing.size)
     below = tf.constant(preprocessing.background, tf.float32)
     around = [(-side // 2, -side - -side // 2) for side in space]
-    picture = _scaled(preprocessing, images, extent, scaled) - below
+    picture = tf.cast(_scaled(preprocessing, images, extent, scaled), tf.float32) - below
     return tf.pad(picture, [(0, 0), *around, (0, 0)]) + below
 
 
@@ -95,16 +112,16 @@ def _scaled(
     corner: Any = (0, 0),
     shown: tuple[Any, Any] | None = None,
 ) -> Any:
-    """The whole picture at the size `scaled`, of it what is `shown` from `corner` on; float32.
+    """The whole picture at the size `scaled`, of it what is `shown` from `corner` on.
 
-    TensorFlow's own resize goes along rows pixel by pixel, which takes five times as long as down
+    TensorFlow's own antialiased resize goes along rows pixel by pixel, five times as slowly as down
     the columns. So both passes go down columns, with the image turned over in between.
     """
     shown = scaled if shown is None else shown
-    if preprocessing.interpolation == "nearest":
-        images = tf.image.resize(images, tf.stack(scaled), method="nearest")
+    if not filters(preprocessing):
+        images = tf.image.resize(images, tf.stack(scaled), method=preprocessing.interpolation)
         (top, left), (height, width) = corner, shown
-        return tf.cast(images[:, top : top + height, left : left + width], tf.float32)
+        return images[:, top : top + height, left : left + width]
     shape = tf.shape(images)
     batch, rows, columns, channels = shape[0], shape[1], shape[2], preprocessing.channels
     starts, lengths = (extent.top, extent.left), (extent.height, extent.width)
@@ -118,7 +135,7 @@ def _scaled(
             scale=tf.stack([scale, 1.0]),
             translation=tf.stack([shift, 0.0]),
             kernel_type=_KERNELS[preprocessing.interpolation],
-            antialias=preprocessing.antialias,
+            antialias=True,
         )
 
     x = down(tf.reshape(images, (batch, rows, 1, columns * channels)), 0)

@@ -1,0 +1,230 @@
+"""Decoded and resized images are kept, so that no later epoch or run decodes them again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kcnn.data._home import cache_folder
+from kcnn.data._memory import available_memory
+
+__all__ = ["ImageCache", "clear_cache", "open_cache"]
+
+MEMORY_SHARE = 0.4  # of the free memory that images may take: the model needs the rest
+DISK_SHARE = 0.5  # of the free disk that all caches together may take, unless KCNN_CACHE_GB says
+GIGABYTE = 10**9
+
+
+def _folder() -> Path:
+    return cache_folder() / "images"
+
+
+class ImageCache:
+    """uint8 images of one shape by their place, in memory or in one file on disk.
+
+    Images come in any order. A byte for each says whether it is there, and is written after the
+    image, so a process that is killed leaves nothing wrong behind; processes that share a file
+    write the same pixels. When the disk fills, what is there stays and the rest is not kept.
+    """
+
+    def __init__(self, paths: Sequence[bytes], shape: tuple[int, int, int], where: Path | None):
+        self._paths = np.sort(np.array(list(paths), dtype=bytes))
+        self._shape, self.where = shape, where
+        self._each = int(np.prod(shape, dtype=np.int64))
+        self._broken = False
+        if where is None:
+            self._images = np.empty((len(self._paths), *shape), np.uint8)  # pages come when used
+            self._have = np.zeros(len(self._paths), bool)
+            return
+        where.mkdir(parents=True, exist_ok=True)
+        self._pixels = os.open(where / "pixels", os.O_RDWR | os.O_CREAT, 0o644)
+        self._flags = os.open(where / "have", os.O_RDWR | os.O_CREAT, 0o644)
+        flags = np.frombuffer(os.pread(self._flags, len(self._paths), 0), np.uint8)
+        # A flag whose image lies behind the end of the file is a lie (a copied or cut folder).
+        whole = os.fstat(self._pixels).st_size // self._each
+        self._have = np.zeros(len(self._paths), bool)
+        self._have[: len(flags)] = (flags == 1) & (np.arange(len(flags)) < whole)
+        os.utime(where)  # the least recently used is removed first
+
+    def __del__(self) -> None:
+        if getattr(self, "where", None) is not None:
+            for name in ("_pixels", "_flags"):
+                if hasattr(self, name):
+                    os.close(getattr(self, name))
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    @property
+    def size(self) -> int:
+        """Bytes, when all images are in it."""
+        return len(self._paths) * self._each
+
+    @property
+    def filled(self) -> int:
+        """Images in it."""
+        return int(self._have.sum())
+
+    def describe(self) -> str:
+        """One sentence for a data set's notes."""
+        place = "in memory" if self.where is None else f"in {self.where}"
+        there = f", {self.filled} of {len(self)} images are there" if self.filled else ""
+        return f"decoded images are kept {place} (up to {self.size / GIGABYTE:.2f} GB){there}"
+
+    def places(self, paths: Sequence[bytes]) -> np.ndarray:
+        """Where the images of these files belong, int64."""
+        given = np.array(list(paths), dtype=bytes)
+        return np.searchsorted(self._paths, given)
+
+    def holds(self, places: np.ndarray) -> np.ndarray:
+        """Which images are there, bool."""
+        return self._have[places]
+
+    def write(self, places: np.ndarray, images: np.ndarray) -> None:
+        """Keep images (k, h, w, c) at their places."""
+        if self.where is None:
+            self._images[places] = images
+            self._have[places] = True
+            return
+        if self._broken:
+            return
+        try:
+            for place, image in zip(places.tolist(), images, strict=True):
+                self._put(self._pixels, image.tobytes(), place)
+            for place in places.tolist():
+                self._put(self._flags, b"\1", place)
+            self._have[places] = True
+        except OSError as error:
+            self._broken = True
+            warnings.warn(
+                f"{self.where}: no more decoded images are kept ({error.strerror}); the training "
+                "goes on and decodes the others anew. Make room, or set KCNN_CACHE to a folder on "
+                "another disk.",
+                stacklevel=2,
+            )
+
+    @staticmethod
+    def _put(file: int, data: bytes, place: int) -> None:
+        start, done = place * len(data), 0
+        while done < len(data):
+            done += os.pwrite(file, data[done:], start + done)
+
+    def read(self, places: np.ndarray, out: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Fill `out[rows]` with the images at `places`; which of them were there, bool."""
+        have = self._have[places]
+        if self.where is None:
+            out[rows[have]] = self._images[places[have]]
+            return have
+        for number in np.flatnonzero(have).tolist():
+            view = memoryview(out[rows[number]]).cast("B")
+            start = int(places[number]) * self._each
+            have[number] = os.preadv(self._pixels, [view], start) == self._each
+        return have
+
+
+def _limit() -> int:
+    """Bytes that all image caches on disk may take."""
+    given = os.environ.get("KCNN_CACHE_GB")
+    if given is not None:
+        try:
+            return int(float(given) * GIGABYTE)
+        except ValueError:
+            raise ValueError(
+                f"KCNN_CACHE_GB={given!r} is not a number of gigabytes; give one, or 0 for none."
+            ) from None
+    folder = _folder()
+    while not folder.exists():
+        folder = folder.parent
+    return int(DISK_SHARE * (shutil.disk_usage(folder).free + _used(_folder())))
+
+
+def _used(folder: Path) -> int:
+    """Bytes on disk below a folder."""
+    found = 0
+    for root, _, files in os.walk(folder):
+        for name in files:
+            try:
+                found += os.lstat(os.path.join(root, name)).st_blocks * 512
+            except OSError:  # another process removes it
+                continue
+    return found
+
+
+def _make_room(folder: Path, need: int, limit: int) -> int:
+    """Remove the caches that were not used for longest until `need` fits; how many went."""
+    others = [entry for entry in folder.parent.glob("*") if entry != folder]
+    others.sort(key=lambda entry: entry.stat().st_mtime)
+    sizes = [_used(entry) for entry in others]
+    gone = 0
+    while others[gone:] and sum(sizes[gone:]) + need > limit:
+        shutil.rmtree(others[gone], ignore_errors=True)
+        gone += 1
+    return gone
+
+
+def open_cache(
+    kind: str | None,
+    paths: Sequence[bytes],
+    preprocessing: Any,
+    *,
+    fingerprint: str,
+    name: str,
+) -> tuple[ImageCache | None, tuple[str, ...]]:
+    """A cache for the images of files, and notes that say where it is or why there is none.
+
+    kind: "memory", "disk", "auto" (disk, which also serves the next run, if all images fit there;
+        else memory, if they fit there; else none) or None.
+    fingerprint: of the data; with that of the preprocessing it decides which images are the same.
+    """
+    if kind is None:
+        return None, ()
+    if kind not in ("auto", "memory", "disk"):
+        raise ValueError(f"cache={kind!r} is none of 'auto', 'memory', 'disk' and None.")
+    shape = preprocessing.image_shape
+    need = len(paths) * int(np.prod(shape, dtype=np.int64))
+    reasons = []
+    if kind in ("auto", "disk"):
+        key = hashlib.sha256(f"{fingerprint} {preprocessing.pixels.fingerprint}".encode())
+        folder = _folder() / key.hexdigest()[:32]
+        limit = _limit()
+        if need <= limit:
+            try:
+                gone = _make_room(folder, need, limit)
+                cache = ImageCache(paths, shape, folder)
+                about = {"name": name, "images": len(paths), "shape": shape}
+                (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+            except OSError as error:
+                reasons.append(f"{folder} can't be written ({error.strerror})")
+            else:
+                removed = (f"{gone} older caches were removed to make room",) if gone else ()
+                return cache, (cache.describe(), *removed)
+        else:
+            reasons.append(f"{limit / GIGABYTE:.1f} GB of disk may be used (see KCNN_CACHE_GB)")
+    if kind in ("auto", "memory"):
+        free = available_memory()
+        if free is None or need <= MEMORY_SHARE * free:
+            cache = ImageCache(paths, shape, None)
+            return cache, (cache.describe(),)
+        reasons.append(f"{free / GIGABYTE:.1f} GB of memory is free")
+    why = " and ".join(reasons)
+    return None, (
+        f"decoded images would take {need / GIGABYTE:.1f} GB, but {why}: they are decoded anew in "
+        "every epoch",
+    )
+
+
+def clear_cache() -> int:
+    """Remove the decoded images of all data sets from disk; returns the bytes that became free."""
+    folder = _folder()
+    size = _used(folder)
+    if folder.exists():
+        shutil.rmtree(folder)
+    return size

@@ -1,0 +1,157 @@
+"""Rows and labels as a `tf.data` pipeline of batches that neither waits nor holds up a model."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from kcnn.data._read import AHEAD, THREADS, file_batches
+from kcnn.data._record import DataError
+from kcnn.data._rows import Arrays, Files, Rows, Stream
+
+__all__ = ["build_pipeline"]
+
+SHUFFLED = 1 << 28  # bytes of a stream's images that wait to be shuffled together
+SHUFFLED_MOST = 8192  # and how many at most: more of them give no better order
+
+
+def build_pipeline(
+    rows: Rows,
+    labels: Any,
+    preprocessing: Any,
+    batch_size: int,
+    *,
+    shuffle: bool = False,
+    augment: Any = None,
+    seed: int = 0,
+    repeat: bool = False,
+    drop_remainder: bool = False,
+    cache: Any = None,
+    skip_bad: bool = False,
+    classes: int | None = None,
+) -> Any:
+    """A `tf.data.Dataset` of (images float32 in 0..255 (b, h, w, c), labels).
+
+    rows: arrays, files or a stream; labels: int64 (n,) or float32 (n, classes).
+    shuffle: a new full permutation in every epoch, drawn from `seed` (and from TensorFlow's global
+        seed if one is set); of a stream, within a window. Training data, so fewer images than one
+        batch are a DataError.
+    augment: a Keras or keras-cv layer, or any callable, on batches of images; called one batch
+        after the other, so a seeded layer gives the same images every time. One that mixes labels
+        (its `mixes_labels` is true) gets a dictionary with "images" and one-hot "labels"; then the
+        labels are float32 (b, classes).
+    drop_remainder: leave out the images that fill no batch (others each epoch when shuffled).
+    repeat: go on for ever; then every batch is full. Otherwise the last one may be smaller.
+    cache: an `ImageCache` for decoded files, or None.
+    skip_bad: files that have become unreadable are left out with a warning that counts them;
+        otherwise the first one ends the epoch with an error that names it.
+    classes: how many there are, for one-hot labels; one more than the largest label if None.
+
+    The batch dimension is None in the element spec, so no batch size makes a model trace again.
+    The pipeline has threads of its own, one for each core, and is not autotuned: the autotuner can
+    hold the end of a `fit` for seconds.
+    """
+    import tensorflow as tf
+
+    if int(batch_size) != batch_size or batch_size < 1:
+        raise DataError(f"batches: batch_size={batch_size} is not a number of images.")
+    images = len(rows)
+    if images == 0:
+        raise DataError("batches: the split is empty.")
+    if (shuffle or repeat) and images < batch_size:
+        raise DataError(
+            f"batches: {images} training images are fewer than one batch of {batch_size}; "
+            "use a smaller batch size or more images."
+        )
+
+    def arranged(elements: Any, window: int) -> Any:
+        if shuffle:
+            elements = elements.shuffle(window, seed=seed, reshuffle_each_iteration=True)
+        if repeat:
+            return elements.repeat()
+        # Not batch's own option: that would fix the batch dimension.
+        return elements.take(images // batch_size * batch_size) if drop_remainder else elements
+
+    with tf.device("CPU:0"):
+        if isinstance(rows, Stream):
+            pairs = _stream_images(rows, preprocessing)
+            window = _window(pairs.element_spec[0], images)
+            result = arranged(pairs, window).batch(batch_size)
+        else:
+            order = arranged(tf.data.Dataset.range(images), images).batch(batch_size)
+            y = tf.convert_to_tensor(labels)
+            if isinstance(rows, Files):
+                found = file_batches(rows, preprocessing, order, cache=cache, skip_bad=skip_bad)
+            else:
+                found = _array_batches(rows, preprocessing, order)
+            result = found.map(lambda index, x: (x, tf.gather(y, index)))
+    result = result.map(lambda x, y: (tf.cast(x, tf.float32), y))
+    if augment is not None:
+        result = _augmented(result, augment, labels, classes)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.threading.private_threadpool_size = THREADS
+    options.experimental_optimization.apply_default_optimizations = False
+    options.deterministic = True
+    return result.prefetch(AHEAD).with_options(options)
+
+
+def _array_batches(rows: Arrays, preprocessing: Any, order: Any) -> Any:
+    """(index, images) for batches of indices."""
+    import tensorflow as tf
+
+    if rows.in_memory:
+        x = rows.tensor
+
+    def read(index: Any) -> Any:
+        if rows.in_memory:
+            return tf.gather(x, index)
+        images = tf.numpy_function(rows.read, [index], rows.dtype)
+        return tf.ensure_shape(images, (None, *rows.image_shape))
+
+    resize = preprocessing is not None and preprocessing.size not in (None, rows.image_shape[:2])
+
+    def images(index: Any) -> Any:
+        found = read(index)
+        return index, preprocessing.resized(found) if resize else found
+
+    return order.map(images, num_parallel_calls=THREADS, deterministic=True)
+
+
+def _stream_images(rows: Stream, preprocessing: Any) -> Any:
+    """A stream's pairs, its images decoded and resized one by one."""
+    import tensorflow as tf
+
+    def image(given: Any) -> Any:
+        if given.dtype == tf.string:
+            return tf.cast(preprocessing.from_bytes(given), tf.uint8)
+        return given if preprocessing is None else preprocessing.resized(given)
+
+    return rows.make().map(
+        lambda given, label: (image(given), label), num_parallel_calls=THREADS, deterministic=True
+    )
+
+
+def _window(spec: Any, images: int) -> int:
+    size = int(np.prod([side or 1 for side in spec.shape])) * spec.dtype.size
+    return max(1, min(images, SHUFFLED // size, SHUFFLED_MOST))
+
+
+def _augmented(batches: Any, augment: Any, labels: Any, classes: int | None) -> Any:
+    import tensorflow as tf
+
+    parameters = inspect.signature(getattr(augment, "call", augment)).parameters
+    options = {"training": True} if "training" in parameters else {}
+    if not getattr(augment, "mixes_labels", False):
+        return batches.map(lambda images, y: (augment(images, **options), y))
+    if np.ndim(labels) == 1 and classes is None:
+        classes = int(np.max(labels)) + 1
+
+    def mix(images: Any, y: Any) -> tuple[Any, Any]:
+        y = tf.one_hot(y, classes) if y.shape.rank == 1 else tf.cast(y, tf.float32)
+        out = augment({"images": images, "labels": y}, **options)
+        return out["images"], out["labels"]
+
+    return batches.map(mix)
