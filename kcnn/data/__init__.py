@@ -6,6 +6,7 @@
 """
 
 from kcnn.data._arrays import from_arrays
+from kcnn.data._cache import clear_cache
 from kcnn.data._load import load
 from kcnn.data._record import DataError, Dataset, DataWarning, Split
 from kcnn.data._rows import Arrays, Files, Stream
@@ -27,6 +28,7 @@ __all__ = [
     "Split",
     "Stream",
     "channel_stats",
+    "clear_cache",
     "from_arrays",
     "load",
     "normalization",

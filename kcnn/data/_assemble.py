@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from kcnn.data import _doubts as doubts
+from kcnn.data._cache import open_cache
 from kcnn.data._checks import check_classes
 from kcnn.data._memory import require_memory
 from kcnn.data._plan import Plan, make_plan
 from kcnn.data._record import HELD, DataError, Dataset, DataWarning, Split, rarest_label
 from kcnn.data._resize import as_size, common_size
-from kcnn.data._rows import Arrays, Rows, Stream
+from kcnn.data._rows import Arrays, Files, Rows, Stream
 from kcnn.data._source import LoadOptions, Part, SourceData
 from kcnn.preprocessing import Preprocessing
 
@@ -49,8 +50,14 @@ def assemble(data: SourceData, options: LoadOptions) -> Dataset:
         found = data.parts[part]
         if isinstance(found.rows, Stream):
             index = np.sort(index)  # a stream keeps its order
-        rows = _in_one_size(found.rows.take(index), preprocessing)
-        splits[split] = Split(rows, found.labels[index], preprocessing=preprocessing)
+        splits[split] = Split(
+            _in_one_size(found.rows.take(index), preprocessing),
+            found.labels[index],
+            preprocessing=preprocessing,
+            classes=len(data.class_names),
+            skip_bad=options.skip_bad,
+        )
+    notes.extend(_keep_decoded(splits.values(), data, preprocessing, options.cache))
     flip = data.flip if options.flip is None else options.flip
     if flip is None:
         flip, said_flip = _guess_flip(preprocessing.channels, data.name)
@@ -146,6 +153,23 @@ def _in_one_size(rows: Rows, preprocessing: Preprocessing) -> Rows:
         numbers = np.arange(start, min(start + step, len(rows)))
         out[numbers] = np.asarray(preprocessing.resized(rows.read(numbers)))
     return Arrays(out)
+
+
+def _keep_decoded(
+    splits: Iterable[Split], data: SourceData, preprocessing: Preprocessing, kind: str | None
+) -> tuple[str, ...]:
+    """Give the splits whose files are decoded as they are needed a cache for what they decode."""
+    lazy = [split for split in splits if not split.in_memory]
+    files = [split.rows for split in lazy]
+    paths = sorted({path for rows in files if isinstance(rows, Files) for path in rows.paths})
+    if not paths:
+        return ()
+    cache, notes = open_cache(
+        kind, paths, preprocessing, fingerprint=data.fingerprint, name=data.name
+    )
+    for split in lazy:
+        split.cache = cache
+    return notes
 
 
 def _doubts(data: SourceData, plan: Plan, splits: Mapping[str, Split]) -> tuple[DataWarning, ...]:

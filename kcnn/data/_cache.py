@@ -15,6 +15,7 @@ import numpy as np
 
 from kcnn.data._home import cache_folder
 from kcnn.data._memory import available_memory
+from kcnn.data._record import DataError
 
 __all__ = ["ImageCache", "clear_cache", "open_cache"]
 
@@ -137,7 +138,7 @@ def _limit() -> int:
         try:
             return int(float(given) * GIGABYTE)
         except ValueError:
-            raise ValueError(
+            raise DataError(
                 f"KCNN_CACHE_GB={given!r} is not a number of gigabytes; give one, or 0 for none."
             ) from None
     folder = _folder()
@@ -187,12 +188,13 @@ def open_cache(
     if kind is None:
         return None, ()
     if kind not in ("auto", "memory", "disk"):
-        raise ValueError(f"cache={kind!r} is none of 'auto', 'memory', 'disk' and None.")
+        raise DataError(f"cache={kind!r} is none of 'auto', 'memory', 'disk' and None.")
     shape = preprocessing.image_shape
     need = len(paths) * int(np.prod(shape, dtype=np.int64))
     reasons = []
     if kind in ("auto", "disk"):
-        key = hashlib.sha256(f"{fingerprint} {preprocessing.pixels.fingerprint}".encode())
+        key = hashlib.sha256(f"{fingerprint} {preprocessing.pixels.fingerprint} ".encode())
+        key.update(b"\0".join(sorted(paths)))
         folder = _folder() / key.hexdigest()[:32]
         limit = _limit()
         if need <= limit:

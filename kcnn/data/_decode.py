@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kcnn.data._manifest import shown
+from kcnn.data._read import said
 from kcnn.data._record import DataError
 from kcnn.data._rows import Files, Rows, Stream
 from kcnn.preprocessing import Preprocessing
@@ -106,10 +107,5 @@ def _culprit(rows: Rows, done: int, preprocessing: Preprocessing, error: Excepti
         except tf.errors.NotFoundError:
             return f"{shown(path)}: the file is gone since it was listed; load the data again."
         except tf.errors.OpError as found:
-            return f"{shown(path)}: can't be decoded ({_reason(found)}); repair or remove the file."
-    return f"an image can't be decoded ({_reason(error)})."
-
-
-def _reason(error: Any) -> str:
-    lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
-    return shown(lines[0] if lines else type(error).__name__)[:200]
+            return f"{shown(path)}: can't be decoded ({said(found)}); repair or remove the file."
+    return f"an image can't be decoded ({said(error)})."

@@ -12,7 +12,7 @@ import numpy as np
 
 from kcnn.data._rows import Files
 
-__all__ = ["AHEAD", "THREADS", "file_batches"]
+__all__ = ["AHEAD", "THREADS", "file_batches", "said"]
 
 # The one place that says with how many threads images are read: as many as this process may use.
 THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -161,7 +161,13 @@ def _reason(path: bytes, preprocessing: Any) -> str:
     except OSError as error:
         return f"{name}: the file can't be read ({error.strerror})."
     except tf.errors.OpError as error:
-        said = [line.strip() for line in str(error.message).splitlines() if line.strip()]
-        told = [line for line in said if line.startswith(("b'", "'"))]
-        return f"{name}: can't be decoded ({(told or said)[0][:200]}); repair or remove the file."
+        return f"{name}: the file can be decoded no more ({said(error)}); repair or remove it."
     return f"{name}: was unreadable for a moment; try again."
+
+
+def said(error: Any) -> str:
+    """What TensorFlow says of an error, in one line, without where in the graph it came up."""
+    lines = [line.strip() for line in str(error.message).splitlines()]
+    noise = ("Graph execution error", "Detected at node", "File ", "[[", "{{")
+    told = [line for line in lines if line and not line.startswith(noise)] or lines
+    return told[0].removeprefix("assertion failed: ").strip("[]")[:300]

@@ -11,6 +11,7 @@ import numpy as np
 from kcnn.data._rows import Arrays, Rows
 
 if TYPE_CHECKING:
+    from kcnn.data._cache import ImageCache
     from kcnn.preprocessing import Preprocessing
 
 __all__ = ["HELD", "DataError", "DataWarning", "Dataset", "Split", "rarest_label"]
@@ -42,11 +43,19 @@ class Split:
     """
 
     def __init__(
-        self, rows: Rows | Any, labels: Any, *, preprocessing: Preprocessing | None = None
+        self,
+        rows: Rows | Any,
+        labels: Any,
+        *,
+        preprocessing: Preprocessing | None = None,
+        classes: int | None = None,
+        cache: ImageCache | None = None,
+        skip_bad: bool = False,
     ) -> None:
         self._rows: Rows = rows if isinstance(rows, Rows) else Arrays(rows)
         self.labels = labels
         self.preprocessing = preprocessing
+        self.classes, self.cache, self.skip_bad = classes, cache, skip_bad
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -115,7 +124,8 @@ class Split:
             DataError.
         augment: a Keras or keras-cv layer, or any callable, that takes and gives a batch of
             images. It is called one batch after the other, so a seeded layer gives the same
-            images every time.
+            images every time. One that mixes labels (`mixes_labels`) gets and gives a dictionary
+            with "images" and one-hot "labels"; labels are float32 (b, classes) then.
         drop_remainder: leave out the images that fill no batch (others each epoch when shuffled),
             so that BatchNorm never sees a batch of one or two.
         repeat: go on for ever; then every batch is full. Otherwise the last one may be smaller.
@@ -146,7 +156,12 @@ class Split:
         """The images `indices` (k,) and their labels alone."""
         indices = np.asarray(indices)
         return Split(
-            self._rows.take(indices), self.labels[indices], preprocessing=self.preprocessing
+            self._rows.take(indices),
+            self.labels[indices],
+            preprocessing=self.preprocessing,
+            classes=self.classes,
+            cache=self.cache,
+            skip_bad=self.skip_bad,
         )
 
     def sample(self, n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

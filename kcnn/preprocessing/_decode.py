@@ -190,9 +190,7 @@ def _picture(preprocessing: Any, data: Any, reduce: bool) -> Picture:
     def refused() -> Picture:
         check = _refuse_unless(
             tf.constant(False),
-            "not a JPEG, PNG, GIF, BMP or WebP picture: convert it to PNG or JPEG, or remove it. "
-            "It begins with the bytes:",
-            header.bytes_at(data, 0, 8),
+            "not a JPEG, PNG, GIF, BMP or WebP picture: convert it to PNG or JPEG, or remove it",
         )
         with tf.control_dependencies([check]):
             one = tf.constant(1)
@@ -248,8 +246,8 @@ def is_plain(preprocessing: Any, heights: Any, widths: Any, orientations: Any) -
         return tf.zeros_like(fits)
     if preprocessing.size is None or not filters(preprocessing):
         return fits
-    sides = [tf.cast(side, tf.int32) for side in sizes]
-    return fits & (fraction_of(preprocessing, *sides, tf.ones_like(sides[0])) == 1)
+    rows, columns = (tf.cast(side, tf.int32) for side in sizes)
+    return fits & (fraction_of(preprocessing, rows, columns, tf.ones_like(rows)) == 1)
 
 
 def from_plain_jpeg(preprocessing: Any, data: Any, *, dtype: Any = tf.float32) -> Any:
