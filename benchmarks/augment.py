@@ -1,18 +1,21 @@
 """Images a second of the same augmentation by kcnn, keras-cv, Keras and albumentations.
 
-    python benchmarks/augment.py [--sizes 32 224] [--rounds 5] [--seconds 1.5] [--only NAME ...]
+    python benchmarks/augment.py [--sizes 32 224] [--rounds 5] [--seconds 1.5] [--groups ...]
     python benchmarks/augment.py --table       what augment.json holds
 
-Flip, crop with padding, resized crop, colour jitter and cutout of uint8 RGB images, in a
-`tf.data` pipeline that is fed from memory and not autotuned, with two threads and, unless a name
+The chain is flip, crop with padding, resized crop, colour jitter and cutout of uint8 RGB images;
+beside it RandAugment with two operations, equalization alone, MixUp and CutMix. All in a `tf.data`
+pipeline that is fed from memory and not autotuned, with two threads and, unless a name
 says "1 call", two parallel calls of the map; albumentations works image by image on arrays in a
 pool of one or two threads. All give float32 but those that say uint8. The contenders take turns in
-one process; the medians of the rounds are kept, and the ratios of kcnn's to theirs, each round
-against its own neighbours. `cpu` is the processor time an image takes (the least of all rounds),
-which other programs disturb less than the wall clock. Lines of augment.json are replaced.
+one process; the medians of the rounds are kept, and the ratios of kcnn's to theirs within their
+group, each round against its own neighbours. `cpu` is the processor time an image takes (the least
+of all rounds), which other programs disturb less than the wall clock. Lines of augment.json are
+replaced.
 
 Keras has no random resized crop: RandomZoom stands for it; its RandomCrop draws one offset for the
-whole batch, which is less work than one for each image.
+whole batch, which is less work than one for each image. Keras's RandAugment draws one set of
+operations for the batch; kcnn's does as many for each image by itself.
 """
 
 import argparse
@@ -35,9 +38,9 @@ THREADS = 2
 BATCH = {32: 256, 224: 32}
 
 
-def pipeline(images, augment, calls=THREADS):
+def pipeline(batch, augment, calls=THREADS):
     """Endless augmented batches; `calls` of the map run at the same time."""
-    dataset = tf.data.Dataset.from_tensors(images).repeat()
+    dataset = tf.data.Dataset.from_tensors(batch).repeat()
     parallel = calls if calls > 1 else None
     dataset = dataset.map(augment, num_parallel_calls=parallel).prefetch(2)
     options = tf.data.Options()
@@ -51,7 +54,7 @@ def kcnn_layers(size, dtype="float32", *, fused=True):
     from kcnn import augment
 
     layers = [
-        augment.RandomFlip(),
+        augment.RandomFlip("horizontal"),
         augment.RandomCrop(padding=0.125),
         augment.RandomResizedCrop(scale=(0.5, 1.0), ratio=(3 / 4, 4 / 3)),
         augment.ColorJitter(0.2, 0.2, 0.2, 0.05),
@@ -134,8 +137,56 @@ class Albumentations:
         return np.stack(list((self.pool.map if self.pool else map)(one, self.images)))
 
 
+def other_layers():
+    """Groups of single layers: ours first, then Keras's and keras-cv's of the same meaning."""
+    from keras_cv import layers as cv
+
+    from kcnn import augment
+
+    span = {"value_range": (0, 255)}
+    return {
+        "RandAugment": {
+            "kcnn": augment.RandAugment(2, 0.3, seed=1),
+            "keras": keras.layers.RandAugment(num_ops=2, factor=0.3),
+            "keras-cv": cv.RandAugment(**span, augmentations_per_image=2, magnitude=0.3),
+        },
+        "Equalization": {
+            "kcnn": augment.Equalization(seed=1),
+            "keras": keras.layers.Equalization(),
+            "keras-cv": cv.Equalization(**span),
+        },
+        "MixUp": {
+            "kcnn": augment.MixUp(seed=1),
+            "keras": keras.layers.MixUp(),
+            "keras-cv": cv.MixUp(),
+        },
+        "CutMix": {
+            "kcnn": augment.CutMix(seed=1),
+            "keras": keras.layers.CutMix(),
+            "keras-cv": cv.CutMix(),
+        },
+    }
+
+
 def contenders(images, size):
-    """Makers of iterators over augmented batches, by name."""
+    """Makers of iterators over augmented batches, by group and name; ours is "kcnn"."""
+    labels = np.eye(len(images), dtype=np.float32)
+
+    def alone(group, layer):
+        if group in ("MixUp", "CutMix"):
+            batch = {"images": images.astype(np.float32), "labels": labels}
+            return lambda: pipeline(batch, lambda x: layer(dict(x), training=True))
+        return lambda: pipeline(images, lambda x: layer(tf.cast(x, tf.float32), training=True))
+
+    groups = {
+        group: {name: alone(group, layer) for name, layer in layers.items()}
+        for group, layers in other_layers().items()
+    }
+    return {"chain": chains(images, size), **groups}
+
+
+def chains(images, size):
+    """The makers of the group "chain"."""
 
     def in_data(augment, calls=THREADS):
         return lambda: pipeline(images, augment(size), calls)
@@ -168,11 +219,22 @@ def speed(batches, batch, seconds):
 
 
 def measured(size, batch, options):
-    """A line of results for each contender."""
+    """A line of results for each contender of each group."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (batch, size, size, 3)).astype(np.uint8)
+    groups = contenders(images, size)
+    return [
+        {"size": size, "batch": batch, "group": group, **line}
+        for group, makers in groups.items()
+        if not options.groups or group in options.groups
+        for line in compared(makers, batch, options)
+    ]
+
+
+def compared(makers, batch, options):
+    """A line for each contender of a group."""
     running = {}
-    for name, make in contenders(images, size).items():
+    for name, make in makers.items():
         if options.only and name not in options.only:
             continue
         try:
@@ -189,7 +251,7 @@ def measured(size, batch, options):
     ours = rounds.get("kcnn")
     lines = []
     for name, seen in rounds.items():
-        line = {"size": size, "batch": batch, "name": name, "cores": len(os.sched_getaffinity(0))}
+        line = {"name": name, "cores": len(os.sched_getaffinity(0))}
         line["images_per_s"] = round(statistics.median(rate for rate, _ in seen))
         line["best"] = round(max(rate for rate, _ in seen))
         line["cpu_us"] = round(min(used for _, used in seen), 1)
@@ -207,10 +269,12 @@ def table(lines):
         chosen = [line for line in lines if line["size"] == size]
         print(f"\n{size}x{size}x3, batches of {chosen[0]['batch']}, {chosen[0]['cores']} cores")
         print(f"{'':24} {'img/s':>9} {'best':>9} {'cpu us/img':>11} {'kcnn is':>9} {'by cpu':>8}")
-        for line in chosen:
+        for at, line in enumerate(chosen):
+            if at == 0 or chosen[at - 1]["group"] != line["group"]:
+                print(line["group"])
             ratio, by_cpu = (line.get(key, float("nan")) for key in ("kcnn_is", "kcnn_by_cpu"))
             print(
-                f"{line['name']:24} {line['images_per_s']:9} {line['best']:9} "
+                f"  {line['name']:22} {line['images_per_s']:9} {line['best']:9} "
                 f"{line['cpu_us']:11.1f} {ratio:8.1f}x {by_cpu:7.1f}x"
             )
 
@@ -220,9 +284,9 @@ def keep(lines):
     found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
     names = {"keras", "keras-cv", "albumentations"} & set(found)
     versions = {"tensorflow": tf.__version__, **{name: found[name] for name in sorted(names)}}
-    new = {(line["size"], line["name"]) for line in lines}
+    new = {(line["size"], line["group"], line["name"]) for line in lines}
     kept = json.loads(RESULTS.read_text())["lines"] if RESULTS.exists() else []
-    kept = [line for line in kept if (line["size"], line["name"]) not in new]
+    kept = [line for line in kept if (line["size"], line["group"], line["name"]) not in new]
     text = ",\n".join(json.dumps(line) for line in [*kept, *lines])
     RESULTS.write_text(f'{{"versions": {json.dumps(versions)}, "lines": [\n{text}\n]}}\n')
 
@@ -232,7 +296,8 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="+", default=[32, 224])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.5)
-    parser.add_argument("--only", nargs="+")
+    parser.add_argument("--groups", nargs="+", help="chain, RandAugment, Equalization, ...")
+    parser.add_argument("--only", nargs="+", help="contenders by name; keeps no result")
     parser.add_argument("--table", action="store_true", help="print the result file alone")
     options = parser.parse_args()
     if options.table:

@@ -44,6 +44,13 @@ def test_a_pyramid_on_features_tells_scattered_digits_apart():
     assert rightly > 20  # chance among ten digits is 10
 
 
+def test_augmentation_is_drawn_and_mixed_digits_are_learned(tmp_path):
+    sheet = tmp_path / "sheet.png"
+    printed = run_example(ROOT / "examples" / "05_augmentation.py", "--out", str(sheet))
+    assert float(re.search(r"test accuracy ([\d.]+)%", printed).group(1)) > 80  # chance is 10
+    assert sheet.stat().st_size > 100_000
+
+
 def test_every_example_is_run_by_a_test():
     text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "tests").glob("test_*.py"))
     missing = [p.name for p in EXAMPLES if p.name not in text]

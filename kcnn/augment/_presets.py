@@ -39,7 +39,12 @@ def _layers(kind: str, flip: bool) -> list[AugmentationLayer]:
         return _crop()
     if kind == "strong":
         part = RandomResizedCrop(scale=(0.35, 1.0))
-        return [*mirror, part, RandAugment(2, 0.5), RandomErasing(fill_value=0.0, rate=0.25)]
+        return [
+            *mirror,
+            part,
+            RandAugment(2, 0.3, max_rotation=1 / 4),
+            RandomErasing(fill_value=0.0, rate=0.25),
+        ]
     return [*mirror, *_crop(), ColorJitter(0.2, 0.2, 0.2, 0.03), RandomCutout(1 / 4, 1 / 4)]
 
 
