@@ -2,19 +2,30 @@
 
 import difflib
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
-from kcnn.layers._typed import registered
+from kcnn.layers._typed import Activation, BaseArguments, Norm, Shape, registered
 from kcnn.layers.group_norm import GroupNorm, InstanceNorm, auto_groups, check_groups
+
+if TYPE_CHECKING:
+    from kcnn.layers._typed import Unpack
 
 __all__ = ["norm", "norm_config"]
 
 KINDS = ("batch", "layer", "instance", "group", "none")
 
 
-def norm(kind, *, channels=None, data_format=None, activation=None, name=None, **kwargs):
+def norm(
+    kind: Norm,
+    *,
+    channels: int | None = None,
+    data_format: str | None = None,
+    activation: Activation = None,
+    name: str | None = None,
+    **kwargs: Any,
+) -> Any:
     """A normalization layer by its kind.
 
     y = gamma * (x - mean) / sqrt(var + epsilon) + beta, with mean and variance over
@@ -33,8 +44,11 @@ def norm(kind, *, channels=None, data_format=None, activation=None, name=None, *
         data_format: "channels_last", "channels_first" or None for Keras's setting.
         activation: applied after the normalization; folded into it where that is possible.
         name: of the layer.
-        **kwargs: for the layer's constructor. "batch" has momentum 0.9 and epsilon 1e-5
-            by default, as in He et al., arXiv:1512.03385; the others epsilon 1e-5.
+        **kwargs: for the layer's constructor. "batch" has momentum 0.9 and epsilon 1e-5 by
+            default, as He et al., arXiv:1512.03385, and PyTorch have them, the others epsilon
+            1e-5: with the 0.99 and 1e-3 of Keras's own layers the moving statistics lag
+            behind short trainings, and a published network gives other outputs. A layer
+            class keeps its own defaults.
 
     Returns:
         An unbuilt keras layer.
@@ -72,22 +86,22 @@ def norm(kind, *, channels=None, data_format=None, activation=None, name=None, *
     return NormActivation(layer, activation, name=name and f"{name}_activation")
 
 
-def norm_config(kind: Any) -> str:
+def norm_config(kind: Norm) -> str:
     """`kind` as a string that a saved configuration can hold."""
-    if not inspect.isclass(kind):
+    if isinstance(kind, str):
         return kind
     name = kind.__name__
     if getattr(keras.layers, name, None) is kind:
-        return name
-    return keras.saving.get_registered_name(kind)
+        return str(name)
+    return str(keras.saving.get_registered_name(kind))
 
 
-def channel_axis(data_format):
+def channel_axis(data_format: str | None) -> int:
     """-1 for channels last, 1 for channels first."""
     return 1 if (data_format or keras.config.image_data_format()) == "channels_first" else -1
 
 
-def _find(kind):
+def _find(kind: Norm) -> Any:
     found = None
     if isinstance(kind, str):
         found = getattr(keras.layers, kind, None) or keras.saving.get_registered_object(kind)
@@ -104,23 +118,28 @@ def _find(kind):
 class NormActivation(keras.layers.Layer):
     """A normalization layer followed by an activation, as one layer."""
 
-    def __init__(self, normalization, activation, **kwargs):
+    def __init__(
+        self,
+        normalization: keras.layers.Layer,
+        activation: Activation,
+        **kwargs: "Unpack[BaseArguments]",
+    ):
         super().__init__(**kwargs)
         self.normalization = normalization
         self.activation = keras.activations.get(activation)
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if not self.normalization.built:  # a loaded one comes built
             self.normalization.build(input_shape)
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         return self.activation(self.normalization(inputs))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "normalization": keras.saving.serialize_keras_object(self.normalization),
@@ -128,7 +147,7 @@ class NormActivation(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "NormActivation":
         config = dict(config)
         normalization = keras.saving.deserialize_keras_object(config.pop("normalization"))
         return cls(normalization, **config)

@@ -159,7 +159,7 @@ def _torch_kernel(model: keras.Model, leaf: _Leaf, name: str, shape: tuple[int, 
     there = tuple(shape[turn.index(axis)] for axis in range(4))
 
     def convert_kernel(kernel: np.ndarray) -> np.ndarray:
-        return np.transpose(kernel, turn).reshape(own)
+        return np.reshape(np.transpose(kernel, turn), tuple(own))
 
     return Slot(name, there, leaf.variable, convert_kernel)
 

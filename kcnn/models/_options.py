@@ -85,7 +85,7 @@ class Options:
 
     def channels(self, x: Any) -> int:
         """Channels of the map `x`."""
-        return x.shape[self.channel_axis]
+        return int(x.shape[self.channel_axis])
 
     @property
     def normed(self) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def _of_card(
 
 
 def _layout(options: Mapping[str, Any]) -> str:
-    return options.get("data_format") or keras.config.image_data_format()
+    return str(options.get("data_format") or keras.config.image_data_format())
 
 
 def _sized(preprocessing: Preprocessing, options: Mapping[str, Any]) -> Preprocessing:
