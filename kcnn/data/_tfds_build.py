@@ -38,18 +38,24 @@ class _DeafTo:
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
     """No progress bars, prints and log lines of tensorflow-datasets; then all is as before."""
-    import tensorflow_datasets as tfds
-    from absl import logging
+    import logging as python_logging
 
-    level = logging.get_verbosity()
-    tfds.disable_progress_bar()
+    from absl import logging
+    from tensorflow_datasets.core.utils import tqdm_utils
+
+    logger, root = python_logging.getLogger("absl"), python_logging.getLogger()
+    before, handlers = (logger.level, logging.get_verbosity()), list(root.handlers)
+    bars = not isinstance(tqdm_utils.tqdm(disable=True), tqdm_utils.EmptyTqdm)
+    tqdm_utils.display_progress_bar(False)
     logging.set_verbosity(logging.ERROR)
     try:
         with contextlib.redirect_stdout(_DeafTo(sys.stdout)):
             yield
     finally:
-        logging.set_verbosity(level)
-        tfds.enable_progress_bar()
+        logging.set_verbosity(before[1])
+        logger.setLevel(before[0])
+        root.handlers[:] = handlers  # a first message gives the root one
+        tqdm_utils.display_progress_bar(bars)
 
 
 def _first_line(error: BaseException) -> str:
