@@ -36,6 +36,10 @@ __all__ = ["serve"]
 @click.option("--max-queue", type=int, help="Images that may wait; more are answered 429.")
 @click.option("--max-body", type=int, metavar="BYTES", help="Of one request.")
 @click.option("--max-pixels", type=int, help="Of one picture, read before it is decoded.")
+@click.option("--max-connections", type=int, help="More are answered 503.")
+@click.option(
+    "--receive-timeout", type=float, metavar="S", help="For a request to arrive; then 408."
+)
 @click.option("--timeout", type=float, metavar="S", help="For one answer; later is 504.")
 @click.option("--drain", type=float, metavar="S", help="For open requests after SIGTERM.")
 @click.option("--access-log", is_flag=True, help="One line of JSON per request.")
@@ -45,6 +49,7 @@ def serve(
     labels: tuple[str, ...],
     api_key_file: Path | None,
     max_wait: float | None,
+    receive_timeout: float | None,
     timeout: float | None,
     drain: float | None,
     **options,
@@ -62,6 +67,7 @@ def serve(
         "labels": dict(_label(text) for text in labels),
         "api_key": _api_key(api_key_file),
         "max_wait_s": None if max_wait is None else max_wait / 1000,
+        "receive_s": receive_timeout,
         "answer_s": timeout,
         "drain_s": drain,
     }

@@ -45,10 +45,12 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._in_header:
             if self.arriving_since is None:
                 self.arriving_since = self.loop.time()
-            self._header_left -= len(data)
+            if data.find(b"\r\n\r\n", 0, self._header_left) < 0:  # no end of it yet
+                self._header_left -= len(data)
+            if self._header_left < 0:
+                self.refuse(431, f"The header is larger than {self.limits.max_header} bytes.")
+                return
         super().data_received(data)
-        if self._in_header and self._header_left < 0:
-            self.refuse(431, f"The header is larger than {self.limits.max_header} bytes.")
 
     def on_headers_complete(self) -> None:
         self._in_header = False
@@ -72,7 +74,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Close when idle; a request that has begun to arrive is still answered."""
-        begun = self.arriving_since is not None and self._header_left < self.limits.max_header
+        begun = not self._in_header or self._header_left < self.limits.max_header
         if begun and not self.transport.is_closing():
             self._last_request = True
             if not self._in_header:
