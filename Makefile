@@ -1,4 +1,5 @@
 # make demo   from nothing to a trained, diagnosed and exported network
+# make serve-demo   after make demo: export its network, serve it, ask it with a JPEG
 # make test   from nothing to tested
 # make test-backends   the layers on JAX and PyTorch, which it installs (large)
 # Each sets up .venv by itself; a second run does not install again.
@@ -18,10 +19,15 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # Each worker takes whole files, for the sake of the fixtures they share.
 WORKERS ?= -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test test-slow test-backends lint types check causes format clean
+.PHONY: demo serve-demo test test-slow test-backends lint types check causes format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/kcnn recipe --data digits --out runs/digits --overwrite
+
+serve-demo: $(VENV)/.serve
+	@test -d runs/digits || { echo "runs/digits is missing; run make demo first."; exit 1; }
+	$(BIN)/kcnn export runs/digits --out runs/served --name digits
+	$(BIN)/python examples/06_serve.py runs/served/digits
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(WORKERS) -m "not slow"
@@ -57,6 +63,10 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: setup.cfg pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.serve: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[serve]"
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.installed

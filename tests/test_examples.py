@@ -51,6 +51,12 @@ def test_augmentation_is_drawn_and_mixed_digits_are_learned(tmp_path):
     assert sheet.stat().st_size > 100_000
 
 
+def test_a_digit_is_served():
+    printed = run_example(ROOT / "examples" / "06_serve.py", "--epochs", "4")
+    shown, answered = re.search(r"shown (\d), answered (\d)", printed).groups()
+    assert shown == answered
+
+
 def test_every_example_is_run_by_a_test():
     text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "tests").glob("test_*.py"))
     missing = [p.name for p in EXAMPLES if p.name not in text]
