@@ -10,7 +10,7 @@ import keras
 
 import kcnn
 from kcnn.callbacks import InitialLossCheck, OverfitDetector, SmallSampleCheck
-from kcnn.data import channel_stats, load, normalization
+from kcnn.data import channel_stats, load
 
 
 def main(epochs: int = 8) -> float:
@@ -22,7 +22,7 @@ def main(epochs: int = 8) -> float:
         classes=digits.classes,
         input_shape=digits.image_shape,
         norm="group",
-        preprocess=normalization(channel_stats(digits.train.x)),
+        preprocess=digits.preprocessing.normalized(channel_stats(digits.train)).layer(),
     )
     model.compile(
         keras.optimizers.SGD(0.05, momentum=0.9, weight_decay=1e-4),

@@ -11,7 +11,7 @@ from kcnn.data._load import load
 from kcnn.data._record import DataError, Dataset, DataWarning, Split
 from kcnn.data._rows import Arrays, Files, Stream
 from kcnn.data._source import LoadOptions, Part, SourceData, register_source
-from kcnn.data._stats import ChannelStats, channel_stats, normalization
+from kcnn.data._stats import ChannelStats, channel_stats
 from kcnn.preprocessing import Preprocessing
 
 __all__ = [
@@ -31,6 +31,5 @@ __all__ = [
     "clear_cache",
     "from_arrays",
     "load",
-    "normalization",
     "register_source",
 ]

@@ -11,7 +11,7 @@ from kcnn.data._read import AHEAD, THREADS, file_batches
 from kcnn.data._record import DataError
 from kcnn.data._rows import Arrays, Files, Rows, Stream
 
-__all__ = ["build_pipeline"]
+__all__ = ["build_pipeline", "image_batches"]
 
 SHUFFLED = 1 << 28  # bytes of a stream's images that wait to be shuffled together
 SHUFFLED_MOST = 8192  # and how many at most: more of them give no better order
@@ -90,12 +90,34 @@ def build_pipeline(
     result = result.map(lambda x, y: (tf.cast(x, tf.float32), y))
     if augment is not None:
         result = _augmented(result, augment, labels, classes)
+    return _with_threads(result.prefetch(AHEAD))
+
+
+def image_batches(split: Any, batch_size: int) -> Any:
+    """All images of a split once, in order, as they are stored: for a look at them, no training."""
+    import tensorflow as tf
+
+    with tf.device("CPU:0"):
+        if isinstance(split.rows, Stream):
+            pairs = _stream_images(split.rows, split.preprocessing).batch(batch_size)
+            return _with_threads(pairs.map(lambda images, _: images).prefetch(AHEAD))
+        order = tf.data.Dataset.range(len(split)).batch(batch_size)
+        found = file_batches(
+            split.rows, split.preprocessing, order, cache=split.cache, skip_bad=split.skip_bad
+        )
+        return _with_threads(found.map(lambda _, images: images).prefetch(AHEAD))
+
+
+def _with_threads(dataset: Any) -> Any:
+    """With threads of its own, one for each core, in a fixed order and without the autotuner."""
+    import tensorflow as tf
+
     options = tf.data.Options()
     options.autotune.enabled = False
     options.threading.private_threadpool_size = THREADS
     options.experimental_optimization.apply_default_optimizations = False
     options.deterministic = True
-    return result.prefetch(AHEAD).with_options(options)
+    return dataset.with_options(options)
 
 
 def _array_batches(rows: Arrays, preprocessing: Any, order: Any) -> Any:
