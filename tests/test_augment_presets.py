@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kcnn.augment import augmentation
+from kcnn.augment import Augmentation, augmentation
 from kcnn.data import Split
 
 PRESETS = [
@@ -13,8 +13,9 @@ PRESETS = [
         "kcnn": [(8, 8, 1), (9, 7, 3), (32, 32, 3)],
         "keras-cv": [(8, 8, 1), (9, 7, 3)],
     }.items()
-    for kind in ("crop", "standard")
+    for kind in ("crop", "standard", "strong")
     for shape in shapes
+    if (library, kind) != ("keras-cv", "strong")
 ]
 
 
@@ -70,8 +71,10 @@ def test_images_are_mirrored_only_if_they_may_be(library):
     assert mirrored(False) == 0
 
 
-@pytest.mark.parametrize("mix", ["mixup", "cutmix", "either"])
-@pytest.mark.parametrize("library", ["kcnn", "keras-cv"])
+@pytest.mark.parametrize(
+    ("mix", "library"),
+    [("mixup", "kcnn"), ("cutmix", "kcnn"), ("either", "kcnn"), ("either", "keras-cv")],
+)
 def test_presets_that_mix_say_so_and_give_soft_labels(mix, library):
     images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 3)).astype(np.uint8)
     labels = np.eye(8, dtype=np.float32)
@@ -113,5 +116,9 @@ def test_unknown_words_are_answered_with_the_nearest():
         augmentation("standart", (8, 8, 3))
     with pytest.raises(ValueError, match="did you mean 'keras-cv'"):
         augmentation("crop", (8, 8, 3), library="keras_cv")
+    with pytest.raises(ValueError, match="made for library='kcnn' alone"):
+        augmentation("strong", (8, 8, 3), library="keras-cv")
+    with pytest.raises(ValueError, match="Augment first and scale afterwards"):
+        Augmentation("strong", (8, 8, 3), value_range=(0, 1))
     with pytest.raises(ValueError, match="image_shape"):
         augmentation("crop", (8, 8))

@@ -39,6 +39,7 @@ class AugmentationLayer(keras.layers.Layer):
     order in which they run. TensorFlow only.
 
     data_format: "channels_last" or "channels_first"; Keras's own setting by default.
+    value_range: (0, 255), as Keras's and keras-cv's layers may be told; nothing else.
     bounding_box_format: as in `keras.utils.bounding_boxes`: "xyxy", "yxyx", "xywh", "center_xywh",
         "center_yxhw", or "rel_" and one of these.
     """
@@ -53,6 +54,7 @@ class AugmentationLayer(keras.layers.Layer):
         seed: int | None = None,
         data_format: str | None = None,
         bounding_box_format: str | None = None,
+        value_range: Sequence[float] = (0, 255),
         **kwargs: Any,
     ) -> None:
         if keras.backend.backend() != "tensorflow":
@@ -63,6 +65,11 @@ class AugmentationLayer(keras.layers.Layer):
             )
         kwargs.setdefault("dtype", "float32")
         super().__init__(autocast=False, **kwargs)  # labels in a dictionary keep their type
+        if tuple(value_range) != (0, 255):
+            raise ValueError(
+                f"{type(self).__name__}: value_range={value_range}; images are in 0..255 here. "
+                "Augment first and scale afterwards."
+            )
         self.seed = seed
         data_format = data_format or keras.config.image_data_format()
         known = ("channels_last", "channels_first")

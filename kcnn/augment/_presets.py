@@ -120,6 +120,7 @@ def augmentation(
     mix: str | None = None,
     library: str = "kcnn",
     seed: int | None = None,
+    bounding_box_format: str | None = None,
 ) -> Augmentation:
     """A layer that augments a batch of images (b, h, w, c) in 0..255, eagerly or in `tf.data` map.
 
@@ -133,7 +134,10 @@ def augmentation(
     mix: "mixup", "cutmix" or "either" (each image one of the two) after all that; the layer then
         takes a dictionary of "images" and one-hot float "labels", and gives soft labels: train with
         `keras.losses.CategoricalCrossentropy` and `keras.metrics.CategoricalAccuracy`.
+    bounding_box_format: of the "bounding_boxes" in a dictionary, which move along as masks do; see
+        `AugmentationLayer`.
     library: "kcnn" fuses the layers of `kcnn.augment` (benchmarks/augment.py); "keras-cv" chains
         keras-cv's public layers, with about the same ranges.
     """
-    return Augmentation(kind, image_shape, flip=flip, mix=mix, library=library, seed=seed)
+    options: dict[str, Any] = {"flip": flip, "mix": mix, "library": library, "seed": seed}
+    return Augmentation(kind, image_shape, bounding_box_format=bounding_box_format, **options)
