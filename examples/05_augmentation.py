@@ -83,22 +83,15 @@ def train(epochs):
     mix = augment.augmentation("crop", digits.image_shape, mix="either", seed=0)
 
     def one_hot(images, labels):
-        return {"images": images, "labels": keras.ops.one_hot(labels, digits.classes)}
-
-    def augmented(images, labels):
-        out = mix(one_hot(images, labels), training=True)
-        return out["images"], out["labels"]
-
-    def plain(images, labels):
         return images, keras.ops.one_hot(labels, digits.classes)
 
     model.fit(
-        digits.train.batches(64, shuffle=True).map(augmented),
+        digits.train.batches(64, shuffle=True, augment=mix),  # soft labels come with the images
         epochs=epochs,
-        validation_data=digits.val.batches(256).map(plain),
+        validation_data=digits.val.batches(256).map(one_hot),
         verbose=2,
     )
-    _, accuracy = model.evaluate(digits.test.batches(256).map(plain), verbose=0)
+    _, accuracy = model.evaluate(digits.test.batches(256).map(one_hot), verbose=0)
     return accuracy
 
 

@@ -17,9 +17,10 @@ class Pipeline(AugmentationLayer):
     """Layers of `kcnn.augment` done one after the other, in as few passes as they allow.
 
     Warps that follow each other read the image once (so it is interpolated once, and what an
-    earlier one moved out of sight can come back with a later one); colour changes that follow each
-    other are one matrix (values are clipped at their end). The random numbers come from the
-    pipeline's `seed`, those of its layers play no part.
+    earlier one moved out of sight can come back with a later one) if they share `interpolation`,
+    `fill_mode` and `fill_value`; colour changes that follow each other are one matrix (values are
+    clipped at their end). One that holds a layer with `mixes_labels` has it too. The random numbers
+    come from the pipeline's `seed`, those of its layers play no part.
     """
 
     def __init__(
