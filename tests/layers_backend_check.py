@@ -12,11 +12,16 @@ import kcnn.layers
 from kcnn.layers import (
     BasicBlock,
     BottleneckBlock,
+    ConvNeXtBlock,
     ConvNormAct,
     GroupNorm,
     InstanceNorm,
+    InvertedResidual,
+    LayerScale,
     PlainBlock,
     PreActBlock,
+    SqueezeExcitation,
+    StandardizedConv2D,
     StochasticDepth,
 )
 
@@ -117,6 +122,11 @@ def check_layers():
         lambda: BottleneckBlock(4, strides=2, norm="instance"),
         lambda: PreActBlock(6, strides=2, dropout=0.1),
         lambda: StochasticDepth(0.2),
+        lambda: ConvNeXtBlock(drop_path=0.2),
+        lambda: InvertedResidual(6, expansion=2, strides=2, excite_filters=2),
+        lambda: LayerScale(0.1),
+        lambda: SqueezeExcitation(2),
+        lambda: StandardizedConv2D(6, 3, padding="same"),
     ]
     public = {n for n in kcnn.layers.__all__ if isinstance(getattr(kcnn.layers, n), type)}
     assert public == {type(make()).__name__ for make in table}, "a public layer is missing"
