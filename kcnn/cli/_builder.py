@@ -20,10 +20,11 @@ APPLICATIONS = "keras.applications."
 class Source:
     """A builder for `kcnn.recipe.run`, and what the record says about it."""
 
-    build: Callable[[Any], Any]
+    build: Callable[[Any], Any] | None
     name: str
     space: dict[str, Any] = field(default_factory=dict)
     chosen: tuple[str, ...] = ()
+    backbone: Any = None
 
 
 def source_of(model: str, dataset: Any, *, norm: str | None, widths: tuple[float, ...]) -> Source:

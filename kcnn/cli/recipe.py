@@ -32,11 +32,14 @@ _file = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--out", type=_folder, help="Folder of the run.")
 @click.option(
+    "--pretrained",
+    help="A backbone with weights, on which a new head is trained: a name of `kcnn models`, "
+    "keras.applications.NAME, a .keras file, or a file of weights for --model.",
+)
+@click.option(
     "--model",
-    default="resnet20",
-    show_default=True,
     help="A name of `kcnn models`, keras.applications.NAME, or FILE.py:FUNCTION that makes a "
-    "model from hp.",
+    "model from hp.  [default: resnet20]",
 )
 @click.option(
     "--norm",
@@ -116,25 +119,37 @@ def _run(out: Path | None, show_space: bool, worker: bool, options: dict[str, An
     from kcnn.data import load
     from kcnn.recipe import BUDGETS, Display, Settings, run
     from kcnn.recipe.folder import RunFolder
+    from kcnn_cli._backbone import backbone_of, preprocessing_of, source_with_backbone
     from kcnn_cli._builder import source_of, space_of
 
     take = options.pop
     resume, overwrite = take("resume"), take("overwrite")
     model, norm, data, log_json = take("model"), take("norm"), take("data"), take("log_json")
+    pretrained = take("pretrained")
     given_space = space_of(take("space"))
     reading = {k: take(k) for k in ("image_size", "max_images", "manual_dir", "data_dir")}
     Settings(**options)
     if out is not None and not show_space and not worker:
         with RunFolder(out, resume=resume, overwrite=overwrite):
             pass  # a folder that can't be had is said before the data are read
-    dataset = load(data, seed=options["seed"], **reading)
-    source = source_of(model, dataset, norm=norm, widths=BUDGETS[options["budget"]].widths)
+    preprocessing, backbone = None, None
+    if pretrained is not None:
+        backbone = backbone_of(pretrained, model, reading.pop("image_size"))
+        preprocessing = preprocessing_of(backbone)
+    dataset = load(data, seed=options["seed"], preprocessing=preprocessing, **reading)
+    if backbone is not None:
+        source = source_with_backbone(pretrained, backbone)
+    else:
+        widths = BUDGETS[options["budget"]].widths
+        source = source_of(model or "resnet20", dataset, norm=norm, widths=widths)
     space = {**source.space, **given_space}
-    common = {"space": space, "source": source.name, **options}
+    common = {"space": space, "source": source.name, "backbone": source.backbone, **options}
     if show_space:
         from kcnn.recipe.prepare import Prepared
 
-        ready = Prepared(source.build, dataset, Settings(**options), space=space)
+        ready = Prepared(
+            source.build, dataset, Settings(**options), space=space, backbone=source.backbone
+        )
         click.echo(ready.space.to_toml(), nl=False)
         return True
     display = Display(log_json=log_json)

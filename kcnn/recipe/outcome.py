@@ -10,23 +10,27 @@ import keras
 import numpy as np
 
 from kcnn.augment import augmentation
-from kcnn.data import Dataset
 from kcnn.preprocessing import Preprocessing
 from kcnn.recipe.evaluation import evaluate, sample_images, worst_images
 from kcnn.recipe.files import write_arrays
 from kcnn.recipe.optimizer import plain
+from kcnn.recipe.prepare import Prepared
 from kcnn.recipe.step import Context
 from kcnn.recipe.steps.refine import best_weights
+from kcnn.recipe.transfer import Transfer
 from kcnn.serving import export
 
 __all__ = ["conclude", "say_outcome"]
 
 
-def conclude(context: Context, dataset: Dataset, folder: Path, record: dict[str, Any]) -> None:
+def conclude(context: Context, ready: Prepared, folder: Path, record: dict[str, Any]) -> None:
     """Score the best model on the test images, save and export it, and complete the record."""
+    dataset = ready.dataset
     refined = context.results["refine"]
     hp = refined.best_run.hp
     model = best_model(context, hp, best_weights(context.state, refined))
+    if ready.transfer is not None:
+        model = _whole(ready.transfer, model)
     record["test"], probabilities = evaluate(model, dataset)
     augment = augmentation(
         context.data.augmented_by, dataset.image_shape, seed=context.settings.seed
@@ -73,6 +77,15 @@ def best_model(context: Context, hp: dict[str, Any], weights: list[np.ndarray]) 
     if not model.compiled:
         context.data.problem.compile(model, optimizer)
         model.optimizer.build(model.trainable_variables)  # or loading the model would warn
+    return model
+
+
+def _whole(transfer: Transfer, head: keras.Model) -> keras.Model:
+    """The backbone with its trained head, compiled as the head is."""
+    model = transfer.with_head(head)
+    optimizer = type(head.optimizer).from_config(head.optimizer.get_config())
+    model.compile(optimizer, head.loss, metrics=["accuracy"])
+    model.optimizer.build(model.trainable_variables)
     return model
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,13 +12,15 @@ from kcnn.data import Dataset, load
 from kcnn.recipe.model_cache import Build, ModelCache, as_builder
 from kcnn.recipe.settings import RecipeError, Settings
 from kcnn.recipe.space import Parameter, Space
-from kcnn.recipe.training_data import ImageData, default_batch_size
+from kcnn.recipe.training_data import ImageData, TrainingData, default_batch_size
+from kcnn.recipe.transfer import FeatureData, Transfer
 
 __all__ = ["Prepared", "default_space"]
 
 RATE_FACTOR = 5.0  # rates searched from the pick of step 3 / 5 to * 5
 DECAYS = (1e-5, 1e-3)
 BATCH_FACTORS = (1, 0.5, 2)
+DROPOUTS = (0.0, 0.2, 0.5)  # before a new head
 
 
 class Prepared:
@@ -29,7 +32,7 @@ class Prepared:
 
     def __init__(
         self,
-        build: Build | keras.Model,
+        build: Build | keras.Model | None,
         data: Any,
         settings: Settings,
         *,
@@ -38,6 +41,8 @@ class Prepared:
         loss: Any = None,
         metrics: Sequence[Any] | None = None,
         compile_args: Mapping[str, Any] | None = None,
+        backbone: keras.Model | None = None,
+        folder: Path | None = None,
     ):
         if settings.deterministic:
             import tensorflow as tf
@@ -45,14 +50,21 @@ class Prepared:
             tf.config.experimental.enable_op_determinism()
         self.settings = settings
         self.dataset = data if isinstance(data, Dataset) else load(data, seed=settings.seed)
-        self.build = as_builder(build)
-        self.data = ImageData(
+        self.transfer: Transfer | None = None
+        self.data: TrainingData = ImageData(
             self.dataset,
             augment=settings.augment,
             seed=settings.seed,
             loss=loss,
             metrics=metrics,
         )
+        if backbone is None:
+            self.build = as_builder(build)
+        else:
+            self.transfer = Transfer(backbone, self.dataset)
+            self.build = self.transfer.head
+            self.data = FeatureData(self.transfer, self.data, settings, folder or Path())
+            space = {"dropout": list(DROPOUTS), **(space or {})}
         self.batch_size = default_batch_size(settings, self.data.train_images)
         self.space = _completed(space, self.batch_size, self.data.train_images)
         self.models = ModelCache(

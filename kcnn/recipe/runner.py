@@ -42,6 +42,7 @@ def run(
     command: str = "",
     chosen: tuple[str, ...] = (),
     compile_args: dict[str, Any] | None = None,
+    backbone: Any = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Take a model through the six steps and leave it trained and exported in `out`.
@@ -63,6 +64,8 @@ def run(
         source, command, chosen: where the model comes from, the command that makes the run again,
             and what was chosen for the user on the way, for the record.
         compile_args: further arguments of `model.compile`, for models that come uncompiled.
+        backbone: a pretrained model that takes raw images, 0..255; a new head is trained on its
+            features, and `build` is None.
         **settings: the fields of `Settings`.
 
     Returns:
@@ -86,6 +89,8 @@ def run(
             loss=loss,
             metrics=metrics,
             compile_args=compile_args,
+            backbone=backbone,
+            folder=folder.state,
         )
         identity = identity_of(
             ready.build, ready.first_model, ready.dataset, asked, ready.space, source
@@ -119,7 +124,7 @@ def _work(context: Context, ready: Prepared, folder: RunFolder, record: dict[str
     try:
         _run_steps(context, folder, record)
         if record["status"] == "running":
-            conclude(context, ready.dataset, folder.path, record)
+            conclude(context, ready, folder.path, record)
             record["status"] = "finished"
     except BaseException:
         record["status"] = "interrupted"

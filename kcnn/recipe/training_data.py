@@ -54,7 +54,7 @@ class ImageData:
             classes=dataset.classes,
             input_shape=dataset.image_shape,
             multi_label=dataset.multi_label,
-            soft=bool(getattr(self._augmentation(0), "mixes_labels", False)),
+            soft=bool(getattr(self.augmentation(0), "mixes_labels", False)),
             loss=loss,
             metrics=metrics,
         )
@@ -62,7 +62,7 @@ class ImageData:
     def train(self, batch_size: int, *, purpose: str, skip: int = 0) -> Any:
         seed = seed_for(self.seed, purpose)
         data = self.dataset.train.batches(
-            batch_size, shuffle=True, augment=self._augmentation(seed), seed=seed, repeat=True
+            batch_size, shuffle=True, augment=self.augmentation(seed), seed=seed, repeat=True
         )
         return data.skip(skip) if skip else data
 
@@ -73,9 +73,9 @@ class ImageData:
         """The test images as they are, in order, once."""
         return self.evaluated("test")
 
-    def evaluated(self, split: str) -> Any:
+    def evaluated(self, split: str, batch_size: int = EVALUATED_AT_ONCE) -> Any:
         """A split as it is, in order, labels in the form that the loss takes."""
-        data = getattr(self.dataset, split).batches(EVALUATED_AT_ONCE)
+        data = getattr(self.dataset, split).batches(batch_size)
         if not self.problem.soft:
             return data
         import tensorflow as tf
@@ -89,7 +89,8 @@ class ImageData:
             y = np.eye(self.problem.classes, dtype="float32")[y]
         return np.asarray(x, "float32"), y
 
-    def _augmentation(self, seed: int) -> Any:
+    def augmentation(self, seed: int) -> Any:
+        """The layer that augments training images, seeded."""
         return augmentation(self.augmented_by, self.dataset.image_shape, seed=seed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def work(
     optimizer: Any = None,
     loss: Any = None,
     metrics: Any = None,
+    backbone: Any = None,
     wait: float = WAITS,
     **settings: Any,
 ) -> int:
@@ -52,13 +54,21 @@ def work(
     display = display or Display()
     if out is None and asked.storage is None:
         raise RecipeError("A worker needs the run's folder or its storage.")
+    state = Path(out) / "state" if out is not None else Path(tempfile.mkdtemp())
     ready = Prepared(
-        build, data, asked, space=space, optimizer=optimizer, loss=loss, metrics=metrics
+        build,
+        data,
+        asked,
+        space=space,
+        optimizer=optimizer,
+        loss=loss,
+        metrics=metrics,
+        backbone=backbone,
+        folder=state,
     )
     identity = identity_of(
         ready.build, ready.first_model, ready.dataset, asked, ready.space, source
     )
-    state = Path(out or ".") / "state"
     with storage_errors(asked.storage or str(state)):
         storage, about = _announced(asked.storage, state, identity, wait, display)
         context = Context(

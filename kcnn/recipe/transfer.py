@@ -1,0 +1,147 @@
+"""A pretrained backbone in the recipe: its features once per image and view, and a new head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kcnn.data import Dataset
+from kcnn.recipe.files import read_arrays, write_arrays
+from kcnn.recipe.problem import Problem
+from kcnn.recipe.settings import RecipeError, Settings
+from kcnn.recipe.training_data import EVALUATED_AT_ONCE, ImageData, seed_for
+from kcnn.transfer import cache_features, head_of, linear_probe
+
+__all__ = ["FeatureData", "Transfer"]
+
+VIEWS = {"quick": 4, "standard": 8, "thorough": 16}  # augmented views of each training image
+MEMORY = 2**29  # bytes of features that are kept; with more there are fewer views
+AT_ONCE = 32  # images through the backbone at a time
+
+
+class Transfer:
+    """A frozen backbone, and what the recipe trains in its place: heads on its features.
+
+    Args:
+        backbone: takes raw images of the data set's shape, 0..255; without a head.
+        dataset: what is to be learned.
+    """
+
+    def __init__(self, backbone: keras.Model, dataset: Dataset):
+        self.backbone = backbone
+        self.dataset = dataset
+        try:
+            self.probe = self.model(0.0)
+        except ValueError as error:
+            said = str(error).strip().splitlines()[0]
+            raise RecipeError(f"The backbone {backbone.name!r} can't be used: {said}") from error
+        shape = tuple(self.probe.input_shape[1:])
+        if any(a not in (None, b) for a, b in zip(shape, dataset.image_shape, strict=True)):
+            raise RecipeError(
+                f"The backbone {backbone.name!r} takes images of {shape}; the data have "
+                f"{dataset.image_shape}. Give --image-size {shape[0]}."
+            )
+
+    @property
+    def features(self) -> int:
+        """How many numbers the head sees of an image."""
+        return int(head_of(self.probe).input_shape[-1])
+
+    def model(self, dropout: float) -> keras.Model:
+        """The backbone with a new head: images to logits."""
+        return linear_probe(self.backbone, self.dataset.classes, dropout=dropout)
+
+    def head(self, hp: Any) -> keras.Model:
+        """The builder of the recipe: a head alone."""
+        return head_of(self.model(hp.get("dropout", 0.0)))
+
+    def with_head(self, head: keras.Model) -> keras.Model:
+        """The whole model with the weights of a trained head."""
+        dropout = next((x.rate for x in head.layers if isinstance(x, keras.layers.Dropout)), 0.0)
+        model = self.model(dropout)
+        head_of(model).set_weights(head.get_weights())
+        return model
+
+
+class FeatureData:
+    """What a frozen backbone makes of a data set: each training image in several views.
+
+    Features are computed at the first need, and kept in `folder` for a resumed run.
+    """
+
+    def __init__(self, transfer: Transfer, images: ImageData, settings: Settings, folder: Path):
+        self.images = images
+        self.dataset = images.dataset
+        self.augmented_by = images.augmented_by
+        self.train_images, self.val_images = images.train_images, images.val_images
+        self.problem = Problem(
+            classes=images.problem.classes,
+            input_shape=(transfer.features,),
+            multi_label=images.problem.multi_label,
+            soft=images.problem.soft,
+            loss=images.problem.loss,
+            metrics=images.problem.metrics,
+        )
+        views = VIEWS[settings.budget] if self.augmented_by != "none" else 1
+        most = MEMORY // max(1, 4 * transfer.features * self.train_images)
+        self.views = max(1, min(views, most))
+        self.seed = settings.seed
+        self._transfer = transfer
+        self._file = folder / "features.npz"
+        self._arrays: dict[str, np.ndarray] = {}
+
+    def train(self, batch_size: int, *, purpose: str, skip: int = 0) -> Any:
+        import tensorflow as tf
+
+        kept = self._kept()
+        with tf.device("CPU:0"):
+            x, y = tf.constant(kept["train_x"]), tf.constant(kept["train_y"])
+        seed = seed_for(self.seed, purpose)
+        order = tf.data.Dataset.range(len(kept["train_x"]))
+        order = order.shuffle(len(kept["train_x"]), seed=seed).repeat().batch(batch_size)
+        data = order.map(lambda i: (tf.gather(x, i), tf.gather(y, i)))
+        return (data.skip(skip) if skip else data).prefetch(2)
+
+    def val(self) -> Any:
+        import tensorflow as tf
+
+        kept = self._kept()
+        data = tf.data.Dataset.from_tensor_slices((kept["val_x"], kept["val_y"]))
+        return data.batch(EVALUATED_AT_ONCE)
+
+    def sample(self, images: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        kept = self._kept()
+        labels = kept["train_y"][: self.train_images]
+        known = labels if labels.ndim == 1 else labels.argmax(axis=1)
+        order = np.random.default_rng(seed).permutation(len(known))
+        place = np.empty(len(known), int)
+        for label in np.unique(known):
+            members = order[known[order] == label]
+            place[members] = np.arange(len(members))
+        chosen = np.sort(order[np.argsort(place[order], kind="stable")][:images])
+        return kept["train_x"][chosen], labels[chosen]
+
+    def _kept(self) -> dict[str, np.ndarray]:
+        if not self._arrays:
+            self._arrays = read_arrays(self._file) if self._file.exists() else self._computed()
+        return self._arrays
+
+    def _computed(self) -> dict[str, np.ndarray]:
+        probe, train = self._transfer.probe, self.dataset.train
+        augment = self.images.augmentation(self.seed) if self.views > 1 else None
+        seen = cache_features(
+            probe, train, views=self.views, augment=augment, batch_size=AT_ONCE, seed=self.seed
+        )
+        looked = cache_features(probe, self.images.evaluated("val", AT_ONCE))
+        arrays = {
+            "train_x": seen.x.reshape(-1, seen.x.shape[-1]),
+            "train_y": seen.y.reshape(-1, *seen.y.shape[2:]),
+            "val_x": looked.x[0],
+            "val_y": looked.y[0],
+        }
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        write_arrays(self._file, arrays)
+        return arrays
