@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kcnn.data import Dataset
-from kcnn.recipe.training_data import EVALUATED_AT_ONCE
+from kcnn.recipe.training_data import looked_at_once
 from kcnn.serving import read_output
 
 __all__ = ["evaluate", "sample_images", "worst_images"]
@@ -85,7 +85,7 @@ def sample_images(dataset: Dataset, augment: Any, seed: int) -> dict[str, np.nda
 
 
 def _predicted(model: keras.Model, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    outputs = model.predict(dataset.test.batches(EVALUATED_AT_ONCE), verbose=0)
+    outputs = model.predict(dataset.test.batches(looked_at_once(dataset.image_shape)), verbose=0)
     meaning = read_output(model, outputs.shape[-1], multi_label=dataset.multi_label)
     probabilities = keras.ops.convert_to_numpy(meaning.probabilities(outputs))
     return probabilities.astype("float64"), np.asarray(dataset.test.labels)

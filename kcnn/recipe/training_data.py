@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from typing import Any, Protocol
 
@@ -12,9 +13,10 @@ from kcnn.data import Dataset
 from kcnn.recipe.problem import Problem
 from kcnn.recipe.settings import RecipeError, Settings
 
-__all__ = ["EVALUATED_AT_ONCE", "ImageData", "TrainingData", "default_batch_size", "seed_for"]
+__all__ = ["ImageData", "TrainingData", "default_batch_size", "looked_at_once", "seed_for"]
 
-EVALUATED_AT_ONCE = 256  # images of a batch that is only looked at
+LOOKED_AT = 2**20  # values of a batch that is only looked at: a network holds dozens of copies
+FEW, MANY = 8, 256  # images of such a batch, in any case
 
 
 class TrainingData(Protocol):
@@ -73,9 +75,9 @@ class ImageData:
         """The test images as they are, in order, once."""
         return self.evaluated("test")
 
-    def evaluated(self, split: str, batch_size: int = EVALUATED_AT_ONCE) -> Any:
+    def evaluated(self, split: str) -> Any:
         """A split as it is, in order, labels in the form that the loss takes."""
-        data = getattr(self.dataset, split).batches(batch_size)
+        data = getattr(self.dataset, split).batches(looked_at_once(self.dataset.image_shape))
         if not self.problem.soft:
             return data
         import tensorflow as tf
@@ -92,6 +94,11 @@ class ImageData:
     def augmentation(self, seed: int) -> Any:
         """The layer that augments training images, seeded."""
         return augmentation(self.augmented_by, self.dataset.image_shape, seed=seed)
+
+
+def looked_at_once(image_shape: tuple[int, ...]) -> int:
+    """Images of a batch that is only looked at: fewer of large ones."""
+    return max(FEW, min(MANY, LOOKED_AT // math.prod(image_shape)))
 
 
 def augment_kind(asked: str, dataset: Dataset) -> str:

@@ -12,14 +12,14 @@ from kcnn.data import Dataset
 from kcnn.recipe.files import read_arrays, write_arrays
 from kcnn.recipe.problem import Problem
 from kcnn.recipe.settings import RecipeError, Settings
-from kcnn.recipe.training_data import EVALUATED_AT_ONCE, ImageData, seed_for
+from kcnn.recipe.training_data import ImageData, looked_at_once, seed_for
 from kcnn.transfer import cache_features, head_of, linear_probe
 
 __all__ = ["FeatureData", "Transfer"]
 
 VIEWS = {"quick": 4, "standard": 8, "thorough": 16}  # augmented views of each training image
 MEMORY = 2**29  # bytes of features that are kept; with more there are fewer views
-AT_ONCE = 32  # images through the backbone at a time
+HEADS_AT_ONCE = 256  # rows of features
 
 
 class Transfer:
@@ -110,7 +110,7 @@ class FeatureData:
 
         kept = self._kept()
         data = tf.data.Dataset.from_tensor_slices((kept["val_x"], kept["val_y"]))
-        return data.batch(EVALUATED_AT_ONCE)
+        return data.batch(HEADS_AT_ONCE)
 
     def sample(self, images: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
         kept = self._kept()
@@ -131,11 +131,12 @@ class FeatureData:
 
     def _computed(self) -> dict[str, np.ndarray]:
         probe, train = self._transfer.probe, self.dataset.train
+        at_once = looked_at_once(self.dataset.image_shape)
         augment = self.images.augmentation(self.seed) if self.views > 1 else None
         seen = cache_features(
-            probe, train, views=self.views, augment=augment, batch_size=AT_ONCE, seed=self.seed
+            probe, train, views=self.views, augment=augment, batch_size=at_once, seed=self.seed
         )
-        looked = cache_features(probe, self.images.evaluated("val", AT_ONCE))
+        looked = cache_features(probe, self.images.evaluated("val"))
         arrays = {
             "train_x": seen.x.reshape(-1, seen.x.shape[-1]),
             "train_y": seen.y.reshape(-1, *seen.y.shape[2:]),
