@@ -17,6 +17,7 @@ from kcnn.recipe.optimizer import plain
 from kcnn.recipe.prepare import Prepared
 from kcnn.recipe.step import Context
 from kcnn.recipe.steps.refine import best_weights
+from kcnn.recipe.training_data import looked_at_once
 from kcnn.recipe.transfer import Transfer
 from kcnn.serving import export
 
@@ -47,7 +48,7 @@ def conclude(context: Context, ready: Prepared, folder: Path, record: dict[str, 
         preprocessing=None if Preprocessing.of(model) else dataset.preprocessing,
         version=1,
         overwrite=True,  # what a run left that was interrupted right here
-        images=images["before"],
+        images=images["before"][: max(2, looked_at_once(dataset.image_shape) // 4)],
         facts={
             "data": {k: v for k, v in record["data"].items() if k != "class_names"},
             "metrics": {k: v for k, v in record["test"].items() if not isinstance(v, list)},

@@ -239,7 +239,8 @@ def judge_refinement(best: LongRun | None, coarse: Trial) -> Finding:
         f"{rate(best.hp['learning_rate'])}"
     )
     gain = (score.accuracy or 0.0) - (before.accuracy or 0.0)
-    better = score.loss < before.loss or gain > 0
+    nothing_left = before.accuracy == 1.0 and score.accuracy == 1.0
+    better = score.loss < before.loss or gain > 0 or nothing_left
     advice = "Longer training did not help: look at the curves for overfitting first."
     return Finding(
         "refinement",

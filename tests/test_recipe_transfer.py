@@ -1,0 +1,138 @@
+"""A pretrained backbone in the recipe: features once, a new head, the whole model at the end."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import kcnn.recipe.transfer
+from kcnn.data import load
+from kcnn.recipe import RecipeError, Settings
+from kcnn.recipe.training_data import ImageData, looked_at_once
+from kcnn.recipe.transfer import FeatureData, Transfer
+
+cli = pytest.importorskip("kcnn_cli", reason="the command needs `pip install -e .`")
+
+
+def backbone_for(side=8, channels=1, filters=24, flat=False):
+    keras.utils.set_random_seed(5)
+    inputs = keras.Input((side, side, channels))
+    x = keras.layers.Rescaling(1 / 128, offset=-1)(inputs)
+    x = keras.layers.Conv2D(filters, 3, activation="relu")(x)
+    x = keras.layers.Conv2D(2 * filters, 3, strides=2, activation="relu")(x)
+    x = keras.layers.Flatten()(x) if flat else x
+    return keras.Model(inputs, x, name="body")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load("digits", seed=0, max_images=300)
+
+
+def features_of(digits, folder, augment="none", budget="quick"):
+    settings = Settings(budget=budget, augment=augment)
+    transfer = Transfer(backbone_for(), digits)
+    return FeatureData(transfer, ImageData(digits, augment=augment), settings, folder), transfer
+
+
+def test_features_are_the_backbones_and_computed_once(digits, tmp_path, monkeypatch):
+    data, transfer = features_of(digits, tmp_path)
+    x, y = next(iter(data.val()))
+    pooled = transfer.backbone.predict(digits.val.x.astype("float32"), verbose=0).mean(axis=(1, 2))
+    np.testing.assert_allclose(x[: len(pooled)], pooled, atol=1e-5)
+    np.testing.assert_array_equal(y, digits.val.y)
+
+    def never(*args, **kwargs):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(kcnn.recipe.transfer, "cache_features", never)
+    again, _ = features_of(digits, tmp_path)  # a resumed run
+    first = [np.asarray(b[0]) for d in (data, again) for b in d.train(16, purpose="p").take(2)]
+    np.testing.assert_array_equal(first[:2], first[2:])
+
+
+def test_a_training_goes_on_with_the_batches_it_would_have_had(digits, tmp_path):
+    data, _ = features_of(digits, tmp_path)
+    whole = [np.asarray(y) for _, y in data.train(32, purpose="refine 0").take(12)]
+    rest = [np.asarray(y) for _, y in data.train(32, purpose="refine 0", skip=5).take(7)]
+    np.testing.assert_array_equal(whole[5:], rest)
+
+
+def test_augmented_images_are_seen_in_several_views(digits, tmp_path):
+    data, _ = features_of(digits, tmp_path, augment="crop")
+    images = len(digits.train)
+    kept = data._kept()
+    assert len(kept["train_x"]) == 4 * images
+    np.testing.assert_array_equal(kept["train_y"][:images], kept["train_y"][images : 2 * images])
+    assert not np.allclose(kept["train_x"][:images], kept["train_x"][images : 2 * images])
+
+
+def test_the_sample_is_spread_over_the_classes(digits, tmp_path):
+    data, _ = features_of(digits, tmp_path)
+    _, labels = data.sample(20, seed=1)
+    assert np.bincount(labels).tolist() == [2] * 10
+
+
+def test_the_whole_model_answers_as_the_head_does_on_features(digits):
+    transfer = Transfer(backbone_for(), digits)
+    head = transfer.head({"dropout": 0.2})
+    head.set_weights([np.random.default_rng(0).normal(size=w.shape) for w in head.get_weights()])
+    images = digits.test.x[:7].astype("float32")
+    pooled = transfer.backbone.predict(images, verbose=0).mean(axis=(1, 2))
+    whole = transfer.with_head(head)
+    np.testing.assert_allclose(
+        whole.predict(images, verbose=0), head.predict(pooled, verbose=0), rtol=1e-4, atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("shape", [(16, 1), (8, 3)])
+def test_a_backbone_for_other_images_is_refused(digits, shape):
+    with pytest.raises(RecipeError, match=r"takes images of .*; the data have \(8, 8, 1\)"):
+        Transfer(backbone_for(*shape), digits)
+
+
+def test_large_images_are_looked_at_in_small_batches():
+    assert looked_at_once((8, 8, 1)) == 256
+    assert looked_at_once((224, 224, 3)) == 8
+
+
+def test_a_backbone_in_a_file_goes_through_all_steps(tmp_path):
+    backbone_for(flat=True).save(tmp_path / "body.keras")
+    out = tmp_path / "run"
+    result = CliRunner().invoke(
+        cli.main,
+        ["recipe", "--pretrained", str(tmp_path / "body.keras"), "--budget", "quick"]
+        + ["--max-images", "600", "--out", str(out)],
+        catch_exceptions=False,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    record = json.loads((out / "result.json").read_text())
+    assert record["model"]["source"].endswith("frozen, with a new head")
+    assert any("features are computed once" in words for words in record["chosen"])
+    assert record["test"]["accuracy"] > 0.7  # random features of few images
+    model = keras.models.load_model(out / "model.keras")
+    assert model.input_shape == (None, 8, 8, 1)
+    before, after = backbone_for(flat=True).get_weights(), model.get_weights()
+    for weight in before:  # frozen to the bit
+        assert any(np.array_equal(weight, other) for other in after)
+
+
+BAD_BACKBONES = [
+    ("efficientnet-lite9", "efficientnet_lite"),
+    ("keras.applications.MobilNet", "MobileNet"),
+    ("weights/none.h5", "--model"),
+    ("none.keras", "none.keras"),
+]
+
+
+@pytest.mark.parametrize(("pretrained", "said"), BAD_BACKBONES)
+def test_backbones_that_can_not_be_had_are_a_line(pretrained, said, tmp_path):
+    result = CliRunner().invoke(
+        cli.main, ["recipe", "--pretrained", pretrained, "--out", str(tmp_path / "run")]
+    )
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert len(result.stderr.strip().splitlines()) <= 3
+    assert not (tmp_path / "run").exists()
