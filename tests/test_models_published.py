@@ -6,7 +6,7 @@ import pytest
 
 import kcnn
 from kcnn.models import model_info
-from kcnn.models._info import without_memory
+from kcnn.models._memory import without_memory
 
 # Trainable parameters with the published number of classes.
 # - torchvision's documentation of each model ("num_params"): alexnet, vgg, vgg_bn, resnet.

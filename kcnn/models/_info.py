@@ -2,20 +2,17 @@
 
 import functools
 import math
-import threading
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 
 from kcnn.models._card import WeightsCard
+from kcnn.models._memory import without_memory
 from kcnn.models._pretrained import weights_cards
 from kcnn.models._registry import find, list_models
 
-__all__ = ["ModelInfo", "model_info", "model_table", "multiply_adds", "without_memory"]
-
-T = TypeVar("T")
+__all__ = ["ModelInfo", "model_info", "model_table", "multiply_adds"]
 
 _COUNTED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
 
@@ -65,30 +62,6 @@ def model_info(name: str) -> ModelInfo:
     shape = (height, width, channels)
     cards = weights_cards(name)
     return ModelInfo(name, parameters, products, shape, entry.options.classes, entry.source, cards)
-
-
-def without_memory(build: Callable[[], T]) -> T:
-    """What `build()` returns; the models it makes have shapes but no weights in memory.
-
-    In a stateless scope Keras gives a variable its shape and fills it later. It keeps a
-    list, one per thread, of those to fill: in a thread of its own that list ends with it.
-    """
-    results: list[T] = []
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            with keras.StatelessScope(initialize_variables=False):
-                results.append(build())
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
-    return results[0]
 
 
 def model_table(pattern: str = "*") -> list[ModelInfo]:

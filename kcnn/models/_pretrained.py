@@ -14,8 +14,8 @@ from kcnn.models import cards as _cards
 from kcnn.models._card import WeightsCard
 from kcnn.models._checks import nearest
 from kcnn.models._registry import Network, find
-from kcnn.models._weight_files import build_from_file
-from kcnn.models.weights import head_names, load_weights
+from kcnn.models._weight_files import build_from_file, top_names
+from kcnn.models.weights import head_names, load_weights, read_tensors
 from kcnn.preprocessing import Preprocessing
 
 __all__ = ["build_pretrained", "register_weights", "weights_cards"]
@@ -134,7 +134,16 @@ def _of_card(
     file = card.file if top or card.file_without_top is None else card.file_without_top
     path = path or file.path()  # first: it may not be had
     model = entry(classes, **options)
-    load_card(model, card, path, head=top and classes == card.classes)
+    source = _tensors_of(card, path)
+    left = [*card.skip]
+    if not top and file is card.file:
+        left += top_names(entry, options, source)
+    elif top and classes != card.classes:
+        left += head_names(model, "keras" if card.application else None)
+    load_weights(model, source, naming="keras" if card.application else None, skip=left)
+    if card.bgr:
+        kernel = next(w for w in model.weights if len(w.shape) == 4)
+        kernel.assign(np.asarray(kernel)[:, :, ::-1])
     return model
 
 
@@ -152,26 +161,21 @@ def _sized(preprocessing: Preprocessing, options: Mapping[str, Any]) -> Preproce
     return preprocessing if None in size else preprocessing.replace(size=size)
 
 
-def load_card(model: keras.Model, card: WeightsCard, path: Path, *, head: bool) -> None:
-    """Put the file of a card into `model`, its head only if `head`."""
-    source: Any = path
-    if card.application is not None:
-        source = _application(card.application, path)
-    naming = "keras" if card.application else None
-    skip = list(card.skip) if head else [*card.skip, *head_names(model, naming)]
-    load_weights(model, source, naming=naming, skip=skip)
-    if card.bgr:
-        kernel = next(w for w in model.weights if len(w.shape) == 4)
-        kernel.assign(np.asarray(kernel)[:, :, ::-1])
+def _tensors_of(card: WeightsCard, path: Path) -> Any:
+    """What `load_weights` takes from: a network of keras.applications, or tensors by name."""
+    return read_tensors(path) if card.application is None else _application(card, path)
 
 
-def _application(name: str, path: Path) -> keras.Model:
+def _application(card: WeightsCard, path: Path) -> keras.Model:
     """The network of keras.applications with the weights of one of its files."""
-    build = getattr(keras.applications, name)
+    build = getattr(keras.applications, str(card.application))
+    height, width, channels = card.preprocessing.image_shape
+    first = keras.config.image_data_format() == "channels_first"
+    shape = (channels, height, width) if first else (height, width, channels)
     top = not path.stem.endswith(("notop", "no_top", "no_top_v2"))
     try:
-        return build(weights=str(path), include_top=top)
+        return build(weights=str(path), include_top=top, input_shape=shape)
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
-            f"{path} is no file of weights of keras.applications.{name}: {error}"
+            f"{path} is no file of weights of keras.applications.{card.application}: {error}"
         ) from error

@@ -1,17 +1,19 @@
 """Networks with the weights of a file: Keras's own kinds, or tensors by name."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from kcnn.models._memory import without_memory
 from kcnn.models._registry import Network
-from kcnn.models.weights import head_names, load_weights, read_tensors
+from kcnn.models.weights import head_names, load_weights, read_tensors, tensor_names
 from kcnn.preprocessing import Preprocessing
 
-__all__ = ["build_from_file"]
+__all__ = ["build_from_file", "top_names"]
 
 
 def build_from_file(
@@ -37,9 +39,21 @@ def build_from_file(
     count = int(tensors[head[-1]].shape[0]) if head else None
     if classes is None and count not in (None, entry.options.classes):
         model = entry(count, **options)
-    same = not head or model.get_layer("logits").units == count
-    load_weights(model, tensors, skip=() if same else head)
+    if not options.get("include_top", True):
+        head = top_names(entry, options, tensors)
+    elif not head or model.get_layer("logits").units == count:
+        head = []
+    load_weights(model, tensors, skip=head)
     return model
+
+
+def top_names(entry: Network[...], options: Mapping[str, Any], source: Any) -> list[str]:
+    """What the tensors are called that the whole network has and the one without its top not."""
+    chosen = {**options, "preprocess": None, "include_top": True}
+    whole, body = without_memory(
+        lambda: (entry(**chosen), entry(**{**chosen, "include_top": False}))
+    )
+    return sorted(set(tensor_names(whole, source)) - set(tensor_names(body, source)))
 
 
 def _from_model(

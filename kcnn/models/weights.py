@@ -91,6 +91,12 @@ def load_weights(
     return LoadReport(label, naming, tuple(slot.name for slot in taken), ignored, kept)
 
 
+def tensor_names(model: keras.Model, source: Any) -> list[str]:
+    """What the weights of `model` are called in the naming that `source` fits best."""
+    _, tensors = _tensors(source)
+    return [slot.name for slot in _choose(model, tensors, None)[1]]
+
+
 def head_names(model: keras.Model, naming: str | None = None) -> list[str]:
     """What the weights of the model's last layer, `logits`, are called in a naming or in any."""
     own = {id(w) for layer in model.layers if layer.name == "logits" for w in layer.weights}

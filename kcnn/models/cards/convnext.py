@@ -18,6 +18,7 @@ def _card(size: str, top_1: float, whole: str, without_top: str) -> WeightsCard:
         source="Meta, github.com/facebookresearch/ConvNeXt; keras.io/api/applications",
         top_1=top_1,
         application=f"ConvNeXt{size.capitalize()}",
+        skip=("layer_normalization*/*",),  # Keras's network without its top ends in one
     )
 
 
