@@ -1,218 +1,178 @@
 """Read the tensors of a PyTorch file with NumPy alone, and execute nothing in it.
 
-Both formats of `torch.save`: the zip archive (since 1.6) and the older chain of pickles.
+Both formats of `torch.save`: the zip archive (since 1.6) and the older chain of pickles. Every
+size that the file claims is compared with the file before anything of that size is made.
 """
 
-import collections
+from __future__ import annotations
+
 import io
 import math
-import pickle
+import os
 import sys
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
+
+from kcnn.models._torch_pickle import load_pickle
+from kcnn.models._torch_record import DTYPES, Storage, TensorRecord
 
 __all__ = ["read_torch"]
 
 _MAGIC = 0x1950A86A20F9469CFC6C
-_DTYPES = {
-    "DoubleStorage": "f8",
-    "FloatStorage": "f4",
-    "HalfStorage": "f2",
-    "BFloat16Storage": "u2",  # widened to float32 when read
-    "LongStorage": "i8",
-    "IntStorage": "i4",
-    "ShortStorage": "i2",
-    "CharStorage": "i1",
-    "ByteStorage": "u1",
-    "BoolStorage": "?",
-}
 _NESTED = ("state_dict", "model_state_dict", "model")
+# Bytes of all tensors over bytes of the file: above 1 where tensors share a storage (tied weights).
+MOST_SHARING = 8
 
+_Fetch = Callable[[Storage], bytes]
+_Order = Literal["little", "big"]
 
-@dataclass(frozen=True)
-class _Storage:
-    kind: str
-    key: str
-    length: int
-
-
-@dataclass(frozen=True)
-class _Tensor:
-    storage: _Storage
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-
-
-class _Rebuild:
-    """Stands for torch's rebuild functions; no attributes, so a pickle cannot change it."""
-
-    __slots__ = ()
-
-    def __call__(self, storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> _Tensor:
-        if not isinstance(storage, _Storage):
-            raise pickle.UnpicklingError("a tensor without a storage")
-        return _Tensor(storage, int(offset), tuple(map(int, size)), tuple(map(int, stride)))
-
-
-class _RebuildParameter:
-    __slots__ = ()
-
-    def __call__(self, data: Any, *rest: Any) -> Any:
-        return data
-
-
-class _Unpickler(pickle.Unpickler):
-    """Knows ordered dicts, storages and tensor rebuilds; refuses every other name."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("collections", "OrderedDict"):
-            return collections.OrderedDict
-        if module == "torch" and name in _DTYPES:
-            return name
-        if module == "torch._utils" and name == "_rebuild_tensor_v2":
-            return _Rebuild()
-        if module == "torch._utils" and name == "_rebuild_parameter":
-            return _RebuildParameter()
-        raise pickle.UnpicklingError(
-            f"it asks for {module}.{name}; only tensors in dictionaries are read, nothing is run"
-        )
-
-    def persistent_load(self, pid: Any) -> _Storage:
-        kind, dtype, key, _location, length = pid[:5]
-        if kind != "storage" or dtype not in _DTYPES or (len(pid) > 5 and pid[5] is not None):
-            raise pickle.UnpicklingError(f"it refers to {pid!r}, which is no tensor's storage")
-        return _Storage(dtype, str(key), int(length))
+# What a damaged or hostile file makes zipfile and the arithmetic below raise.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    EOFError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,  # an encrypted archive
+    TypeError,
+    ValueError,
+)
 
 
 def read_torch(path: Path) -> dict[str, np.ndarray]:
     """Name to array for every tensor of the state dict in `path`, strides honoured.
 
     A state dict may stand under "state_dict", "model_state_dict" or "model".
-    bfloat16 comes as float32.
+    bfloat16 comes as float32. Time and memory stay in proportion to the size of the file.
 
     Raises:
-        ValueError: not a PyTorch file, damaged, without tensors, or asking for anything
-            but tensors in dictionaries (which is refused, never executed).
+        ValueError: not a PyTorch file, damaged, without tensors, asking for anything but tensors
+            in dictionaries (which is refused, never executed), or claiming more than it holds.
     """
     try:
         with open(path, "rb") as file:
+            length = os.fstat(file.fileno()).st_size
             if zipfile.is_zipfile(file):
-                found, fetch, order = _open_zip(file)
+                found, fetch, order = _open_zip(file, length)
             else:
                 file.seek(0)
-                found, fetch, order = _open_chain(file)
+                found, fetch, order = _open_chain(file, length)
             state = _state_dict(found)
+            _check_total(state, length)
             return {name: _resolve(tensor, fetch, order) for name, tensor in state.items()}
     except _DAMAGE as error:
         text = str(error) or type(error).__name__
         raise ValueError(f"{path} cannot be read as a PyTorch file: {text}.") from None
 
 
-# What a damaged or hostile file makes pickle, zipfile and the arithmetic below raise.
-_DAMAGE = (
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-    AttributeError,
-    EOFError,
-    ImportError,
-    IndexError,
-    KeyError,
-    MemoryError,
-    NotImplementedError,
-    OverflowError,
-    RecursionError,
-    TypeError,
-    UnicodeDecodeError,
-    ValueError,
-)
-
-
-def _open_zip(file: BinaryIO) -> tuple[Any, Callable[[_Storage], bytes], str]:
+def _open_zip(file: BinaryIO, length: int) -> tuple[Any, _Fetch, _Order]:
     archive = zipfile.ZipFile(file)
-    pickles = [name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl"]
+    entries = {entry.filename: entry for entry in archive.infolist()}
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
+        raise ValueError("it is compressed, which torch.save's files are not; unpack and save it")
+    if sum(max(e.file_size, e.compress_size) for e in archive.infolist()) > length:
+        raise ValueError(f"the archive claims more than the {length} bytes it has")
+    pickles = [name for name in entries if name.rpartition("/")[2] == "data.pkl"]
     if len(pickles) != 1:
         raise ValueError("the archive holds no data.pkl")
     root = pickles[0][: -len("data.pkl")]
-    order = "little"
-    if f"{root}byteorder" in archive.namelist():
-        order = archive.read(f"{root}byteorder").decode().strip()
-    found = _Unpickler(io.BytesIO(archive.read(pickles[0]))).load()
+    order: _Order = "little"
+    if f"{root}byteorder" in entries:
+        order = _checked_order(archive.read(f"{root}byteorder").decode().strip())
+    found = load_pickle(io.BytesIO(archive.read(pickles[0])))
     cache: dict[str, bytes] = {}
 
-    def fetch(storage: _Storage) -> bytes:
+    def fetch(storage: Storage) -> bytes:
         if storage.key not in cache:
-            cache[storage.key] = archive.read(f"{root}data/{storage.key}")
+            name = f"{root}data/{storage.key}"
+            if name not in entries:
+                raise ValueError(f"there is no storage {storage.key[:80]!r}")
+            cache[storage.key] = archive.read(name)
         return cache[storage.key]
 
     return found, fetch, order
 
 
-def _open_chain(file: BinaryIO) -> tuple[Any, Callable[[_Storage], bytes], str]:
-    if _Unpickler(file).load() != _MAGIC:
+def _open_chain(file: BinaryIO, length: int) -> tuple[Any, _Fetch, _Order]:
+    if load_pickle(file) != _MAGIC:
         raise ValueError("it does not begin as torch.save's files do")
-    _Unpickler(file).load()  # the protocol's version
-    system = _Unpickler(file).load()
-    order = "little" if system.get("little_endian", True) else "big"
-    unpickler = _Recorder(file)
-    found = unpickler.load()
+    load_pickle(file)  # the protocol's version
+    system = load_pickle(file)
+    little = system.get("little_endian", True) if isinstance(system, dict) else True
+    order: _Order = "little" if little else "big"
+    storages: dict[str, Storage] = {}
+    found, keys = load_pickle(file, storages), load_pickle(file)
     data: dict[str, bytes] = {}
-    for key in _Unpickler(file).load():
-        storage = unpickler.seen[str(key)]
-        length = int.from_bytes(file.read(8), order)  # type: ignore[arg-type]
-        if length != storage.length:
-            raise ValueError(f"storage {key} has {length} numbers instead of {storage.length}")
-        data[str(key)] = file.read(length * np.dtype(_DTYPES[storage.kind]).itemsize)
+    for key in keys if isinstance(keys, list) else ():
+        storage = storages.get(key) if isinstance(key, str) else None
+        if storage is None:
+            raise ValueError("it has a storage that nothing refers to")
+        count = int.from_bytes(file.read(8), order)
+        if count != storage.length:
+            raise ValueError(f"storage {key[:80]} has {count} numbers instead of {storage.length}")
+        size = count * np.dtype(DTYPES[storage.kind]).itemsize
+        if size > length - file.tell():
+            raise ValueError(f"storage {key[:80]} claims more bytes than the file has")
+        data[key] = file.read(size)
     return found, lambda storage: data[storage.key], order
 
 
-class _Recorder(_Unpickler):
-    def __init__(self, file: BinaryIO):
-        super().__init__(file)
-        self.seen: dict[str, _Storage] = {}
-
-    def persistent_load(self, pid: Any) -> _Storage:
-        storage = super().persistent_load(pid)
-        return self.seen.setdefault(storage.key, storage)
+def _checked_order(order: str) -> _Order:
+    if order not in ("little", "big"):
+        raise ValueError("its byte order is neither little nor big")
+    return "little" if order == "little" else "big"
 
 
-def _state_dict(found: Any) -> Mapping[str, _Tensor]:
+def _state_dict(found: Any) -> Mapping[str, TensorRecord]:
+    """The tensors by name: of the dictionary itself or of the state dict in it."""
     for key in _NESTED:
         if isinstance(found, dict) and isinstance(found.get(key), dict):
             found = found[key]
             break
     tensors = {}
     if isinstance(found, dict):
-        tensors = {str(k): v for k, v in found.items() if isinstance(v, _Tensor)}
+        tensors = {str(k): v for k, v in found.items() if isinstance(v, TensorRecord)}
     if not tensors:
         raise ValueError("there are no named tensors in it")
     return tensors
 
 
-def _resolve(tensor: _Tensor, fetch: Callable[[_Storage], bytes], order: str) -> np.ndarray:
-    storage = tensor.storage
-    dtype = np.dtype(_DTYPES[storage.kind]).newbyteorder("<" if order == "little" else ">")
+def _check_total(state: Mapping[str, TensorRecord], length: int) -> None:
+    total = sum(
+        math.prod(tensor.size) * np.dtype(DTYPES[tensor.storage.kind]).itemsize
+        for tensor in state.values()
+    )
+    if total > MOST_SHARING * length:
+        raise ValueError(
+            f"its tensors would take {total} bytes, the file has {length}; tensors that share "
+            f"their numbers may take {MOST_SHARING} times the file"
+        )
+
+
+def _resolve(tensor: TensorRecord, fetch: _Fetch, order: _Order) -> np.ndarray:
+    storage, sizes = tensor.storage, tensor.size
+    dtype = np.dtype(DTYPES[storage.kind]).newbyteorder("<" if order == "little" else ">")
     flat = np.frombuffer(fetch(storage), dtype)
-    sizes, strides = tensor.size, tensor.stride
-    if len(sizes) != len(strides) or min((*sizes, *strides, tensor.offset), default=0) < 0:
-        raise ValueError(f"a tensor of size {sizes} with strides {strides}")
+    # Along an axis of one number a stride means nothing and may be anything.
+    strides = [s if n > 1 else 0 for n, s in zip(sizes, tensor.stride, strict=True)]
     last = tensor.offset + sum((n - 1) * s for n, s in zip(sizes, strides, strict=True))
     if math.prod(sizes) and last >= len(flat):
-        raise ValueError(f"a tensor of size {sizes} reaches past the end of its storage")
+        raise ValueError(f"a tensor of size {sizes} reaches past the end of its storage"[:300])
     if math.prod(sizes) > max(len(flat), 1):
-        raise ValueError(f"a tensor of size {sizes} repeats a storage of {len(flat)} numbers")
+        raise ValueError(f"a tensor of size {sizes} repeats a storage of {len(flat)} numbers"[:300])
     view = np.lib.stride_tricks.as_strided(
         flat[tensor.offset :] if math.prod(sizes) else flat[:0],
         sizes,
         [s * dtype.itemsize for s in strides],
         writeable=False,
     )
-    array = view.astype(dtype.newbyteorder(sys.byteorder[0].replace("b", ">").replace("l", "<")))
+    array = view.astype(dtype.newbyteorder("<" if sys.byteorder == "little" else ">"))
     if storage.kind == "BFloat16Storage":
         return (array.astype("u4") << 16).view("f4")
     return np.ascontiguousarray(array).reshape(sizes)
