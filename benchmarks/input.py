@@ -25,7 +25,6 @@ import importlib.metadata
 import json
 import os
 import pathlib
-import resource
 import statistics
 import subprocess
 import sys
@@ -35,12 +34,12 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import _input_files as files
+import _input_memory as memory
 
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 CORES = len(os.sched_getaffinity(0))
 SIZE, BATCH = 224, 64
 AHEAD = 24  # batches: more than any of the pipelines makes in advance
-LIMIT = 3 << 30
 
 
 def kcnn_batches(folder, augment=None, **options):
@@ -133,14 +132,11 @@ class TorchBatches:
     """The same of a `DataLoader` in another process, which draws when it is told to."""
 
     def __init__(self, python, folder, kind):
-        command = [python, str(pathlib.Path(__file__).with_name("_input_torch.py")), folder, kind]
+        script = pathlib.Path(__file__).with_name("_input_torch.py")
+        numbers = [str(number) for number in (CORES, SIZE, BATCH, AHEAD)]
+        command = [python, str(script), folder, kind, *numbers]
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(
-            [*command, *(str(number) for number in (CORES, SIZE, BATCH, AHEAD))],
-            stdin=pipe,
-            stdout=pipe,
-            text=True,
-        )
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
         if self._process.stdout.readline().strip() != "ready":
             raise ImportError(f"{python} has no PyTorch, torchvision or albumentations")
 
@@ -239,88 +235,6 @@ def measure_epochs(folder, options):
     return [line]
 
 
-def resident():
-    """Megabytes of this process now."""
-    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-def peak():
-    """The most megabytes that this process held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-
-
-def child(what, folder):
-    """What runs in a process of its own; prints a line of results."""
-    import keras
-    import tensorflow as tf
-
-    import kcnn.data
-
-    keras.utils.set_random_seed(0)
-    line = {}
-    tf.ones((8, 8)) @ tf.ones((8, 8))
-    before = resident()
-    if what == "memory":
-        resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
-    start = time.perf_counter()
-    data = kcnn.data.load(folder, image_size=None if what == "look" else SIZE)
-    line["load_s"] = round(time.perf_counter() - start, 2)
-    if what == "look":
-        start = time.perf_counter()
-        for _ in data.train.batches(BATCH, shuffle=True):
-            pass
-    else:
-        small = keras.Sequential(
-            [
-                keras.Input(data.image_shape),
-                keras.layers.Conv2D(8, 3, strides=4, activation="relu"),
-                keras.layers.GlobalAveragePooling2D(),
-                keras.layers.Dense(data.classes),
-            ]
-        )
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        small.compile("adam", loss)
-        start = time.perf_counter()
-        small.fit(data.train.batches(BATCH, shuffle=True), verbose=0)
-    line["epoch_s"] = round(time.perf_counter() - start, 2)
-    line["images"] = len(data.train)
-    line["grown_mb"] = round(peak() - before)
-    line["peak_mb"] = round(peak())
-    print("RESULT", json.dumps(line), flush=True)
-
-
-def in_child(what, folder, home):
-    environment = {**os.environ, "KCNN_CACHE": str(home)}
-    command = [sys.executable, __file__, "--child", what, folder]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    found = [text for text in done.stdout.splitlines() if text.startswith("RESULT ")]
-    if not found:
-        raise RuntimeError(f"{what} failed: {done.stderr[-2000:]}")
-    return json.loads(found[0].removeprefix("RESULT "))
-
-
-def measure_look(options):
-    folder = files.thumbnails(options.scratch, options.thumbnails)
-    with tempfile.TemporaryDirectory(dir=options.scratch) as home:
-        first, second = (in_child("look", folder, home) for _ in range(2))
-    line = {"group": "look", "name": "kcnn", "images": options.thumbnails, "cores": CORES}
-    line |= {"first_s": first["load_s"], "second_s": second["load_s"]}
-    line |= {"epoch_s": first["epoch_s"], "grown_mb": first["grown_mb"]}
-    print(json.dumps(line), flush=True)
-    return [line]
-
-
-def measure_memory(options):
-    folder, size = files.large_photographs(options.scratch, options.gigabytes)
-    with tempfile.TemporaryDirectory(dir=options.scratch) as home:
-        found = in_child("memory", folder, home)
-    line = {"group": "memory", "name": "kcnn", "files_gb": round(size / 1e9, 2), "cores": CORES}
-    line |= {"limit_gb": round(LIMIT / 1e9, 2), **found}
-    print(json.dumps(line), flush=True)
-    return [line]
-
-
 def table(lines):
     """Print the lines, group by group."""
     for line in lines:
@@ -341,7 +255,11 @@ def keep(lines):
     RESULTS.write_text(f'{{"versions": {json.dumps(versions)}, "lines": [\n{text}\n]}}\n')
 
 
-MEASURES = {"speed": measure_speed, "look": measure_look, "memory": measure_memory}
+MEASURES = {
+    "speed": measure_speed,
+    "look": memory.measure_look,
+    "memory": memory.measure_memory,
+}
 
 
 def main():
@@ -355,12 +273,9 @@ def main():
     parser.add_argument("--torch-python", default=sys.executable)
     parser.add_argument("--scratch", default=os.path.join(tempfile.gettempdir(), "kcnn-input"))
     parser.add_argument("--table", action="store_true", help="print the result file alone")
-    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.table:
         return table(json.loads(RESULTS.read_text())["lines"])
-    if options.child:
-        return child(*options.child)
     for name in options.only:
         keep(MEASURES[name](options))
     return table(json.loads(RESULTS.read_text())["lines"])
