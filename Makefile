@@ -1,6 +1,7 @@
 # make demo   from nothing to a trained, diagnosed and exported network
 # make serve-demo   after make demo: export its network, serve it, ask it with a JPEG
 # make test   from nothing to tested
+# make docs   the pages of docs/, written to build/docs
 # make test-backends   the layers on JAX and PyTorch, which it installs (large)
 # Each sets up .venv by itself; a second run does not install again.
 
@@ -19,7 +20,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # Each worker takes whole files, for the sake of the fixtures they share.
 WORKERS ?= -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: demo serve-demo test test-slow test-backends lint types check causes format clean
+.PHONY: demo serve-demo test test-slow test-backends lint types check causes docs format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/kcnn recipe --data digits --out runs/digits --overwrite
@@ -50,6 +51,10 @@ check: lint types
 causes: $(VENV)/.installed
 	$(BIN)/python -m kcnn.callbacks.causes docs/causes
 
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -W --keep-going -q docs build/docs
+	@echo build/docs/index.html
+
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -75,6 +80,10 @@ $(VENV)/.test: $(VENV)/.installed
 
 $(VENV)/.backends: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check jax torch
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed

@@ -1,0 +1,26 @@
+"""Sphinx, with the furo theme; pages are MyST Markdown."""
+
+from importlib.metadata import version as installed
+
+project = "kcnn"
+author = copyright = "kcnn developers"
+release = version = installed("kcnn")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
+exclude_patterns = ["_build"]
+
+html_theme = "furo"
+html_title = "kcnn"
+html_show_sphinx = False
+html_static_path = ["_static"]
+html_css_files = ["narrow.css"]
+
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+
+add_module_names = False
+default_role = "code"  # docstrings write `names` as Markdown does
+autodoc_default_options = {"members": True, "member-order": "groupwise"}
+autodoc_inherit_docstrings = False  # Keras writes its own in Markdown
+autodoc_typehints_format = "short"
+python_maximum_signature_line_length = 76
