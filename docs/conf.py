@@ -15,7 +15,6 @@ html_show_sphinx = False
 html_static_path = ["_static"]
 html_css_files = ["narrow.css"]
 
-myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
 add_module_names = False
