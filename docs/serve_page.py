@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from browser import Browser  # noqa: E402
 from server_tools import Server  # noqa: E402
 
-DIGITS = (8, 4, 15)  # of scikit-learn's
+DIGITS = (15, 8)  # of scikit-learn's
 
 
 def main(folder: Path) -> None:
@@ -23,7 +23,7 @@ def main(folder: Path) -> None:
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
     with tempfile.TemporaryDirectory() as scratch, Server(folder) as server, Browser() as page:
-        page.resize(760, 980, scale=2)
+        page.resize(760, 800, scale=1.5)
         page.open(f"http://127.0.0.1:{server.port}/")
         for count, index in enumerate(DIGITS, start=1):
             picture = Path(scratch, f"{index}.jpg")

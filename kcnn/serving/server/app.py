@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kcnn_server.errors import BadRequest, Busy, HTTPError, NotFound, TooLarge
+from kcnn_server.errors import CLOSE, BadRequest, Busy, HTTPError, NotFound, TooLarge
 from kcnn_server.logs import log
 from kcnn_server.metrics import Metrics
 from kcnn_server.predict import Predictor
@@ -23,11 +23,16 @@ POST_PATH = re.compile(
     r"/v1/models/([^/:]+)(?:/versions/([0-9]{1,18})|/labels/([^/:]+))?:(predict|classify|regress)"
 )
 JSON = (b"content-type", b"application/json")
-CLOSE = (b"connection", b"close")  # the rest of the body is not worth waiting for
 
 
 class ClientGone(Exception):
     """The client closed the connection before its request was whole."""
+
+
+class Held:
+    """How many bytes a request holds."""
+
+    bytes = 0
 
 
 class App:
@@ -67,8 +72,8 @@ class App:
         except Exception as error:  # a fault of ours: told in the log, not to the client
             log("internal_error", path=path, error=repr(error)[:1000])
             code, body, headers = 500, b'{"error":"Internal error; see the server\'s log."}', ()
+        self._done(scope, endpoint, code, started)  # before the client can ask for the count
         await send_json(send, code, body, headers)
-        self._done(scope, endpoint, code, started)
 
     async def _post(self, scope: dict, receive: Callable, match: re.Match) -> bytes:
         length, content_type, authorized = -1, b"", not self._key
@@ -84,59 +89,55 @@ class App:
         name, version, label, method = match.groups()
         if name != self._settings.name:
             raise NotFound(f"Servable not found for request: Latest({name[:100]})")
-        model = self._versions.find(int(version) if version else None, label)
-        model.acquire()
-        self._reserve(max(length, 0))
-        held = max(length, 0)
+        if length > self._settings.max_body:
+            raise self._too_large()
+        number = int(version) if version else None
+        while not (model := self._versions.find(number, label)).acquire():
+            await asyncio.sleep(0)  # replaced since it was found
+        held = Held()
         try:
-            body = await self._body(receive, length)
-            if length < 0:
-                self._reserve(len(body))
-                held = len(body)
+            body = await self._body(receive, held)
             if method == "predict":
                 return await self._predictor.predict(model, body, content_type)
             if method == "classify":
                 return await self._predictor.classify(model, body)
             raise BadRequest("This model has no regression signature.")
         finally:
-            self._buffered -= held
+            self._buffered -= held.bytes
             model.release()
-
-    def _reserve(self, size: int) -> None:
-        if size > self._settings.max_body:
-            raise self._too_large()
-        if self._buffered + size > self._settings.max_buffered:
-            raise Busy("Too many bytes of requests are being read; try again later.", seconds=1)
-        self._buffered += size
 
     def _too_large(self) -> TooLarge:
         most = self._settings.max_body
         return TooLarge(f"The request's body is larger than {most} bytes.", headers=(CLOSE,))
 
-    async def _body(self, receive: Callable, length: int) -> bytes:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientGone
-        if not message["more_body"]:
-            return message["body"]
-        body = bytearray(message["body"])
-        while message["more_body"]:
+    async def _body(self, receive: Callable, held: Held) -> bytes:
+        """The whole body; what has arrived of all bodies together is bounded, too."""
+        body = bytearray()
+        while True:
             message = await receive()
             if message["type"] != "http.request":
                 raise ClientGone
-            body += message["body"]
-            if len(body) > self._settings.max_body:
+            piece = message["body"]
+            held.bytes += len(piece)
+            self._buffered += len(piece)
+            if held.bytes > self._settings.max_body:
                 raise self._too_large()
-        return bytes(body)
+            if self._buffered > self._settings.max_buffered:
+                text = "Too many bytes of requests are being read; try again later."
+                raise Busy(text, seconds=1, close=message["more_body"])
+            if not body and not message["more_body"]:
+                return piece  # the usual case: no copy
+            body += piece
+            if not message["more_body"]:
+                return bytes(body)
 
     async def _other(self, scope: dict, receive: Callable, send: Callable, started: float) -> None:
         """What FastAPI answers, counted and, where a key is asked for, closed without it."""
         endpoint = endpoint_of(scope["path"])
-        codes = [500]
 
         async def counted(message: dict) -> None:
             if message["type"] == "http.response.start":
-                codes[0] = message["status"]
+                self._done(scope, endpoint, message["status"], started)
             await send(message)
 
         open_to_all = endpoint in ("health", "page")
@@ -145,7 +146,6 @@ class App:
             await send_json(counted, error.code, to_json({"error": error.message}), error.headers)
         else:
             await self._others(scope, receive, counted)
-        self._done(scope, endpoint, codes[0], started)
 
     def _opens(self, name: bytes, value: bytes) -> bool:
         """Whether the header carries the key."""

@@ -25,12 +25,11 @@ __all__ = ["Answer", "Batcher"]
 
 # A free runner waits for a batch to fill for at most this share of the time that a batch takes.
 WAIT_SHARE = 0.25
+MOST_SHAPES = 256  # sizes of images to know apart; clients may send any
 
 
 class Answer:
     """A request's rows of the outputs of the batch that it was in."""
-
-    __slots__ = ("outputs", "start", "stop")
 
     def __init__(self, outputs: list[np.ndarray], start: int, stop: int):
         self.outputs, self.start, self.stop = outputs, start, stop
@@ -88,13 +87,15 @@ class Batcher:
     async def run(
         self, model: Model, signature: Signature, arrays: Sequence[np.ndarray], pixels: int = 0
     ) -> Answer:
-        """The answer for one request's rows; raises Busy, TooLate or what the graph says."""
+        """The answer for one request's rows; raises Busy, TooLate or what the graph says.
+
+        The caller keeps the model acquired until then.
+        """
         rows = len(arrays[0]) if signature.batched else 1
         if self.waiting + rows > self.max_queue and (self.waiting or rows > self.max_queue):
             raise Busy("The queue is full; try again later.", seconds=self._seconds_to_drain())
         loop = asyncio.get_running_loop()
         job = Job(arrays, rows, pixels, loop.time() + self.answer_s, loop.create_future())
-        model.acquire()
         self._open += 1
         self._usual_open += 0.05 * (self._open - self._usual_open)
         try:
@@ -102,7 +103,6 @@ class Batcher:
             return await job.future
         finally:
             self._open -= 1
-            model.release()
 
     def _add(self, model: Model, signature: Signature, job: Job) -> None:
         shapes = tuple(a.shape[1:] for a in job.arrays)
@@ -175,8 +175,6 @@ class Batcher:
         self._ready.remove(lane)
         if lane.jobs:
             self._ready.append(lane)
-        elif lane.model._retired:
-            self._lanes = {k: other for k, other in self._lanes.items() if other is not lane}
         return batch
 
     def _finish(self, lane: Lane, batch: list[Job], done: tuple[list, float]) -> None:
@@ -198,18 +196,20 @@ class Batcher:
             self._start_or_wait(self._ready[0])
 
     def expire(self) -> None:
-        """Answer the jobs whose time is over, even if they are running."""
+        """Answer the jobs whose time is over, even if they are running; forget old lanes."""
         now = asyncio.get_running_loop().time()
         waiting = [job for lane in self._ready for job in lane.jobs]
         for job in [*waiting, *self._running]:
             if job.deadline < now and not job.future.done():
                 job.future.set_exception(_too_late(self.answer_s))
-
-    def forget(self, retired: Callable[[Model], bool]) -> None:
-        """Drop the empty lanes of models that are gone."""
+        many = len(self._lanes) > MOST_SHAPES
         self._lanes = {
-            key: lane for key, lane in self._lanes.items() if lane.jobs or not retired(lane.model)
+            key: lane
+            for key, lane in self._lanes.items()
+            if lane.jobs or not (many or lane.model.retired)
         }
+        if len(self._sizes) > MOST_SHAPES:
+            self._sizes.clear()
 
     def _seconds_to_drain(self) -> int:
         return 1 + min(29, int(self.waiting / self._rows_per_s)) if self._rows_per_s else 1

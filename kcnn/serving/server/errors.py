@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["BadRequest", "Busy", "HTTPError", "NotFound", "TooLarge", "TooLate", "Unavailable"]
+__all__ = [
+    "CLOSE",
+    "BadRequest",
+    "Busy",
+    "HTTPError",
+    "NotFound",
+    "TooLarge",
+    "TooLate",
+    "Unavailable",
+]
+
+CLOSE = (b"connection", b"close")  # the rest of the body is not worth waiting for
 
 
 class HTTPError(Exception):
@@ -33,8 +44,9 @@ class Busy(HTTPError):
 
     code = 429
 
-    def __init__(self, message: str, *, seconds: int):
-        super().__init__(message, headers=((b"retry-after", str(seconds).encode()),))
+    def __init__(self, message: str, *, seconds: int, close: bool = False):
+        headers = ((b"retry-after", str(seconds).encode()),)
+        super().__init__(message, headers=(*headers, CLOSE) if close else headers)
 
 
 class Unavailable(HTTPError):

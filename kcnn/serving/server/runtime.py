@@ -7,10 +7,11 @@ variables become constants, so that the runtime folds normalization into the con
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,13 +79,17 @@ class Model:
     signatures: dict[str, Signature]
     class_names: list[str] = field(default_factory=list)
     _session: object = None
+    retired: bool = False
     _users: int = 0
-    _retired: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def acquire(self) -> None:
+    def acquire(self) -> bool:
+        """Keep it in memory until `release`; False if it is gone already."""
         with self._lock:
+            if self._session is None:
+                return False
             self._users += 1
+            return True
 
     def release(self) -> None:
         with self._lock:
@@ -94,12 +99,12 @@ class Model:
     def retire(self) -> None:
         """Free its memory as soon as the last request that holds it is answered."""
         with self._lock:
-            self._retired = True
+            self.retired = True
         self._close_if_unused()
 
     def _close_if_unused(self) -> None:
         with self._lock:
-            if not self._retired or self._users or self._session is None:
+            if not self.retired or self._users or self._session is None:
                 return
             session, self._session = self._session, None
         for signature in self.signatures.values():
@@ -113,9 +118,23 @@ def start_tensorflow() -> None:
     if "tensorflow" in sys.modules:
         return
     sys.modules.setdefault("keras", None)  # type: ignore[arg-type]  # "not to be found"
-    import tensorflow as tf
-
+    with _without_library_output():
+        import tensorflow as tf
     tf.get_logger().setLevel("ERROR")
+
+
+@contextlib.contextmanager
+def _without_library_output() -> Iterator[None]:
+    """Nothing of what libraries write to descriptor 2: our log is one line of JSON per event."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def load_model(folder: Path, version: int, *, threads: int) -> Model:
@@ -222,9 +241,7 @@ def _try_out(signature: Signature) -> None:
 
 def _class_names(folder: Path) -> list[str]:
     file = folder / "assets" / "class_names.txt"
-    if not file.is_file():
-        return []
-    return file.read_text(encoding="utf-8").split("\n")[:-1]
+    return file.read_text(encoding="utf-8").split("\n")[:-1] if file.is_file() else []
 
 
 def _first_line(error: Exception) -> str:
