@@ -15,6 +15,7 @@ import io
 import json
 import os
 import platform
+import signal
 import socket
 import statistics
 import subprocess
@@ -108,7 +109,11 @@ class Server:
         self.started = time.perf_counter()
         self.log = log.open("w")
         self.process = subprocess.Popen(
-            [sys.executable, *command], stdout=self.log, stderr=self.log, env=environment()
+            [sys.executable, *command],
+            stdout=self.log,
+            stderr=self.log,
+            env=environment(),
+            start_new_session=True,  # some servers leave their workers behind
         )
 
     def wait(self) -> float:
@@ -130,8 +135,10 @@ class Server:
         try:
             self.process.wait(15)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            pass
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
         self.log.close()
 
     def ask(self, kind: str, body: Path, clients: int, seconds: float) -> dict:
@@ -194,7 +201,7 @@ def run(model: str, rounds: int, seconds: float) -> dict:
                 tight.append(max(measure_tight(version, bodies["jpg"]).values()))
                 for kind in ("jpeg", "json"):
                     for clients in CLIENTS:
-                        for server in servers.values():
+                        for server in rotated(list(servers.values()), number):
                             if kind in server.paths:
                                 got = server.ask(kind, bodies[kind], clients, seconds)
                                 if number:
@@ -215,6 +222,12 @@ def run(model: str, rounds: int, seconds: float) -> dict:
             for (name, kind, clients), figures in seen.items()
         ],
     }
+
+
+def rotated(servers: list[Server], by: int) -> list[Server]:
+    """The same in another order each round, so that nobody is always asked first."""
+    by %= len(servers)
+    return servers[by:] + servers[:by]
 
 
 def middle(figures: list[dict]) -> dict:
