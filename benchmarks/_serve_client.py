@@ -11,7 +11,6 @@ import sys
 import time
 from pathlib import Path
 
-
 WARM_S = 0.25  # of asking before it counts
 
 
