@@ -11,6 +11,8 @@ the same model with `keras.layers.GroupNormalization` and the same groups. Where
 installed, the same network written in it takes its turn (channels last in memory). Peak
 memory is what the largest resident set of the process has grown by since the imports, in MB;
 how much of it is there with a batch of 8 already is the compiler's rather than the tensors'.
+ConvNeXt, MobileNetV3 and EfficientNet are compared with keras.applications' and, where timm is
+installed, timm's networks of the same name instead, dropout and stochastic depth off.
 The results of each run replace those of its model in step.json beside this file.
 """
 
@@ -30,6 +32,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import tensorflow as tf
+from _family_steps import FAMILIES, family_steps
 
 from kcnn import create_model
 from kcnn.layers import norm
@@ -38,6 +41,7 @@ RESULTS = pathlib.Path(__file__).with_suffix(".json")
 SETTINGS = {  # batch, side in pixels
     "resnet20": (128, 32),
     "resnet18": (32, 64),
+    **{name: row[2:] for name, row in FAMILIES.items()},
 }
 
 
@@ -71,6 +75,11 @@ def keras_step(model_name, kind, batch, side, activation="relu"):
         norm=KINDS[kind],
         activation=activation,
     )
+    return step_of(model, batch, side)
+
+
+def step_of(model, batch, side):
+    """One compiled training step of a Keras model with ten classes, on images drawn once."""
     loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
     optimizer.build(model.trainable_variables)
@@ -119,11 +128,14 @@ def torch_step(model_name, kind, batch, side):
 
 
 def take_turns(model_name, kinds, rounds):
-    """The results of one model: median images a second of every norm."""
-    batch, side = SETTINGS[model_name]
-    steps = {kind: keras_step(model_name, kind, batch, side) for kind in kinds}
-    if importlib.util.find_spec("torch"):
-        steps |= {f"torch {k}": torch_step(model_name, k, batch, side) for k in TORCH_KINDS}
+    """The results of one model: median images a second of every norm, or of every library."""
+    if model_name in FAMILIES:
+        steps, batch = family_steps(model_name, step_of)
+    else:
+        batch, side = SETTINGS[model_name]
+        steps = {kind: keras_step(model_name, kind, batch, side) for kind in kinds}
+        if importlib.util.find_spec("torch"):
+            steps |= {f"torch {k}": torch_step(model_name, k, batch, side) for k in TORCH_KINDS}
     times = {name: [] for name in steps}
     for step in steps.values():
         step()
@@ -189,7 +201,8 @@ def table():
             row = f"  {name:14}"
             if name in speeds:
                 row += f" {speeds[name]:7.1f} images/s"
-                row += f"  {speeds[name] / speeds['keras group']:5.2f}x keras group"
+                base = "keras" if "keras" in speeds else "keras group"
+                row += f"  {speeds[name] / speeds[base]:5.2f}x {base}"
             if name in once:
                 row += told(once[name])
             print(row)
@@ -214,7 +227,8 @@ def main():
         return
     if not args.table:
         for name in args.models:
-            found = fresh(name, args.norms, args.activation) if args.fresh else None
+            by_norm = args.fresh and name not in FAMILIES
+            found = fresh(name, args.norms, args.activation) if by_norm else None
             keep(name, found or take_turns(name, args.norms, args.rounds))
     table()
 
