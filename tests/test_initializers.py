@@ -32,7 +32,7 @@ def test_dense_kernels_count_their_inputs():
     assert w.var() == pytest.approx(1 / 400, rel=0.03)
 
 
-@pytest.mark.parametrize("name", ["relu", "gelu", "silu", "elu", "mish", "softplus"])
+@pytest.mark.parametrize("name", ["relu", "gelu", "silu", "hard_silu", "elu", "mish", "softplus"])
 def test_gain_keeps_the_second_moment_of_a_normal_variable(name):
     z = np.linspace(-12, 12, 200_001)
     density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi) * (z[1] - z[0])

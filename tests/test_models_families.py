@@ -234,3 +234,18 @@ def test_a_user_may_choose_norm_and_activation():
         kinds = {type(layer).__name__ for layer in model._flatten_layers()}
         assert "GroupNorm" in kinds
         assert not kinds & {"BatchNormalization", "LayerNormalization"}
+
+
+@pytest.mark.parametrize(
+    ("name", "last", "strides"),
+    [
+        ("convnext_tiny", [(1, 3), (2, 3), (3, 9), (4, 3)], [4, 8, 16, 32]),
+        ("mobilenet_v2", [(1, 1), (2, 2), (3, 3), (5, 3), (7, 1)], [2, 4, 8, 16, 32]),
+        ("efficientnet_v2_s", [(1, 2), (2, 4), (3, 4), (5, 9), (6, 15)], [2, 4, 8, 16, 32]),
+    ],
+)
+def test_features_are_the_last_block_of_each_size(name, last, strides):
+    model = kcnn.create_model(name, width=1 / 24, input_shape=(64, 64, 3))
+    found = kcnn.models.feature_info(model)
+    assert [f.layer for f in found] == [f"stage_{i}_block_{j}" for i, j in last]
+    assert [f.strides for f in found] == strides

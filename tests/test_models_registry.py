@@ -165,9 +165,15 @@ def test_what_keras_users_write_works_or_is_answered_with_our_word():
         "vgg11", 3, weights=None, classifier_activation="softmax", width=1 / 16, name="small"
     )
     np.testing.assert_allclose(np.sum(softmax(images(2, 224, 224, 3)), -1), 1, rtol=1e-6)
-    for theirs, ours in (("alpha", "width="), ("num_classes", "classes="), ("weights", "pretrai")):
+    for theirs, ours in (("alpha", "width="), ("num_classes", "classes=")):
         with pytest.raises(ValueError, match=f"unknown option '{theirs}'.*{ours}"):
-            kcnn.create_model("resnet20", **{theirs: "imagenet"})
+            kcnn.create_model("resnet20", **{theirs: 1})
+    with pytest.raises(ValueError, match=r"unknown option 'weights'.*pretrained= in create_model"):
+        kcnn.models.resnet20(weights="imagenet")
+    with pytest.raises(ValueError, match="no weights 'imagenet'"):
+        kcnn.create_model("resnet20", weights="imagenet")
+    with pytest.raises(ValueError, match="give one of them"):
+        kcnn.create_model("resnet50", weights="imagenet", pretrained="other")
 
 
 def test_an_input_tensor_takes_the_place_of_the_input():

@@ -24,7 +24,7 @@ def create_model(
     width: float = 1.0,
     preprocess: keras.layers.Layer | None = None,
     name: str | None = None,
-    weights: None = None,
+    weights: str | os.PathLike[str] | None = None,
     pretrained: str | os.PathLike[str] | bool | None = None,
     features_only: bool = False,
     out_indices: Sequence[int] | None = None,
@@ -44,7 +44,7 @@ def create_model(
         preprocess: a layer put right after the input, for example a
             `keras.layers.Normalization`.
         name: of the model; the network's if left out, numbered when it is taken already.
-        weights: None, as Keras users write for random weights.
+        weights: what keras.applications calls `pretrained`; None for random weights.
         pretrained: the name of a weights card (`model_info(network).pretrained` has them),
             such as "imagenet", or True for the first; or the path of a `.keras`,
             `.weights.h5`, `.safetensors`, `.npz` or torch file. A card's preprocessing is
@@ -62,8 +62,9 @@ def create_model(
         ValueError: unknown network, option or norm (the nearest is named),
             `classes` below 1, or images too small for the downsampling.
     """
-    if weights is not None:
-        options["weights"] = weights
+    if weights is not None and pretrained not in (None, weights):
+        raise ValueError(f"{network}: weights= and pretrained= are the same; give one of them.")
+    pretrained = weights if pretrained is None else pretrained
     if features_only:
         options["include_top"] = False
     elif out_indices is not None:

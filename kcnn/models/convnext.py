@@ -78,7 +78,7 @@ def convnext(
     if not options.include_top:
         return _parts.finish(options, inputs, x, name=name)
     x = _parts.pool(x, options.pooling or "avg", options.layout)
-    if options.norm not in ("batch", "instance"):  # nothing is left of one value by itself
+    if options.norm != "instance":  # which leaves nothing of one value by itself
         x = norm(x, "norm", "channels_last")
     x = _parts.classifier(x, options.classes, options.dropout, options.classifier_activation)
     return _parts.model_of(options, inputs, x, name=name)
