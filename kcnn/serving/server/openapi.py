@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-__all__ = ["ERROR", "describe_posts"]
+__all__ = ["ERROR", "DescribedApp"]
 
 _ERROR_SCHEMA = {
     "type": "object",
@@ -64,14 +64,15 @@ _CODES = {
 }
 
 
-def describe_posts(app: FastAPI, name: str) -> None:
-    """Add them to what `/openapi.json` tells."""
-    plain = app.openapi
+class DescribedApp(FastAPI):
+    """An application whose `/openapi.json` tells of the posts to a model, too."""
 
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema:
-            return app.openapi_schema
-        schema = plain()
+    model_name = "model"
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema:
+            return self.openapi_schema
+        schema = super().openapi()
         contents = {
             "predict": {
                 "application/json": {"schema": _PREDICT},
@@ -86,11 +87,10 @@ def describe_posts(app: FastAPI, name: str) -> None:
         ):
             for method, content in contents.items():
                 path = f"/v1/models/{{name}}{where}:{method}"
-                schema["paths"][path] = {"post": _operation(path, content, parameters, name)}
-        app.openapi_schema = schema
+                post = _operation(path, content, parameters, self.model_name)
+                schema["paths"][path] = {"post": post}
+        self.openapi_schema = schema
         return schema
-
-    app.openapi = openapi
 
 
 def _operation(path: str, content: dict, parameters: tuple[str, ...], name: str) -> dict:

@@ -30,7 +30,7 @@ from kcnn_server.versions import Versions
 __all__ = ["listen", "serve"]
 
 BACKLOG = 2048  # connections that the kernel keeps for us while we load or are busy
-KEEP_ALIVE_S = 75.0  # for an idle connection; proxies usually give up after 60
+KEEP_ALIVE_S = 75  # for an idle connection; proxies usually give up after 60
 TICK_S = 0.25  # between two looks for requests and connections that take too long
 
 

@@ -64,7 +64,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.arriving_since = None
         super().on_message_complete()
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> Any:  # uvicorn says None, asyncio a boolean
         """Whether to keep the other half open, for the answer that is still to be sent."""
         cycle = self.cycle
         if cycle is None or cycle.response_complete or self.arriving_since is not None:

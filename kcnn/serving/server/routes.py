@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from kcnn_server.errors import HTTPError, NotFound
 from kcnn_server.metrics import Metrics
-from kcnn_server.openapi import ERROR, describe_posts
+from kcnn_server.openapi import ERROR, DescribedApp
 from kcnn_server.runtime import Model, Tensor
 from kcnn_server.settings import Settings
 from kcnn_server.tensors import to_json
@@ -28,7 +28,7 @@ PAGE_HEADERS = {
 
 def make_routes(settings: Settings, versions: Versions, metrics: Metrics) -> FastAPI:
     """The FastAPI application behind `kcnn_server.app.App`."""
-    app = FastAPI(title=f"kcnn serve: {settings.name}", docs_url=None, redoc_url=None)
+    app = DescribedApp(title=f"kcnn serve: {settings.name}", docs_url=None, redoc_url=None)
     page = PAGE.read_text(encoding="utf-8").replace("MODEL_NAME", settings.name)
     prefix = "/v1/models/{name}"
     refused = dict.fromkeys((400, 401, 404), ERROR)
@@ -113,7 +113,7 @@ def make_routes(settings: Settings, versions: Versions, metrics: Metrics) -> Fas
         message = f"Malformed request: {request.method} {request.url.path[:200]}"
         return as_json({"error": message}, error.status_code, error.headers)
 
-    describe_posts(app, settings.name)
+    app.model_name = settings.name
     return app
 
 
