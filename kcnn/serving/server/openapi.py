@@ -68,11 +68,12 @@ class DescribedApp(FastAPI):
     """An application whose `/openapi.json` tells of the posts to a model, too."""
 
     model_name = "model"
+    _described: dict[str, Any] | None = None
 
     def openapi(self) -> dict[str, Any]:
-        if self.openapi_schema:
-            return self.openapi_schema
-        schema = super().openapi()
+        if self._described is not None:
+            return self._described
+        schema: dict[str, Any] = super().openapi()
         contents = {
             "predict": {
                 "application/json": {"schema": _PREDICT},
@@ -89,7 +90,7 @@ class DescribedApp(FastAPI):
                 path = f"/v1/models/{{name}}{where}:{method}"
                 post = _operation(path, content, parameters, self.model_name)
                 schema["paths"][path] = {"post": post}
-        self.openapi_schema = schema
+        self._described = schema
         return schema
 
 
