@@ -51,6 +51,14 @@ def test_augmentation_is_drawn_and_mixed_digits_are_learned(tmp_path):
     assert sheet.stat().st_size > 100_000
 
 
+def test_an_exported_network_names_jpeg_files(tmp_path):
+    printed = run_example(
+        ROOT / "examples" / "04_export.py", "--epochs", "6", "--out", str(tmp_path)
+    )
+    assert float(re.search(r"named rightly: ([\d.]+)%", printed).group(1)) > 80  # chance is 10
+    assert (tmp_path / "digits" / "1" / "saved_model.pb").is_file()
+
+
 def test_a_digit_is_served():
     printed = run_example(ROOT / "examples" / "06_serve.py", "--epochs", "4")
     shown, answered = re.search(r"shown (\d), answered (\d)", printed).groups()
