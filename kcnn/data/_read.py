@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
@@ -170,4 +171,6 @@ def said(error: Any) -> str:
     lines = [line.strip() for line in str(error.message).splitlines()]
     noise = ("Graph execution error", "Detected at node", "File ", "[[", "{{")
     told = [line for line in lines if line and not line.startswith(noise)] or lines
-    return told[0].removeprefix("assertion failed: ").strip("[]")[:300]
+    # An assertion's words stand in brackets, after which iterator and which operation met it.
+    words = re.search(r"assertion failed: \[(.*?)\](?: \[|$)", told[0])
+    return (words[1] if words else told[0])[:300]

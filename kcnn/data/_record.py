@@ -91,7 +91,15 @@ class Split:
             )
         if isinstance(self._rows, Arrays):
             return self._rows
-        return Arrays(self.images(np.arange(len(self))))
+        images, kept = self._decoded(np.arange(len(self)), skip_bad=self.skip_bad)
+        if len(kept) < len(self):
+            self._rows, self.labels = self._rows.take(kept), self.labels[kept]
+        return Arrays(images)
+
+    def _decoded(self, indices: np.ndarray, *, skip_bad: bool) -> tuple[np.ndarray, np.ndarray]:
+        from kcnn.data._decode import decode
+
+        return decode(self._rows, indices, self.preprocessing, cache=self.cache, skip_bad=skip_bad)
 
     @property
     def rows(self) -> Rows:
@@ -130,11 +138,17 @@ class Split:
             so that BatchNorm never sees a batch of one or two.
         repeat: go on for ever; then every batch is full. Otherwise the last one may be smaller.
         """
-        from kcnn.data._batches import batches
+        from kcnn.data._pipeline import build_pipeline
 
-        return batches(
-            self,
+        rows = self.rows  # decodes a small set, and perhaps leaves out what can't be
+        return build_pipeline(
+            rows,
+            self.labels,
+            self.preprocessing,
             batch_size,
+            cache=self.cache,
+            skip_bad=self.skip_bad,
+            classes=self.classes,
             shuffle=shuffle,
             augment=augment,
             seed=seed,
@@ -145,12 +159,9 @@ class Split:
     def images(self, indices: Any) -> np.ndarray:
         """Images `indices` (k,), decoded and resized now: (k, h, w, c), uint8 or float32."""
         indices = np.asarray(indices)
-        if isinstance(self._rows, Arrays) or "_held" in vars(self):
+        if "_held" in vars(self) or (isinstance(self._rows, Arrays) and self._rows.in_memory):
             return self._held.read(indices)
-        assert self.preprocessing is not None  # as with everything but arrays
-        from kcnn.data._decode import decode
-
-        return decode(self._rows, indices, self.preprocessing)
+        return self._decoded(indices, skip_bad=False)[0]
 
     def subset(self, indices: Any) -> Split:
         """The images `indices` (k,) and their labels alone."""
