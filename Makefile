@@ -3,6 +3,7 @@
 # make test   from nothing to tested
 # make docs   the pages of docs/, written to build/docs
 # make test-backends   the layers on JAX and PyTorch, which it installs (large)
+# make test-postgres   the search of several workers on Debian's PostgreSQL, which it installs
 # Each sets up .venv by itself; a second run does not install again.
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.10 python3; do \
@@ -38,6 +39,11 @@ test-slow: $(VENV)/.test
 
 test-backends: $(VENV)/.backends
 	$(BIN)/python -m pytest -m slow tests/test_layers_backends.py
+
+test-postgres: $(VENV)/.test
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || apt-get install -y postgresql
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[postgres]"
+	$(BIN)/python -m pytest tests/test_recipe_postgres.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

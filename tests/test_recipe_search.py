@@ -137,15 +137,17 @@ def test_processes_are_told_apart_from_those_that_got_their_number():
     assert not watch.stale("a", 1)
 
 
-def work_on(path, log, dies, together):
+def work_on(path, log, dies, together, struck):
     """A worker process: notes each place it trains; one dies at its first as in a power cut."""
 
     def train(place, values, report):
         with open(log, "a") as file:
             file.write(f"{os.getpid()} begins {place}\n")
         if dies:
+            struck.set()
             os.kill(os.getpid(), 9)
-        time.sleep(0.3)
+        struck.wait(60)
+        time.sleep(0.1)
         return scored(place, values, report)
 
     given = phase(open_storage(str(path), path.parent), trials=9)
@@ -156,9 +158,9 @@ def work_on(path, log, dies, together):
 def test_three_processes_share_a_journal_and_one_of_them_dies(tmp_path):
     path, log = tmp_path / "journal", tmp_path / "log"
     context = multiprocessing.get_context("spawn")
-    together = context.Barrier(3)
+    together, struck = context.Barrier(3), context.Event()
     workers = [
-        context.Process(target=work_on, args=(path, log, dies, together))
+        context.Process(target=work_on, args=(path, log, dies, together, struck))
         for dies in (False, True, False)
     ]
     for worker in workers:
