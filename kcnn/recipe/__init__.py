@@ -1,6 +1,7 @@
 """The recipe: six steps from an untrained network to a trained, diagnosed and exported one."""
 
 from kcnn.callbacks import read_curves
+from kcnn.recipe.alone import refine, search
 from kcnn.recipe.display import Display
 from kcnn.recipe.hyper import HyperParameters
 from kcnn.recipe.page import write_report
@@ -27,7 +28,9 @@ __all__ = [
     "load_space",
     "overfit_small_sample",
     "read_curves",
+    "refine",
     "run",
+    "search",
     "sweep_learning_rates",
     "write_report",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,16 +13,14 @@ import numpy as np
 from kcnn.callbacks import Finding
 from kcnn.recipe.checkpoint import BestWeights, Checkpoint
 from kcnn.recipe.files import read_json, write_json
-from kcnn.recipe.problem import accuracy_key
 from kcnn.recipe.results import read_result
 from kcnn.recipe.schedule import WarmupCosine
 from kcnn.recipe.step import Context, Outcome, Step
+from kcnn.recipe.steps.refine_plot import refine_plot
 from kcnn.recipe.steps.search import Trial
 from kcnn.recipe.steps.search_page import hp_words
 from kcnn.recipe.training import Length, Score, fit, is_better, length_of
-from kcnn.report import Block, Cell, Columns, Findings, Plot, Row, Table
-from kcnn.report.axes import curve, epoch_axis, numbers, percent_axis, top
-from kcnn.report.canvas import SERIES, axes, legend
+from kcnn.report import Block, Cell, Columns, Findings, Row, Table
 from kcnn.report.words import loss, num, percent, rate
 
 __all__ = ["LongRun", "Refine", "Refined", "best_weights"]
@@ -114,7 +113,7 @@ class Refine(Step[Refined]):
             )
             rows.append(Row(cells, "best" if i == result.best else ""))
         numeric = frozenset(range(1, len(columns)))
-        plot = tuple(p for p in [_plot(result)] if p is not None)
+        plot = tuple(p for p in [refine_plot(result.runs, result.best)] if p is not None)
         return [
             Columns((plot, (Findings(findings),)), wide=True),
             Table("Longer runs", columns, tuple(rows), numeric),
@@ -220,9 +219,10 @@ def _kept_length(context: Context, index: int, batch_size: int) -> Length:
 
 
 def judge_refinement(best: LongRun | None, coarse: Trial) -> Finding:
-    """Ok when the longer training beats the search."""
-    before = Score(coarse.val_loss or 0.0, coarse.val_accuracy)
-    expected = f"better than the search: {before.told()}"
+    """Ok when the longer training beats the search, or ends where nothing was searched."""
+    before = Score(math.inf if coarse.val_loss is None else coarse.val_loss, coarse.val_accuracy)
+    searched = math.isfinite(before.loss)
+    expected = f"better than the search: {before.told()}" if searched else "a finite loss"
     score = best.score if best else None
     if best is None or score is None:
         return Finding(
@@ -249,47 +249,4 @@ def judge_refinement(best: LongRun | None, coarse: Trial) -> Finding:
         expected=expected,
         advice="" if better else advice,
         evidence={"val_accuracy": score.accuracy, "val_loss": score.loss, "gain": gain},
-    )
-
-
-def _plot(result: Refined) -> Plot | None:
-    """Validation scores of the longer runs above their learning-rate schedules."""
-    series = []
-    for i, run in enumerate(result.runs):
-        key = accuracy_key(run.history)
-        score = numbers(run.history.get(f"val_{key or 'loss'}"))
-        label = f"run {i + 1}: rate {rate(run.hp.get('learning_rate'))}"
-        series.append((i, label, score, numbers(run.history.get("learning_rate"))))
-    series = [s for s in series if np.isfinite(s[2]).any()]
-    if not series:
-        return None
-    accuracy = accuracy_key(result.runs[series[0][0]].history) is not None
-    name = "validation accuracy" if accuracy else "validation loss"
-
-    def draw(figure, colors) -> None:
-        grid = figure.add_gridspec(2, 1, height_ratios=(2.2, 1))
-        upper = axes(figure, colors, x="", y=name, place=(grid[0],))
-        lower = axes(figure, colors, x="epoch", y="learning rate", place=(grid[1],))
-        for i, label, score, lr in series:
-            style = {"linewidth": 2.4 if i == result.best else 1.4}
-            color = colors[SERIES[i % len(SERIES)]]
-            curve(upper, score, color, label, **style)
-            curve(lower, lr, color, label, **style)
-        if accuracy:
-            percent_axis(upper, *(s[2] for s in series))
-        epoch_axis(upper)
-        epoch_axis(lower)
-        upper.tick_params(labelbottom=False)
-        lower.set_ylim(bottom=0)
-        legend(upper, colors, columns=1 if len(series) < 4 else 2)
-
-    show = percent if accuracy else num
-    tops = [f"{label}, at most {show(top(score))}" for _, label, score, _ in series]
-    return Plot(
-        "refinement",
-        f"{name.capitalize()} and learning rate of each longer run",
-        f"Refinement: {'; '.join(tops)}.",
-        "Above, the thick line is the best run; below, its warmup and cosine decay.",
-        draw,
-        (5.6, 4.0 + 0.2 * len(series)),
     )
