@@ -9,7 +9,7 @@ import re
 __all__ = ["setup"]
 
 ARGUMENT = re.compile(r"\*{0,2}[a-z_]\w*(, \*{0,2}[a-z_]\w*)*: \S")
-SECTION = re.compile(r"(Args|Returns|Raises|Attributes|Yields|Notes?|Examples?):$")
+SECTION = re.compile(r"(Args|Call arguments|Returns|Raises|Attributes|Yields|Notes?|Examples?):$")
 CODE = re.compile(r"(`[^`]*`)")
 
 
@@ -22,18 +22,14 @@ def paragraph(lines: list[str]) -> list[str]:
         return ["Args:", *(f"    {line}" for line in lines)]
     out: list[str] = []
     for before, line in zip(["", *lines], lines, strict=False):
-        deeper = depth(line) > depth(before) and before != ""
-        if is_item(line) and before and not is_item(before) and not deeper:
-            if depth(before) <= depth(line):
-                out.append("")
-        elif deeper and before.endswith(":") and not SECTION.match(before.strip()):
-            if is_item(line):
-                out.append("")
-            elif not ARGUMENT.match(before.strip()):
-                out[-1] += ":"
-                out.append("")
-        elif depth(line) < depth(before) and not is_item(line) and depth(line) == 0:
+        deeper = before != "" and depth(line) > depth(before)
+        if is_item(line) and before and not is_item(before) and depth(before) <= depth(line):
+            out.append("")  # a list begins
+        elif deeper and depth(before) == 0 and not is_item(before) and not is_section(before):
+            out[-1] = out[-1].removesuffix(":") + "::"  # what is indented stays as it is written
             out.append("")
+        elif depth(line) == 0 < depth(before) and not is_item(line):
+            out.append("")  # a list or a block ends
         out.append(line)
     return out
 
@@ -44,11 +40,8 @@ def table(lines: list[str]) -> list[str]:
     width = max(map(len, rows))
     out = [".. list-table::", "   :header-rows: 1", ""]
     for row in rows[:1] + rows[2:]:
-        cells = row + [""] * (width - len(row))
-        out += [
-            f"   {'-' if i else '* -'} {cell}" if i == 0 else f"     - {cell}"
-            for i, cell in enumerate(cells)
-        ]
+        first, *others = row + [""] * (width - len(row))
+        out += [f"   * - {first}", *(f"     - {cell}" for cell in others)]
     return out
 
 
@@ -58,6 +51,10 @@ def depth(line: str) -> int:
 
 def is_item(line: str) -> bool:
     return line.lstrip().startswith("- ")
+
+
+def is_section(line: str) -> bool:
+    return SECTION.match(line) is not None
 
 
 def escaped(line: str) -> str:

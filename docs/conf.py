@@ -30,6 +30,7 @@ myst_heading_anchors = 3
 add_module_names = False
 default_role = "code"  # docstrings write `names` as Markdown does
 autodoc_default_options = {"members": True, "member-order": "groupwise"}
+napoleon_custom_sections = [("Call arguments", "params_style")]
 napoleon_use_ivar = True  # attributes as one list; dataclass fields are told once
 autodoc_inherit_docstrings = False  # Keras writes its own in Markdown
 autodoc_typehints_format = "short"
