@@ -83,7 +83,8 @@ def rewrite(lines: list[str]) -> list[str]:
 
 def setup(app):
     def process(app, what, name, thing, options, lines):
-        lines[:] = rewrite(lines)
+        # napoleon takes what stands before a colon in the first line of a property for its type
+        lines[:] = [""] * (what in ("property", "attribute")) + rewrite(lines)
 
     app.connect("autodoc-process-docstring", process, priority=400)  # before napoleon's 500
     return {"parallel_read_safe": True}
