@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["BatchSize"]
 
 # Sizes are judged by powers of two: enough to find the best one within a few per cent.
+FIRST = 8  # rows; a large network must not answer its first clients after seconds
 MARGIN = 0.97  # a smaller batch wins unless a larger one answers 3 % more images a second
 EXPLORE_EVERY = 64  # batches; then one of the next larger size is allowed, to notice a change
 SMOOTH = 0.2  # weight of the newest batch: five batches make half of the estimate
@@ -19,7 +20,7 @@ class BatchSize:
 
     def __init__(self, limit: int):
         self.limit = limit
-        self.best = limit
+        self.best = min(limit, FIRST)
         self._row_s: dict[int, float] = {}  # bucket -> seconds per row
         self._count = 0
 
@@ -41,8 +42,8 @@ class BatchSize:
             if self._row_s[size] < MARGIN * fastest:
                 best, fastest = size, self._row_s[size]
         largest = max(self._row_s)
-        # As long as the largest size seen is the best one, a still larger one may be better.
-        self.best = self.limit if best == largest else min(self.limit, 2 * best - 1)
+        # As long as the largest size seen is the best one, twice as many may be better.
+        self.best = min(self.limit, 2 * best if best == largest else 2 * best - 1)
 
     def seconds(self, rows: int) -> float:
         """What a batch of so many rows is expected to take; 0 where nothing is known."""
