@@ -1,0 +1,66 @@
+"""A second process joins a run's search, and is refused where it is another run's."""
+
+import json
+
+import pytest
+from rich.console import Console
+from test_recipe_kill import IMAGES, begin, processes, small_net  # noqa: F401
+
+from kcnn.data import load
+from kcnn.recipe import Display, RecipeError, Settings
+from kcnn.recipe.worker import work
+
+OPTIONS = {"budget": "quick", "augment": "crop", "deterministic": True}
+
+
+def join(out, images=IMAGES, **changes):
+    return work(
+        small_net,
+        load("digits", max_images=images),
+        out=out,
+        space={"filters": [4, 8]},
+        display=Display(Console(quiet=True)),
+        **{**OPTIONS, **changes},
+    )
+
+
+def test_a_worker_joins_and_the_run_ends_with_every_trial_once(processes, tmp_path):  # noqa: F811
+    out = tmp_path / "run"
+    leader = begin(processes, out, resume=False)
+    worker = processes.Process(target=join, args=(out,))
+    worker.start()
+    leader.join(300)
+    worker.join(60)
+    assert leader.exitcode == 0
+    record = json.loads((out / "result.json").read_text())
+    trials = record["steps"][3]["result"]["trials"]
+    assert [t["number"] for t in trials] == list(range(4))
+
+
+def test_a_worker_of_another_run_is_refused_with_what_differs(tmp_path):
+    from kcnn.recipe.identity import identity_of
+    from kcnn.recipe.prepare import Prepared
+    from kcnn.recipe.shared_search import announce, open_storage
+
+    ready = Prepared(
+        small_net,
+        load("digits", max_images=IMAGES),
+        Settings(**OPTIONS),
+        space={"filters": [4, 8]},
+    )
+    identity = identity_of(
+        ready.build, ready.first_model, ready.dataset, ready.settings, ready.space, ""
+    )
+    about = {"run": "r", "identity": identity, "rate": 0.1, "began": 1.0, "seconds_per_update": 1}
+    announce(open_storage(None, tmp_path / "state"), "r search", about)
+    with pytest.raises(RecipeError, match="data images was"):
+        join(tmp_path, images=IMAGES - 20)
+    with pytest.raises(RecipeError, match="settings seed was 0, is 3"):
+        join(tmp_path, seed=3)
+
+
+def test_a_worker_without_a_search_gives_up_in_a_line(tmp_path):
+    with pytest.raises(RecipeError, match="No search has begun"):
+        join(tmp_path / "nothing", wait=0.1)
+    with pytest.raises(RecipeError, match="folder or its storage"):
+        join(None)
