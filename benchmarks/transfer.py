@@ -19,7 +19,6 @@ error below 1.1 points).
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import time
@@ -28,8 +27,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+import kcnn
 from kcnn import transfer
 from kcnn.data import load
+from kcnn.models import model_info
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "transfer.json"
@@ -42,20 +43,19 @@ VIEWS = 8
 LAYER_DECAY = 0.8  # from block to block; Lite0 has eighteen
 
 
-def lite0():
-    """The module examples/03_transfer.py, which reads the weights."""
-    path = HERE.parent / "examples" / "03_transfer.py"
-    spec = importlib.util.spec_from_file_location("example_transfer", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def lite0(pretrained=True):
+    """EfficientNet-Lite0's maps, its preprocessing built in."""
+    (card,) = model_info("efficientnet_lite0").pretrained
+    given = {"pretrained": card.name} if pretrained else {"preprocess": card.preprocessing.layer()}
+    shape = (SIDE, SIDE, 3)
+    return kcnn.create_model("efficientnet_lite0", include_top=False, input_shape=shape, **given)
 
 
 def prepared(x):
-    """uint8 (n, 28, 28, 1) to float32 (n, SIDE, SIDE, 3), scaled as the network wants."""
+    """uint8 (n, 28, 28, 1) to float32 (n, SIDE, SIDE, 3), 0..255."""
     x = np.repeat(np.asarray(x, "float32"), 3, axis=-1)
     parts = [keras.ops.image.resize(x[i : i + 500], (SIDE, SIDE)) for i in range(0, len(x), 500)]
-    return (np.concatenate([np.asarray(p) for p in parts]) - 127) / 128
+    return np.concatenate([np.asarray(p) for p in parts])
 
 
 def some(split, per_class, seed):
@@ -84,9 +84,9 @@ def head_epochs(images):
     return max(20, 6000 // images * BATCH // 10)
 
 
-def probe(example, x, y, **views):
+def probe(x, y, **views):
     """A linear probe whose head was trained on cached features."""
-    model = transfer.linear_probe(example.pretrained(SIDE), 10)
+    model = transfer.linear_probe(lite0(), 10)
     epochs = head_epochs(len(x))
     compiled(model, 3e-3, epochs * -(-len(x) // BATCH))
     cached = transfer.cache_features(model, x, y, batch_size=100, **views)
@@ -99,8 +99,8 @@ def augmentation():
     return keras.Sequential(
         [
             keras.layers.RandomFlip("horizontal"),
-            keras.layers.RandomTranslation(0.1, 0.1, fill_mode="constant", fill_value=-127 / 128),
-            keras.layers.RandomZoom(0.1, fill_mode="constant", fill_value=-127 / 128),
+            keras.layers.RandomTranslation(0.1, 0.1, fill_mode="constant"),
+            keras.layers.RandomZoom(0.1, fill_mode="constant"),
         ]
     )
 
@@ -135,17 +135,16 @@ def keep(per_class, seed, **found):
 
 def whole(body):
     """The network with a new head, all of it learning, BatchNorm in training mode."""
-    for layer in body.layers:
+    for layer in body._flatten_layers(include_self=False):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.9  # 0.99 would still remember the start after so few steps
     pooled = keras.layers.GlobalAveragePooling2D()(body.output)
-    return keras.Model(body.inputs, keras.layers.Dense(10)(pooled))
+    return keras.Model(body.input, keras.layers.Dense(10)(pooled))
 
 
 def measure(per_class, seed, ways):
     """Measure what is not measured yet; each accuracy is kept as soon as it is known."""
     line = next((k for k in kept() if (k["per_class"], k["seed"]) == (per_class, seed)), {})
-    example = lite0()
     data = load("fashion_mnist", manual_dir=os.environ.get("KCNN_MANUAL_DIR"))
     x, y = some(data.train, per_class, seed)
     test = some(data.test, 200, 0)
@@ -158,13 +157,12 @@ def measure(per_class, seed, ways):
         began = time.perf_counter()
         if way in ("scratch", "at_once"):
             longer = 2 if way == "scratch" else 1
-            body = example.untrained(SIDE) if way == "scratch" else example.pretrained(SIDE)
-            model = compiled(whole(body), 1e-3, longer * steps)
+            model = compiled(whole(lite0(way == "at_once")), 1e-3, longer * steps)
             fit(model, x, y, longer * epochs)
         elif way == "views":
-            model = probe(example, x, y, views=VIEWS, augment=augmentation())
+            model = probe(x, y, views=VIEWS, augment=augmentation())
         else:
-            model = probe(example, x, y)
+            model = probe(x, y)
             if way != "linear_probe":
                 second_stage(model, x, y, way, epochs)
         seconds = round(time.perf_counter() - began, 1)
@@ -178,7 +176,7 @@ def epoch_seconds(images=1000, epochs=3):
     """Time an epoch of a frozen probe, its backbone run each time and its features cached."""
     data = load("fashion_mnist", manual_dir=os.environ.get("KCNN_MANUAL_DIR"))
     x, y = some(data.train, images // 10, 0)
-    model = compiled(transfer.linear_probe(lite0().pretrained(SIDE), 10), 1e-3, 1000)
+    model = compiled(transfer.linear_probe(lite0(), 10), 1e-3, 1000)
     began = time.perf_counter()
     cached = transfer.cache_features(model, x, y, batch_size=BATCH)
     once = time.perf_counter() - began

@@ -3,12 +3,14 @@
 import importlib.util
 from pathlib import Path
 
-import keras
+import lite0_oracle as oracle
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
+from test_examples import run_example
 
+import kcnn
 from kcnn.models import read_tensors
 from kcnn.transfer import blocks_of
 
@@ -21,25 +23,24 @@ pytest.importorskip(
 
 
 @pytest.fixture(scope="module")
-def example():
-    spec = importlib.util.spec_from_file_location("transfer", ROOT / "examples" / "03_transfer.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tensors():
+    return read_tensors(oracle.weight_file())
 
 
 @pytest.fixture(scope="module")
-def tensors(example):
-    return read_tensors(example.weight_file())
+def network():
+    return oracle.classifier()
 
 
 @pytest.fixture(scope="module")
-def network(example):
-    return example.classifier()
+def ours():
+    return kcnn.create_model(
+        "efficientnet_lite0", pretrained="imagenet", classifier_activation="softmax"
+    )
 
 
-def best(network, example, photo, n=3):
-    chances = network.predict(example.center_crop(photo), verbose=0)[0]
+def best(network, photo, n=3):
+    chances = network.predict(oracle.center_crop(photo), verbose=0)[0]
     np.testing.assert_allclose(chances.sum(), 1, atol=1e-4)
     return [int(i) for i in np.argsort(-chances)[:n]]
 
@@ -53,9 +54,9 @@ def test_the_file_holds_the_network_with_its_strides_honoured(tensors):
     assert parameters == 4_652_008  # EfficientNet-Lite0's published 4.7 million
 
 
-def test_china_is_a_palace_and_the_flower_a_daisy(network, example):
-    assert best(network, example, load_sample_image("china.jpg"))[0] == 698  # palace
-    assert best(network, example, load_sample_image("flower.jpg"))[0] == 985  # daisy
+def test_china_is_a_palace_and_the_flower_a_daisy(ours):
+    assert best(ours, load_sample_image("china.jpg"))[0] == 698  # palace
+    assert best(ours, load_sample_image("flower.jpg"))[0] == 985  # daisy
 
 
 @pytest.mark.parametrize(
@@ -67,16 +68,16 @@ def test_china_is_a_palace_and_the_flower_a_daisy(network, example):
         ("motorcycle_left.png", {665, 670}),  # moped, motor scooter
     ],
 )
-def test_photos_of_scikit_image_are_recognized(network, example, photo, classes):
+def test_photos_of_scikit_image_are_recognized(ours, photo, classes):
     spec = importlib.util.find_spec("skimage")
     if spec is None:
         pytest.skip("scikit-image is not installed")
     image = Image.open(Path(spec.origin).parent / "data" / photo).convert("RGB")
-    assert best(network, example, np.asarray(image))[0] in classes
+    assert best(ours, np.asarray(image))[0] in classes
 
 
-def test_the_backbone_has_its_eighteen_blocks(example):
-    names = [group[0].name for group in blocks_of(example.untrained(32))]
+def test_the_backbone_has_its_eighteen_blocks():
+    names = [group[0].name for group in blocks_of(oracle.untrained(32))]
     assert len(names) == 1 + 16 + 1
     assert names[-1] == "top_conv"
 
@@ -92,22 +93,27 @@ def test_the_backbone_has_its_eighteen_blocks(example):
         ),
     ],
 )
-def test_a_file_that_does_not_fit_changes_nothing(example, tensors, change, says):
-    model = example.untrained(32)
+def test_the_oracle_takes_no_file_that_does_not_fit(tensors, change, says):
+    model = oracle.untrained(32)
     before = model.get_weights()
     wrong = dict(tensors)
     change(wrong)
     with pytest.raises(ValueError, match=says):
-        example.fill(model, wrong)
+        oracle.fill(model, wrong)
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
 
-def test_the_example_transfers(example, capsys, network, monkeypatch):
+def test_the_network_of_the_card_is_the_oracle(network, ours):
+    """Raw pixels go into ours; the oracle is handed the same."""
+    photos = [oracle.center_crop(load_sample_image(f"{name}.jpg")) for name in ("china", "flower")]
+    pixels = np.concatenate(photos).round()
+    np.testing.assert_allclose(ours(pixels), network(pixels), atol=1e-4)
+
+
+def test_the_example_transfers():
     """examples/03_transfer.py: ten digits of each are enough for the frozen backbone."""
-    monkeypatch.setattr(example, "classifier", lambda: network)
-    example.main(side=32, epochs=3)
-    printed = capsys.readouterr().out
+    printed = run_example(ROOT / "examples" / "03_transfer.py", "--side", "32", "--epochs", "3")
     assert "palace" in printed
     assert "linear_probe, because 10 images per class are too few" in printed
     accuracy = {
@@ -116,4 +122,3 @@ def test_the_example_transfers(example, capsys, network, monkeypatch):
         if "test accuracy" in line
     }
     assert accuracy["linear probe"] > 50 > accuracy["scratch"]
-    keras.utils.clear_session()

@@ -87,7 +87,8 @@ def cache_features(
             anything that gives batches (images, labels) each time it is gone through, such
             as a `tf.data.Dataset`.
         views: how many times the data is gone through. More than one pays with `augment`, or
-            with batches that are augmented anew each time.
+            with batches that are augmented anew each time: eight views give the probe one to
+            three points in benchmarks/transfer.py.
         augment: a layer of kcnn.augment, keras or keras-cv, for arrays and for a `Split`.
         batch_size: of arrays and of a `Split`.
         seed: of a `Split`'s augmentation.
