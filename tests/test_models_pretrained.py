@@ -181,8 +181,13 @@ def test_other_classes_get_a_new_head_and_features_the_smaller_file(cache, monke
     expected = np.asarray(free(inputs)).mean((1, 2))
     np.testing.assert_allclose(pooled(x), expected, atol=1e-4)
 
+    kept = card.file.cached.rename(cache.parent / "fetched_by_hand.h5")
+    ours = kcnn.create_model(
+        "resnet50", pretrained=kept, include_top=False, pooling="avg", input_shape=(64, 64, 3)
+    )
+    np.testing.assert_allclose(ours(x), expected, atol=1e-4)
+
     put(monkeypatch, card_of("resnet50"), free, top=False)
-    card_of("resnet50").file.cached.unlink()
     maps = kcnn.create_model(
         "resnet50", pretrained="imagenet", features_only=True, input_shape=(None, None, 3)
     )

@@ -132,11 +132,12 @@ def _of_card(
             data_format=_layout(options), name="preprocessing"
         )
     file = card.file if top or card.file_without_top is None else card.file_without_top
+    maybe_whole = path is not None or file is card.file
     path = path or file.path()  # first: it may not be had
     model = entry(classes, **options)
     source = _tensors_of(card, path)
     left = [*card.skip]
-    if not top and file is card.file:
+    if not top and maybe_whole:
         left += top_names(entry, options, source)
     elif top and classes != card.classes:
         left += head_names(model, "keras" if card.application else None)
