@@ -65,6 +65,12 @@ def test_a_digit_is_served():
     assert shown == answered
 
 
+def test_a_folder_is_looked_at_and_learned():
+    printed = run_example(ROOT / "examples" / "08_folder.py", "--epochs", "6", "--each", "50")
+    assert "second look" in printed
+    assert float(re.search(r"test accuracy ([\d.]+)%", printed).group(1)) > 35  # chance is 17
+
+
 def test_every_example_is_run_by_a_test():
     text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "tests").glob("test_*.py"))
     missing = [p.name for p in EXAMPLES if p.name not in text]

@@ -17,6 +17,9 @@ __all__ = ["MOST_PIXELS", "decode", "fraction_of", "from_bytes", "from_plain_jpe
 MOST_PIXELS = 1 << 27  # of a picture: 400 MB of colour, more than any camera gives
 _ENOUGH = 2  # times the size needed: what a JPEG is decoded to at least
 
+# There is no Python control flow over tensors here: Autograph would only cost its seconds.
+_as_written = tf.autograph.experimental.do_not_convert
+
 
 class Picture(NamedTuple):
     """Pixels uint8 (h, w, channels) as they are stored, and what the header says of them."""
@@ -108,12 +111,14 @@ def _turned(picture: Picture) -> tuple[Any, Extent]:
     return turned, Extent(top, left, rows, columns, size)
 
 
+@_as_written
 def decode(preprocessing: Any, data: Any) -> Any:
     """See `Preprocessing.decode`."""
     pixels, _ = _turned(_picture(preprocessing, data, reduce=False))
     return tf.ensure_shape(pixels, (None, None, preprocessing.channels))
 
 
+@_as_written
 def from_bytes(preprocessing: Any, data: Any, *, dtype: Any = tf.float32) -> Any:
     """See `Preprocessing.from_bytes`."""
     reduce = preprocessing.size is not None and filters(preprocessing)
@@ -134,6 +139,7 @@ def is_plain(preprocessing: Any, heights: Any, widths: Any, orientations: Any) -
     return fits & (fraction_of(preprocessing, rows, columns, tf.ones_like(rows)) == 1)
 
 
+@_as_written
 def from_plain_jpeg(preprocessing: Any, data: Any, *, dtype: Any = tf.float32) -> Any:
     """`from_bytes` without the looks at the header, which take as long as decoding a thumbnail.
 
