@@ -33,7 +33,7 @@ def trained(folder: Path, epochs: int) -> Path:
     import keras
 
     import kcnn
-    from kcnn.data import channel_stats, load, normalization
+    from kcnn.data import channel_stats, load
     from kcnn.serving import export
 
     keras.utils.set_random_seed(0)
@@ -42,7 +42,7 @@ def trained(folder: Path, epochs: int) -> Path:
         "resnet20",
         classes=digits.classes,
         input_shape=digits.image_shape,
-        preprocess=normalization(channel_stats(digits.train.x)),
+        preprocess=digits.preprocessing.normalized(channel_stats(digits.train)).layer(),
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.05, momentum=0.9), loss)

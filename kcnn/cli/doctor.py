@@ -16,8 +16,18 @@ COLORS = {"failure": "bold red", "warning": "yellow", "note": "cyan", "ok": "gre
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--html", "html_path", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the findings to this file, with every number.",
+)
+@click.option(
+    "--html",
+    "html_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the findings to this file, as a page.",
+)
 @click.option(
     "--fast",
     is_flag=True,

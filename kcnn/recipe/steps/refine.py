@@ -19,7 +19,7 @@ from kcnn.recipe.step import Context, Outcome, Step
 from kcnn.recipe.steps.refine_plot import refine_plot
 from kcnn.recipe.steps.search import Trial
 from kcnn.recipe.steps.search_page import hp_words
-from kcnn.recipe.training import Length, Score, fit, is_better, length_of
+from kcnn.recipe.training import Length, Score, fit, is_better, length_of, standard_error
 from kcnn.report import Block, Cell, Columns, Findings, Row, Table
 from kcnn.report.words import loss, num, percent, rate
 
@@ -85,12 +85,7 @@ class Refine(Step[Refined]):
             if row is None:
                 row = _train(context, index, hp, len(candidates))
             runs.append(read_result(LongRun, row))
-        best: LongRun | None = None
-        for run in runs:
-            if run.score and is_better(
-                run.score, best.score if best else None, images=context.data.val_images
-            ):
-                best = run
+        best = _best(runs, context.data.val_images)
         result = Refined(tuple(runs), runs.index(best) if best else None)
         search = context.results["search"]
         return Outcome(result, (judge_refinement(best, search.best_trial),))
@@ -118,6 +113,29 @@ class Refine(Step[Refined]):
             Columns((plot, (Findings(findings),)), wide=True),
             Table("Longer runs", columns, tuple(rows), numeric),
         ]
+
+
+def _best(runs: Sequence[LongRun], images: int | None) -> LongRun | None:
+    """The best run; of those as good as equal, one whose schedule came to its end.
+
+    An epoch in the middle that scores like a whole run does so by luck: on a few images the loss
+    of one epoch says little, while a rate that came down to zero is what the run was for.
+    """
+
+    def pick(among: Sequence[LongRun]) -> LongRun | None:
+        best: LongRun | None = None
+        for run in among:
+            if run.score and is_better(run.score, best.score if best else None, images=images):
+                best = run
+        return best
+
+    best, ended = pick(runs), pick([run for run in runs if run.best_epoch == run.epochs])
+    if best is None or ended is None or best.score is None or ended.score is None:
+        return best
+    if best.score.accuracy is None or ended.score.accuracy is None:
+        return best
+    close = best.score.accuracy - ended.score.accuracy
+    return ended if close <= standard_error(best.score.accuracy, images) + 1e-6 else best
 
 
 def best_weights(state: Path, result: Refined) -> list[np.ndarray]:
