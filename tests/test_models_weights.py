@@ -225,7 +225,7 @@ def test_preactivation_networks_have_no_torchvision_names():
 
 
 def test_models_from_elsewhere_are_told_so():
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="elsewhere")])
     with pytest.raises(ValueError, match=r"must be one that kcnn.create_model made"):
         load_weights(model, {"w": np.zeros(2)})
 

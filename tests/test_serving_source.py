@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from _runs import images, write
 from _runs import record as run_record
-from _runs import samples, write
 from click.testing import CliRunner
 
 from kcnn.serving import load_keras_file, read_source
@@ -35,7 +35,7 @@ def export_by_command(*arguments):
 
 def test_a_run_is_exported_with_its_names_scores_and_data(tmp_path):
     record = run_record()
-    run = write(tmp_path / "shapes", record, samples())
+    run = write(tmp_path / "shapes", record, images())
     digits_model().save(run / "model.keras")
     done = export_by_command(run, "--out", tmp_path / "served")
     assert done.exit_code == 0, done.output
@@ -54,7 +54,7 @@ def test_a_run_is_exported_with_its_names_scores_and_data(tmp_path):
     np.testing.assert_allclose(
         [row["precision"] for row in rows], np.diag(confusion) / confusion.sum(axis=0), atol=1e-4
     )
-    label = tf.saved_model.load(str(folder))(samples()["before"])["label"]
+    label = tf.saved_model.load(str(folder))(images()["before"])["label"]
     assert set(label.numpy().astype(str)) <= set(card["class_names"])
 
 
