@@ -17,7 +17,7 @@ from kcnn.recipe.results import read_result
 from kcnn.recipe.schedule import WarmupCosine
 from kcnn.recipe.step import Context, Outcome, Step
 from kcnn.recipe.steps.refine_plot import refine_plot
-from kcnn.recipe.steps.search import Trial
+from kcnn.recipe.steps.search import Searched, Trial
 from kcnn.recipe.steps.search_page import hp_words
 from kcnn.recipe.training import Length, Score, fit, is_better, length_of, standard_error
 from kcnn.report import Block, Cell, Columns, Findings, Row, Table
@@ -27,6 +27,7 @@ __all__ = ["LongRun", "Refine", "Refined", "best_weights"]
 
 WARMUP_SHARE = 0.05  # of all updates
 SPREAD = 2.0  # later runs draw rate and decay within this factor of the best trial's
+FULL = 0.5  # of the best trial's updates: what ended earlier was given up
 TIME_KEPT = 0.1  # of the time left, for scoring, export and the page
 
 
@@ -67,8 +68,8 @@ class Refine(Step[Refined]):
     name = "refine"
     title = "Refine and train longer"
     purpose = (
-        "The best settings and neighbours of them, longer, with warmup and cosine decay. The "
-        "best epoch is kept."
+        "The best settings, those of another size and neighbours, longer, with warmup and cosine "
+        "decay. The best epoch is kept."
     )
     needs = ("search", "learning_rates")
     Result = Refined
@@ -155,7 +156,9 @@ def _candidates(context: Context) -> list[dict[str, Any]]:
     rng = np.random.default_rng(context.settings.seed)
     found = [dict(best.hp)]
     runs = 1 if context.clock.limit is not None else context.budget.refine_runs
-    for _ in range(runs - 1):
+    if runs > 1:
+        found += [dict(trial.hp) for trial in _of_another_size(context.results["search"], best)]
+    for _ in range(runs - len(found)):
         near = dict(best.hp)
         for name in ("learning_rate", "weight_decay"):
             factor = SPREAD ** rng.uniform(-1, 1)
@@ -163,6 +166,19 @@ def _candidates(context: Context) -> list[dict[str, Any]]:
                 near[name] = near[name] * factor
         found.append(near)
     return found
+
+
+def _of_another_size(search: Searched, best: Trial) -> list[Trial]:
+    """The best trial of another width: small networks are ahead in short trainings only."""
+    others = [
+        trial
+        for trial in search.trials
+        if trial.val_loss is not None
+        and math.isfinite(trial.val_loss)
+        and trial.updates >= best.updates * FULL
+        and trial.hp.get("width") != best.hp.get("width")
+    ]
+    return sorted(others, key=lambda trial: trial.val_loss or 0.0)[:1]
 
 
 def refine_length(context: Context, batch_size: int) -> Length:
