@@ -7,14 +7,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from kcnn.report.canvas import Colors, log_ticks
+from kcnn.report.canvas import log_ticks
 from kcnn.report.words import num
 
 __all__ = [
     "curve",
     "epoch_axis",
     "from_to",
-    "guessing_line",
     "log_if_wide",
     "numbers",
     "percent_axis",
@@ -49,27 +48,6 @@ def log_if_wide(ax: Axes, values: np.ndarray) -> None:
         log_ticks(ax.yaxis, ax.get_ylim(), num)
     elif seen.size and seen.min() >= 0:
         ax.set_ylim(bottom=0)
-
-
-def guessing_line(ax: Axes, colors: Colors, expected: float | None) -> None:
-    """The dashed line of the loss that guessing costs."""
-    if expected is None or not math.isfinite(expected):
-        return
-    classes = round(math.exp(expected)) if expected < 20 else 0
-    exact = classes > 2 and math.isclose(expected, math.log(classes), rel_tol=1e-4)
-    name = f"log({num(classes)}) = {num(expected)}" if exact else f"guessing: {num(expected)}"
-    ax.set_ylim(top=max(ax.get_ylim()[1], 1.25 * expected))
-    ax.axhline(expected, color=colors["muted"], linestyle=(0, (5, 3)), linewidth=1.2)
-    label = ax.annotate(
-        name,
-        (1.0, expected),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 4.5),
-        textcoords="offset points",
-        ha="right",
-        color=colors["muted"],
-    )
-    label.set_in_layout(False)
 
 
 def percent_axis(ax: Axes, *series: np.ndarray) -> None:

@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
-__all__ = ["data_uri", "matrix_uri"]
+__all__ = ["data_uri"]
 
 THUMBNAIL = 160  # pixels, the longer side of a large image
 LOSSY_FROM = 48  # pixels: photographs of this size and more go as JPEG, a tenth of PNG's bytes
@@ -23,15 +23,6 @@ def data_uri(image: np.ndarray) -> str:
     if min(picture.size) >= LOSSY_FROM and picture.mode in ("L", "RGB"):
         return _encoded(picture, "JPEG", quality=80)
     return _encoded(picture, "PNG", optimize=True)
-
-
-def matrix_uri(share: np.ndarray) -> str:
-    """Row shares as opacity, right answers green and wrong ones orange, for any background."""
-    cells = np.zeros((*share.shape, 4), np.uint8)
-    cells[..., :3] = (224, 112, 32)
-    cells[np.eye(len(share), dtype=bool), :3] = (34, 160, 107)
-    cells[..., 3] = np.rint(255 * np.clip(share, 0, 1) ** 0.5)  # the root shows rare errors too
-    return _encoded(Image.fromarray(cells), "PNG", optimize=True)
 
 
 def _encoded(picture: Image.Image, kind: str, **options: object) -> str:
