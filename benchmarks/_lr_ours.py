@@ -10,8 +10,7 @@ import numpy as np
 
 from benchmarks._lr_tasks import Task
 from kcnn.callbacks import LRFinder, LRSweep, find_lr
-from kcnn.callbacks._range_judge import judge_range
-from kcnn.callbacks._usual_rate import usual_rate
+from kcnn.callbacks.learning_rate import judge_range, usual_rate
 
 __all__ = ["OURS", "judged", "suggested"]
 

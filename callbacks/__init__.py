@@ -6,19 +6,27 @@ if __name__ != "kcnn.callbacks":
         f"{__name__!r} would define every class twice. Use `import kcnn.callbacks`."
     )
 
-from kcnn.callbacks._expected import expected_initial_loss
 from kcnn.callbacks._finding import Finding, print_sink
-from kcnn.callbacks._range_result import RangeResult
-from kcnn.callbacks._rates import RateCurve
-from kcnn.callbacks._snapshot import Snapshot
-from kcnn.callbacks.curves import CurveReading, read_curves
+from kcnn.callbacks.curves import CurveReading, OverfitDetector, read_curves
 from kcnn.callbacks.doctor import Diagnosis, Doctor, examine
-from kcnn.callbacks.find_lr import FoundRate, find_lr
-from kcnn.callbacks.initial_loss import InitialLossCheck, judge_initial_loss
-from kcnn.callbacks.lr_finder import LRFinder
-from kcnn.callbacks.lr_sweep import LRSweep, SweepResult
-from kcnn.callbacks.overfit import OverfitDetector
-from kcnn.callbacks.small_sample import SmallSampleCheck, SmallSampleResult, judge_small_sample
+from kcnn.callbacks.learning_rate import (
+    FoundRate,
+    LRFinder,
+    LRSweep,
+    RangeResult,
+    RateCurve,
+    SweepResult,
+    find_lr,
+)
+from kcnn.callbacks.sanity import (
+    InitialLossCheck,
+    SmallSampleCheck,
+    SmallSampleResult,
+    expected_initial_loss,
+    judge_initial_loss,
+    judge_small_sample,
+)
+from kcnn.callbacks.state import Snapshot
 
 __all__ = [
     "CurveReading",

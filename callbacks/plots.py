@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from kcnn.callbacks._range_result import RangeResult
     from kcnn.callbacks.curves import CurveReading
-    from kcnn.callbacks.lr_sweep import SweepResult
+    from kcnn.callbacks.learning_rate import RangeResult, SweepResult
 
 __all__ = ["plot_curves", "plot_range", "plot_rates", "plot_sweep"]
 
@@ -35,7 +34,7 @@ def plot_range(result: RangeResult, *, ax: Any = None) -> Any:
     Returns:
         The `matplotlib.figure.Figure`; save it with `savefig`.
     """
-    from kcnn.callbacks._range_rules import centered
+    from kcnn.callbacks.learning_rate import centered
 
     figure, ax = _axes(ax)
     rates, losses = np.asarray(result.rates), np.asarray(result.losses, "float64")
@@ -69,7 +68,7 @@ def plot_rates(
     ax: Any = None,
 ) -> Any:
     """Loss over iterations, one line for each rate; the one nearest to the suggestion thick."""
-    from kcnn.callbacks._range_rules import smoothed
+    from kcnn.callbacks.learning_rate import smoothed
 
     figure, ax = _axes(ax, width=8.5)  # with room for the legend
     colors = _colors(len(rates))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kcnn.callbacks import read_curves
-from kcnn.callbacks._curve_stats import noise_level, slope, valley
+from kcnn.callbacks.curves._stats import noise_level, slope, valley
 
 EPOCHS = np.arange(40)
 
@@ -59,7 +59,7 @@ def test_the_valley_fit_is_the_best_of_all_splits():
         return float(((fit - part) ** 2).sum())
 
     brute = min(error(y[: i + 1], False) + error(y[i + 1 :], True) for i in range(30))
-    from kcnn.callbacks._curve_stats import _isotonic_errors
+    from kcnn.callbacks.curves._stats import _isotonic_errors
 
     falls, rises = _isotonic_errors(-y), _isotonic_errors(-y[::-1])[::-1]
     ours = min(falls[i] + (rises[i + 1] if i < 29 else 0.0) for i in range(30))

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from kcnn.callbacks import Snapshot, find_lr
-from kcnn.callbacks._ladder import LADDER, Standing, judge_ladder, plan_of, ranked, score
+from kcnn.callbacks.learning_rate._halving import (
+    HALF_DECADES,
+    Standing,
+    judge_halving,
+    plan_of,
+    ranked,
+    score,
+)
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -101,7 +108,7 @@ def test_a_plan_costs_no_more_than_allowed(iterations, group):
     model = model_with(
         keras.optimizers.SGD(0.1, gradient_accumulation_steps=group) if group > 1 else "sgd"
     )
-    for rates in (LADDER, LADDER[3:9]):
+    for rates in (HALF_DECADES, HALF_DECADES[3:9]):
         plan = plan_of(rates, iterations, model)
         alive = (len(rates), *plan.keep[:-1])
         begins = (0, *plan.ends[:-1])
@@ -120,26 +127,26 @@ def test_nothing_is_invented():
     assert (nan.suggestion, nan.findings[0].cause) == (None, "nan_inputs")
     assert nan.confidence == 0
     assert not any("repeated" in finding.seen for finding in nan.findings)  # one step each
-    flat = [Standing(rate, [1.4] * 122, None) for rate in LADDER]
-    stuck = judge_ladder(flat, repeated=False)
+    flat = [Standing(rate, [1.4] * 122, None) for rate in HALF_DECADES]
+    stuck = judge_halving(flat, repeated=False)
     assert (stuck.suggestion, stuck.findings[0].cause) == (None, "frozen_layers")
     rng = np.random.default_rng(0)
-    noisy = [Standing(rate, list(1.4 + 0.1 * rng.normal(size=122)), None) for rate in LADDER]
-    assert judge_ladder(noisy, repeated=False).suggestion is None
+    noisy = [Standing(rate, list(1.4 + 0.1 * rng.normal(size=122)), None) for rate in HALF_DECADES]
+    assert judge_halving(noisy, repeated=False).suggestion is None
 
 
 def test_on_a_plateau_the_largest_of_equal_rates_goes_on():
-    level = [Standing(rate, [2.30 + 0.001 * i] * 12, None) for i, rate in enumerate(LADDER)]
+    level = [Standing(rate, [2.30 + 0.001 * i] * 12, None) for i, rate in enumerate(HALF_DECADES)]
     level[-1].losses[-5:] = [9.0] * 5
     assert ranked(level, 2.3)[:3] == [level[0], level[11], level[10]]  # the best, the largest
     level[4].losses[-5:] = [1.9] * 5  # one has left it: the losses decide
-    assert [s.rate for s in ranked(level, 2.3)[:2]] == [LADDER[4], LADDER[0]]
+    assert [s.rate for s in ranked(level, 2.3)[:2]] == [HALF_DECADES[4], HALF_DECADES[0]]
 
 
 def test_close_rates_are_averaged_and_a_clear_winner_stands():
     def ladder_with(*ends):
         last = [Standing(r, [2.0] * 90 + [end] * 45, None) for r, end in ends]
-        return judge_ladder([Standing(1e-4, [2.0] * 12, None), *last], repeated=False)
+        return judge_halving([Standing(1e-4, [2.0] * 12, None), *last], repeated=False)
 
     clear = ladder_with((0.01, 1.5), (0.1, 0.5), (1.0, 1.2))
     assert clear.suggestion == pytest.approx(0.1, rel=0.01)
@@ -157,19 +164,20 @@ def test_with_nothing_learned_the_rate_is_called_a_guess():
     batches = 0.1 * np.random.default_rng(0).normal(size=132)
     stuck = [
         Standing(rate, list(2.3 + batches - 1e-5 * i * np.arange(132)), None)
-        for i, rate in enumerate(LADDER)
+        for i, rate in enumerate(HALF_DECADES)
     ]
-    guess = judge_ladder(stuck, repeated=False)
-    assert guess.suggestion == LADDER[-1]
+    guess = judge_halving(stuck, repeated=False)
+    assert guess.suggestion == HALF_DECADES[-1]
     assert (guess.findings[0].severity, guess.confidence) == ("warning", 0.1)
 
 
 def test_the_end_of_the_ladder_is_pointed_out():
     falls = [
-        Standing(r, list(2 - i * np.linspace(0, 0.1, 122)), None) for i, r in enumerate(LADDER)
+        Standing(r, list(2 - i * np.linspace(0, 0.1, 122)), None)
+        for i, r in enumerate(HALF_DECADES)
     ]
-    result = judge_ladder(falls, repeated=False)
-    assert LADDER[-2] < result.suggestion <= LADDER[-1]
+    result = judge_halving(falls, repeated=False)
+    assert HALF_DECADES[-2] < result.suggestion <= HALF_DECADES[-1]
     assert result.findings[0].severity == "warning"
     assert "beyond" in result.findings[0].advice
     assert result.confidence <= 0.5

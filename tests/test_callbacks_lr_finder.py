@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from kcnn.callbacks import LRFinder, Snapshot, lr_finder
-from kcnn.callbacks._range_judge import judge_range
-from kcnn.callbacks._usual_rate import usual_rate
+from kcnn.callbacks import LRFinder, Snapshot
+from kcnn.callbacks.learning_rate import _lr_finder as lr_finder
+from kcnn.callbacks.learning_rate._range_judge import judge_range
+from kcnn.callbacks.learning_rate._usual_rate import usual_rate
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

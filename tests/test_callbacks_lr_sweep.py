@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kcnn.callbacks import LRSweep, Snapshot
-from kcnn.callbacks._rates import choose, judge_rates, noise_of
+from kcnn.callbacks.learning_rate._rates import choose, judge_rates, noise_of
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from kcnn.callbacks import InitialLossCheck, LRFinder, LRSweep, SmallSampleCheck, find_lr
-from kcnn.callbacks._feed import feed_of
-from kcnn.callbacks._nonfinite import first_nonfinite, nonfinite_finding
+from kcnn.callbacks.data._feed import feed_of
+from kcnn.callbacks.sanity._nonfinite import first_nonfinite, nonfinite_finding
 
 RNG = np.random.default_rng(0)
 Y = RNG.integers(0, 3, 64)

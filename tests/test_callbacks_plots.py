@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from kcnn.callbacks import plots, read_curves
-from kcnn.callbacks._range_judge import judge_range
-from kcnn.callbacks._rates import judge_rates
-from kcnn.callbacks.lr_sweep import SweepResult
+from kcnn.callbacks.learning_rate._lr_sweep import SweepResult
+from kcnn.callbacks.learning_rate._range_judge import judge_range
+from kcnn.callbacks.learning_rate._rates import judge_rates
 
 
 def pixels(figure, page):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from kcnn.callbacks import RangeResult
-from kcnn.callbacks._range_judge import judge_range
-from kcnn.callbacks._range_rules import centered, longest_fall, smoothed, suggestions
+from kcnn.callbacks.learning_rate._range_judge import judge_range
+from kcnn.callbacks.learning_rate._range_rules import centered, longest_fall, smoothed, suggestions
 
 
 def curve(low=0.05, high=1.0, n=100, noise=0.01, seed=0):

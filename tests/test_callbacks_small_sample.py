@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kcnn.callbacks import SmallSampleCheck, Snapshot, judge_small_sample
-from kcnn.callbacks._regularization import SwitchedOff
+from kcnn.callbacks.state._regularization import SwitchedOff
 
 L = keras.losses
 
@@ -160,7 +160,7 @@ def test_losses_of_other_kinds(loss, units, labels):
 
 
 def test_the_floor_of_label_smoothing_is_reached_and_no_more():
-    from kcnn.callbacks._accuracy import least_loss
+    from kcnn.callbacks.sanity._accuracy import least_loss
 
     for loss in (
         L.CategoricalCrossentropy(label_smoothing=0.3),

@@ -2,7 +2,7 @@ import keras
 import pytest
 
 import kcnn
-from kcnn.callbacks._usual_rate import usual_rate
+from kcnn.callbacks.learning_rate._usual_rate import usual_rate
 from kcnn.layers import norm
 
 L = keras.layers

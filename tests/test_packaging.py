@@ -152,7 +152,7 @@ def test_the_installed_package_works_away_from_the_checkout(installed, tmp_path)
     ("statement", "advice"),
     [
         ("import callbacks", "import kcnn.callbacks"),
-        ("import callbacks.lr_sweep", "import kcnn.callbacks"),
+        ("import callbacks.plots", "import kcnn.callbacks"),
         ("import sys; sys.path.insert(0, 'kcnn'); import cli", "kcnn_cli"),
         ("import sys; sys.path.insert(0, 'kcnn/serving'); import server", "kcnn_server"),
     ],

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from kcnn.callbacks._optimizer import innermost
 from kcnn.callbacks.doctor._plan import Change
 from kcnn.callbacks.doctor._setting import Setting
 from kcnn.callbacks.doctor._static_start import learning_rate, usual_rate
 from kcnn.callbacks.doctor._suspect import Suspect
 from kcnn.callbacks.doctor._weigh import better, gain
+from kcnn.callbacks.state import innermost
 
 __all__ = ["both_scales", "other_optimizer"]
 

@@ -10,7 +10,6 @@ import keras
 import numpy as np
 
 from kcnn.callbacks._finding import Finding, print_sink
-from kcnn.callbacks._snapshot import state_variables
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._facts import read_facts
 from kcnn.callbacks.doctor._graph import flat_layers, kernel_of
@@ -18,6 +17,7 @@ from kcnn.callbacks.doctor._live_rules import judge_epochs, judge_layers, loss_f
 from kcnn.callbacks.doctor._rows import draw
 from kcnn.callbacks.doctor._view import unlinked
 from kcnn.callbacks.keras_internals import array_of
+from kcnn.callbacks.state import state_variables
 
 __all__ = ["Doctor"]
 

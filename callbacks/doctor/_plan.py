@@ -8,7 +8,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks._optimizer import innermost
 from kcnn.callbacks.doctor import _edits
 from kcnn.callbacks.doctor._graph import flat_layers, is_random, kernel_of, layer_activation
 from kcnn.callbacks.doctor._setting import Setting
@@ -16,6 +15,7 @@ from kcnn.callbacks.doctor._static_labels import right_head
 from kcnn.callbacks.doctor._static_start import learning_rate, usual_rate
 from kcnn.callbacks.doctor._suspect import Suspect
 from kcnn.callbacks.doctor._trials import Workshop
+from kcnn.callbacks.state import innermost
 
 __all__ = ["Change", "plan_changes"]
 

@@ -8,9 +8,9 @@ import time
 import keras
 import numpy as np
 
-from kcnn.callbacks._optimizer import innermost
 from kcnn.callbacks.doctor._rows import Case
 from kcnn.callbacks.keras_internals import array_of
+from kcnn.callbacks.state import innermost
 
 __all__ = ["Run", "run_fit"]
 

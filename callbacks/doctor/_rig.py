@@ -11,11 +11,11 @@ import keras
 import numpy as np
 from keras.src.models.functional import Functional
 
-from kcnn.callbacks._optimizer import innermost
 from kcnn.callbacks.doctor._edits import changed
 from kcnn.callbacks.doctor._graph import flat_layers
 from kcnn.callbacks.doctor._rows import Rows
 from kcnn.callbacks.keras_internals import array_of
+from kcnn.callbacks.state import innermost
 
 __all__ = ["Rig", "batch_order", "copy_model"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks._optimizer import innermost
 from kcnn.callbacks.doctor._graph import flat_layers, kernel_of
 from kcnn.callbacks.doctor._suspect import Suspect
 from kcnn.callbacks.keras_internals import array_of
+from kcnn.callbacks.state import innermost
 
 __all__ = ["judge_optimizer", "judge_start", "learning_rate", "step_rates", "usual_rate"]
 

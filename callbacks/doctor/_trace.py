@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks._snapshot import Snapshot
 from kcnn.callbacks.doctor._view import unlinked
+from kcnn.callbacks.state import Snapshot
 
 __all__ = ["untouched"]
 

@@ -7,10 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks._optimizer import RateControl
-from kcnn.callbacks._snapshot import Snapshot, put_back, state_variables
-from kcnn.callbacks._torch_random import torch_randoms
 from kcnn.callbacks.keras_internals import array_of
+from kcnn.callbacks.state._optimizer import RateControl
+from kcnn.callbacks.state._snapshot import Snapshot, put_back, state_variables
+from kcnn.callbacks.state._torch_random import torch_randoms
 
 __all__ = ["HiddenSteps"]
 

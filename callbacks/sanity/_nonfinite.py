@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks._feed import Feed, as_array
 from kcnn.callbacks._finding import Finding
+from kcnn.callbacks.data import Feed, as_array
 from kcnn.callbacks.keras_internals import array_of
 
 __all__ = ["FILL_THEM", "first_nonfinite", "nonfinite_finding", "weights_of"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kcnn.callbacks._rates import noise_of
+from kcnn.callbacks.learning_rate._rates import noise_of
 
 __all__ = ["Suggestion", "centered", "longest_fall", "smoothed", "suggestions"]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from kcnn.callbacks._curve_facts import Facts, facts_of
-from kcnn.callbacks._curve_overfit import onset_epoch, overfit_confidence
-from kcnn.callbacks._curve_rules import RULES
 from kcnn.callbacks._finding import Finding
+from kcnn.callbacks.curves._facts import Facts, facts_of
+from kcnn.callbacks.curves._rules import RULES
+from kcnn.callbacks.curves._rules_overfit import onset_epoch, overfit_confidence
 
 __all__ = ["CurveReading", "read_curves"]
 

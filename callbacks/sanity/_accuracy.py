@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks._expected import named_loss
+from kcnn.callbacks.sanity._expected import named_loss
 
 __all__ = ["accuracy_of", "least_loss"]
 

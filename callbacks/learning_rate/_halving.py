@@ -1,4 +1,4 @@
-"""The plan of `find_lr`: which rates, how long each, who goes on, and the verdict."""
+"""Successive halving over learning rates, for `find_lr`: which, how long each, who goes on."""
 
 from __future__ import annotations
 
@@ -10,27 +10,26 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from kcnn.callbacks._curve_stats import normal_cdf
 from kcnn.callbacks._finding import Finding
-from kcnn.callbacks._optimizer import steps_per_update
-from kcnn.callbacks._rates import noise_of
-from kcnn.callbacks._snapshot import require_compiled
+from kcnn.callbacks.curves import normal_cdf
+from kcnn.callbacks.learning_rate._rates import noise_of
+from kcnn.callbacks.state import require_compiled, steps_per_update
 
 if TYPE_CHECKING:
-    from kcnn.callbacks.find_lr import FoundRate
+    from kcnn.callbacks.learning_rate._find_lr import FoundRate
 
 __all__ = [
-    "LADDER",
+    "HALF_DECADES",
     "Plan",
     "Standing",
-    "judge_ladder",
+    "judge_halving",
     "plan_of",
     "ranked",
     "score",
     "start_of",
 ]
 
-LADDER = tuple(float(10.0**e) for e in np.arange(-5.0, 1.1, 0.5))  # 1e-5 ... 10, half decades
+HALF_DECADES = tuple(float(10.0**e) for e in np.arange(-5.0, 1.1, 0.5))  # 1e-5 ... 10, half decades
 # Tuned on the tuning tasks of benchmarks/lr_suggestion.py, three trainings of each.
 ENDS = (12, 30, 54, 132)  # iterations after which fewer go on
 KEEP = (5, 4, 2, 0)  # how many: 12 * 13 + 18 * 5 + 24 * 4 + 78 * 2 = 498 iterations
@@ -124,9 +123,9 @@ def _sane(standing: Standing) -> bool:
     return math.isfinite(score(standing.losses))
 
 
-def judge_ladder(standings: Sequence[Standing], *, repeated: bool) -> FoundRate:
+def judge_halving(standings: Sequence[Standing], *, repeated: bool) -> FoundRate:
     """Pick a rate, say why and how sure that is."""
-    from kcnn.callbacks.find_lr import FoundRate
+    from kcnn.callbacks.learning_rate._find_lr import FoundRate
 
     start = start_of(standings)
     longest = max(len(s.losses) for s in standings)

@@ -9,18 +9,17 @@ from typing import Any
 
 import keras
 
-from kcnn.callbacks._expected import expected_initial_loss, expected_of_model
-from kcnn.callbacks._feed import feed_of
 from kcnn.callbacks._finding import Finding, print_sink
-from kcnn.callbacks._nonfinite import (
+from kcnn.callbacks.data import feed_of
+from kcnn.callbacks.keras_internals import array_of
+from kcnn.callbacks.sanity._expected import expected_initial_loss, expected_of_model
+from kcnn.callbacks.sanity._nonfinite import (
     FILL_THEM,
     first_nonfinite,
     nonfinite_finding,
     weights_of,
 )
-from kcnn.callbacks._probe import Probe
-from kcnn.callbacks._snapshot import sync
-from kcnn.callbacks.keras_internals import array_of
+from kcnn.callbacks.state import ShortTraining, sync
 
 __all__ = ["InitialLossCheck", "judge_initial_loss"]
 
@@ -177,7 +176,7 @@ class InitialLossCheck(keras.callbacks.Callback):
         """
         self.set_model(model)
         feed = feed_of(x, y, batch_size=batch_size, batches=self.batches)
-        with Probe(model, feed) as probe:
+        with ShortTraining(model, feed) as probe:
             self._penalty = weight_penalty(model)
             self._fresh = _untrained(model)
             losses = probe.losses(0.0, 0, self.batches)

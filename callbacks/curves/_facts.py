@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kcnn.callbacks._curve_stats import Valley, noise_level, normal_cdf, slope, valley
+from kcnn.callbacks.curves._stats import Valley, noise_level, normal_cdf, slope, valley
 
 __all__ = ["SURE", "Facts", "ending", "facts_of"]
 

@@ -10,13 +10,17 @@ import keras
 import numpy as np
 
 from kcnn.callbacks._finding import Finding, print_sink
-from kcnn.callbacks._guard import AbortGuard
-from kcnn.callbacks._hidden import HiddenSteps
-from kcnn.callbacks._optimizer import batches_per_update, steps_per_update
-from kcnn.callbacks._range_judge import judge_range
-from kcnn.callbacks._range_result import RangeResult
-from kcnn.callbacks._snapshot import Snapshot, require_compiled
-from kcnn.callbacks._usual_rate import usual_rate
+from kcnn.callbacks.learning_rate._range_judge import judge_range
+from kcnn.callbacks.learning_rate._range_result import RangeResult
+from kcnn.callbacks.learning_rate._usual_rate import usual_rate
+from kcnn.callbacks.state import (
+    AbortGuard,
+    HiddenSteps,
+    Snapshot,
+    batches_per_update,
+    require_compiled,
+    steps_per_update,
+)
 
 __all__ = ["LRFinder"]
 
@@ -149,7 +153,7 @@ class LRFinder(keras.callbacks.Callback):
 
     def _build(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """A model without weights before its first batch (TensorFlow only)."""
-        from kcnn.callbacks._feed import inputs_of
+        from kcnn.callbacks.data import inputs_of
 
         steps = HiddenSteps.__new__(HiddenSteps)
         steps.model = self.model

@@ -9,9 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks._optimizer import innermost
-from kcnn.callbacks._torch_random import torch_randoms
 from kcnn.callbacks.keras_internals import array_of, global_seed_state, strategy_scope
+from kcnn.callbacks.state._optimizer import innermost
+from kcnn.callbacks.state._torch_random import torch_randoms
 
 __all__ = ["Snapshot", "build_optimizer", "put_back", "require_compiled", "state_variables", "sync"]
 

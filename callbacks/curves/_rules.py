@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from kcnn.callbacks._curve_facts import SURE, Facts, ending
-from kcnn.callbacks._curve_overfit import overfit_confidence, overfitting, wide_gap
-from kcnn.callbacks._curve_stats import noise_level, normal_cdf
-from kcnn.callbacks._curve_unstable import broken, relapsed, shaking, thrown_out
 from kcnn.callbacks._finding import Finding
+from kcnn.callbacks.curves._facts import SURE, Facts, ending
+from kcnn.callbacks.curves._rules_overfit import overfit_confidence, overfitting, wide_gap
+from kcnn.callbacks.curves._rules_unstable import broken, relapsed, shaking, thrown_out
+from kcnn.callbacks.curves._stats import noise_level, normal_cdf
 
 __all__ = ["RULES"]
 

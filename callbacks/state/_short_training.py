@@ -8,15 +8,21 @@ from typing import Any
 
 import keras
 
-from kcnn.callbacks._feed import Feed, inputs_of
-from kcnn.callbacks._optimizer import RateControl
-from kcnn.callbacks._snapshot import Snapshot, put_back, require_compiled, state_variables, sync
-from kcnn.callbacks._torch_random import torch_randoms
+from kcnn.callbacks.data import Feed, inputs_of
+from kcnn.callbacks.state._optimizer import RateControl
+from kcnn.callbacks.state._snapshot import (
+    Snapshot,
+    put_back,
+    require_compiled,
+    state_variables,
+    sync,
+)
+from kcnn.callbacks.state._torch_random import torch_randoms
 
-__all__ = ["Probe", "true_batch_losses"]
+__all__ = ["ShortTraining", "true_batch_losses"]
 
 
-class Probe:
+class ShortTraining:
     """Context in which a model can be trained for a few steps and put back.
 
     Inside: `losses(rate, start, stop)` trains on the feed's batches at one rate and gives
@@ -30,12 +36,12 @@ class Probe:
     """
 
     def __init__(self, model: keras.Model, feed: Feed, *, weight_decay: float | None = None):
-        require_compiled(model, "Probe")
+        require_compiled(model, "ShortTraining")
         self.model = model
         self.feed = feed
         self.weight_decay = weight_decay
 
-    def __enter__(self) -> Probe:
+    def __enter__(self) -> ShortTraining:
         model = self.model
         if not model.built:
             model(inputs_of(next(self.feed.batches(1))), training=False)

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from kcnn.callbacks._curve_facts import SURE, Facts, ending
-from kcnn.callbacks._curve_stats import normal_cdf
 from kcnn.callbacks._finding import Finding
+from kcnn.callbacks.curves._facts import SURE, Facts, ending
+from kcnn.callbacks.curves._stats import normal_cdf
 
 __all__ = ["onset_epoch", "overfit_confidence", "overfitting", "wide_gap"]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kcnn.callbacks._finding import Finding
-from kcnn.callbacks._range_rules import Suggestion
+from kcnn.callbacks.learning_rate._range_rules import Suggestion
 
 __all__ = ["RangeResult"]
 

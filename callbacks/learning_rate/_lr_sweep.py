@@ -8,12 +8,11 @@ from typing import Any
 
 import keras
 
-from kcnn.callbacks._feed import Feed, feed_of
 from kcnn.callbacks._finding import Finding
-from kcnn.callbacks._nonfinite import nonfinite_finding
-from kcnn.callbacks._probe import Probe
-from kcnn.callbacks._rates import RateCurve, choose, judge_rates
-from kcnn.callbacks._snapshot import require_compiled
+from kcnn.callbacks.data import Feed, feed_of
+from kcnn.callbacks.learning_rate._rates import RateCurve, choose, judge_rates
+from kcnn.callbacks.sanity import nonfinite_finding
+from kcnn.callbacks.state import ShortTraining, require_compiled
 
 __all__ = ["LRSweep", "SweepResult"]
 
@@ -108,7 +107,7 @@ class LRSweep:
         require_compiled(model, "LRSweep")
         feed = feed_of(x, y, batch_size=batch_size, batches=self.iterations, seed=self.seed)
         measured: list[list[float]] = []
-        with Probe(model, feed, weight_decay=self.weight_decay) as probe:
+        with ShortTraining(model, feed, weight_decay=self.weight_decay) as probe:
             for index, rate in enumerate(self.rates):
 
                 def tell(iteration, loss, index=index):

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from kcnn.callbacks._optimizer import innermost
+from kcnn.callbacks.state import innermost
 
 __all__ = ["usual_rate"]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from kcnn.callbacks._curve_facts import Facts, ending
-from kcnn.callbacks._curve_stats import noise_level, normal_cdf, slope
 from kcnn.callbacks._finding import Finding
+from kcnn.callbacks.curves._facts import Facts, ending
+from kcnn.callbacks.curves._stats import noise_level, normal_cdf, slope
 
 __all__ = ["broken", "relapsed", "shaking", "thrown_out"]
 

@@ -10,14 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks._accuracy import accuracy_of, least_loss
-from kcnn.callbacks._feed import inputs_of, one_batch
 from kcnn.callbacks._finding import Finding, print_sink
-from kcnn.callbacks._nonfinite import nonfinite_finding
-from kcnn.callbacks._optimizer import present_rate
-from kcnn.callbacks._probe import Probe
-from kcnn.callbacks._regularization import SwitchedOff
-from kcnn.callbacks._snapshot import require_compiled
+from kcnn.callbacks.data import inputs_of, one_batch
+from kcnn.callbacks.sanity._accuracy import accuracy_of, least_loss
+from kcnn.callbacks.sanity._nonfinite import nonfinite_finding
+from kcnn.callbacks.state import ShortTraining, SwitchedOff, present_rate, require_compiled
 
 __all__ = ["SmallSampleCheck", "SmallSampleResult", "judge_small_sample"]
 
@@ -199,7 +196,7 @@ class SmallSampleCheck(keras.callbacks.Callback):
         images = len(keras.tree.flatten(inputs_of(self.batch))[0])
         floor = least_loss(model)
         base = present_rate(model)
-        with Probe(model, self.feed, weight_decay=0.0) as probe:
+        with ShortTraining(model, self.feed, weight_decay=0.0) as probe:
             for rate in self.rates or [base * factor for factor in FACTORS]:
                 goal = [math.nan]
 

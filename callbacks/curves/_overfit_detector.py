@@ -9,9 +9,8 @@ import keras
 import numpy as np
 
 from kcnn.callbacks._finding import Finding, print_sink
-from kcnn.callbacks._guard import AbortGuard
-from kcnn.callbacks._snapshot import put_back, sync
-from kcnn.callbacks.curves import CurveReading, read_curves
+from kcnn.callbacks.curves._read import CurveReading, read_curves
+from kcnn.callbacks.state import AbortGuard, put_back, sync
 
 __all__ = ["OverfitDetector"]
 

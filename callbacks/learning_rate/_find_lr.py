@@ -9,20 +9,20 @@ from typing import Any
 
 import keras
 
-from kcnn.callbacks._feed import feed_of
 from kcnn.callbacks._finding import Finding, print_sink
-from kcnn.callbacks._ladder import (
-    LADDER,
+from kcnn.callbacks.data import feed_of
+from kcnn.callbacks.learning_rate._halving import (
+    HALF_DECADES,
     Plan,
     Standing,
-    judge_ladder,
+    judge_halving,
     plan_of,
     ranked,
     score,
     start_of,
 )
-from kcnn.callbacks._nonfinite import nonfinite_finding
-from kcnn.callbacks._probe import Probe
+from kcnn.callbacks.sanity import nonfinite_finding
+from kcnn.callbacks.state import ShortTraining
 
 __all__ = ["FoundRate", "find_lr"]
 
@@ -73,7 +73,7 @@ def find_lr(
     *,
     batch_size: int | None = None,
     iterations: int = 500,
-    rates: Sequence[float] = LADDER,
+    rates: Sequence[float] = HALF_DECADES,
     seed: int = 0,
     on_iteration: Callable[[float, int, float], Any] | None = None,
     sink: Callable[[Finding], Any] | None = print_sink,
@@ -103,9 +103,9 @@ def find_lr(
     """
     plan = plan_of(rates, iterations, model)
     feed = feed_of(x, y, batch_size=batch_size, batches=plan.longest, seed=seed)
-    with Probe(model, feed) as probe:
+    with ShortTraining(model, feed) as probe:
         standings = _climb(probe, plan, on_iteration)
-    found = judge_ladder(standings, repeated=feed.repeated)
+    found = judge_halving(standings, repeated=feed.repeated)
     looked = 1 if found.findings[0].ok else plan.longest
     broken = nonfinite_finding(model, feed, looked)
     if broken is not None:
@@ -117,7 +117,7 @@ def find_lr(
 
 
 def _climb(
-    probe: Probe,
+    probe: ShortTraining,
     plan: Plan,
     on_iteration: Callable[[float, int, float], Any] | None,
 ) -> list[Standing]:

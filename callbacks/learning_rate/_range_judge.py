@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from kcnn.callbacks._finding import Finding
-from kcnn.callbacks._range_result import RangeResult
-from kcnn.callbacks._range_rules import suggestions
+from kcnn.callbacks.learning_rate._range_result import RangeResult
+from kcnn.callbacks.learning_rate._range_rules import suggestions
 
 __all__ = ["judge_range"]
 

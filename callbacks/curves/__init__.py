@@ -1,0 +1,7 @@
+"""What loss and accuracy curves say, after a training and while it goes on."""
+
+from kcnn.callbacks.curves._overfit_detector import OverfitDetector
+from kcnn.callbacks.curves._read import CurveReading, read_curves
+from kcnn.callbacks.curves._stats import normal_cdf
+
+__all__ = ["CurveReading", "OverfitDetector", "normal_cdf", "read_curves"]
