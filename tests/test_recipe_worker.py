@@ -38,7 +38,6 @@ def test_a_worker_joins_and_the_run_ends_with_every_trial_once(processes, tmp_pa
 
 
 def test_a_worker_of_another_run_is_refused_with_what_differs(tmp_path):
-    from kcnn.recipe.identity import identity_of
     from kcnn.recipe.prepare import Prepared
     from kcnn.recipe.shared_search import announce, open_storage
 
@@ -48,10 +47,13 @@ def test_a_worker_of_another_run_is_refused_with_what_differs(tmp_path):
         Settings(**OPTIONS),
         space={"filters": [4, 8]},
     )
-    identity = identity_of(
-        ready.build, ready.first_model, ready.dataset, ready.settings, ready.space, ""
-    )
-    about = {"run": "r", "identity": identity, "rate": 0.1, "began": 1.0, "seconds_per_update": 1}
+    about = {
+        "run": "r",
+        "identity": ready.identity,
+        "rate": 0.1,
+        "began": 1.0,
+        "seconds_per_update": 1,
+    }
     announce(open_storage(None, tmp_path / "state"), "r search", about)
     with pytest.raises(RecipeError, match="data images was"):
         join(tmp_path, images=IMAGES - 20)

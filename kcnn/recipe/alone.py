@@ -15,7 +15,7 @@ from kcnn.recipe.display import Display
 from kcnn.recipe.outcome import best_model
 from kcnn.recipe.prepare import Prepared
 from kcnn.recipe.settings import Settings
-from kcnn.recipe.step import Clock, Context, Outcome
+from kcnn.recipe.step import Context, Outcome
 from kcnn.recipe.steps.initial_loss import InitialLoss
 from kcnn.recipe.steps.learning_rates import LearningRates
 from kcnn.recipe.steps.refine import Refine, Refined, best_weights
@@ -100,5 +100,4 @@ def _context(
     ready = Prepared(build, data, asked, space=space)
     state = Path(tempfile.mkdtemp() if folder is None else folder)
     quiet = display or Display(Console(quiet=True))
-    parts = (ready.models, ready.data, ready.space, ready.batch_size, state)
-    return ready, Context(asked, *parts, quiet, Clock(), run_id="search")
+    return ready, ready.context(state, quiet, run_id="search")

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from kcnn.recipe.files import jsonable, read_json, write_json
-from kcnn.recipe.settings import FREE_ON_RESUME, RecipeError
+from kcnn.recipe.identity import check_same
+from kcnn.recipe.settings import RecipeError
 
-__all__ = ["RunFolder", "check_same"]
+__all__ = ["RunFolder"]
 
 LOCK = ".lock"
 
@@ -143,28 +144,3 @@ def _locked(path: Path) -> IO[str]:
     file.write(f"process {os.getpid()} on {socket.gethostname()}")
     file.flush()
     return file
-
-
-def check_same(before: dict[str, Any], now: dict[str, Any], what: str) -> None:
-    """Refuse to go on with something else.
-
-    Raises:
-        RecipeError: naming what changed, from what to what.
-    """
-    changed = []
-    for part in sorted({*before, *now}):
-        a, b = before.get(part), now.get(part)
-        if isinstance(a, dict) and isinstance(b, dict):
-            keys = [k for k in {**a, **b} if a.get(k) != b.get(k) and k not in FREE_ON_RESUME]
-            changed += [f"{part} {k} was {_short(a.get(k))}, is {_short(b.get(k))}" for k in keys]
-        elif a != b:
-            changed.append(f"{part} was {_short(a)}, is {_short(b)}")
-    if changed:
-        raise RecipeError(
-            f"{what} is another one: {'; '.join(changed)}. Give what it had, or another --out."
-        )
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 
 from kcnn._version import __version__
 from kcnn.data import Dataset
-from kcnn.recipe.settings import Settings
+from kcnn.recipe.settings import FREE_ON_RESUME, RecipeError, Settings
 from kcnn.recipe.space import Space
 
-__all__ = ["identity_of"]
+__all__ = ["changes", "check_same", "identity_of"]
 
 
 def identity_of(
@@ -37,6 +38,37 @@ def identity_of(
         "settings": settings.to_dict(),
         "space": space.to_dict(),
     }
+
+
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two identities, from what to what; none: it is the same run."""
+    changed = []
+    for part in sorted({*before, *now}):
+        a, b = before.get(part), now.get(part)
+        if isinstance(a, dict) and isinstance(b, dict):
+            keys = [k for k in {**a, **b} if a.get(k) != b.get(k) and k not in FREE_ON_RESUME]
+            changed += [f"{part} {k} was {_short(a.get(k))}, is {_short(b.get(k))}" for k in keys]
+        elif a != b:
+            changed.append(f"{part} was {_short(a)}, is {_short(b)}")
+    return changed
+
+
+def check_same(before: Mapping[str, Any], now: Mapping[str, Any], what: str) -> None:
+    """Refuse to go on with something else.
+
+    Raises:
+        RecipeError: naming what changed.
+    """
+    changed = changes(before, now)
+    if changed:
+        raise RecipeError(
+            f"{what} is another one: {'; '.join(changed)}. Give what it had, or another --out."
+        )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _code(build: Any) -> str:

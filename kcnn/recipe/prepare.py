@@ -9,9 +9,12 @@ from typing import Any
 import keras
 
 from kcnn.data import Dataset, load
+from kcnn.recipe.display import Display
+from kcnn.recipe.identity import identity_of
 from kcnn.recipe.model_cache import Build, ModelCache, as_builder
 from kcnn.recipe.settings import RecipeError, Settings
 from kcnn.recipe.space import Parameter, Space
+from kcnn.recipe.step import Clock, Context
 from kcnn.recipe.training_data import ImageData, TrainingData, default_batch_size
 from kcnn.recipe.transfer import FeatureData, Transfer
 
@@ -24,9 +27,10 @@ DROPOUTS = (0.0, 0.2, 0.5)  # before a new head
 
 
 class Prepared:
-    """Data, models and space of a run.
+    """Data, models and space of a run, of a worker that joins it, or of one step alone.
 
     Attributes:
+        identity: what makes the run this run.
         chosen: what was chosen for the user, in sentences.
     """
 
@@ -42,6 +46,7 @@ class Prepared:
         metrics: Sequence[Any] | None = None,
         compile_args: Mapping[str, Any] | None = None,
         backbone: keras.Model | None = None,
+        source: str = "",
         folder: Path | None = None,
     ):
         if settings.deterministic:
@@ -78,7 +83,27 @@ class Prepared:
         hp = {**self.space.defaults(), "batch_size": self.batch_size}
         self.first_model = self.models.fresh(hp)
         self.models.check_all_read(hp)
+        self.identity = identity_of(
+            self.build, self.first_model, self.dataset, settings, self.space, source
+        )
         self.chosen = [] if settings.batch_size else [f"batch size {self.batch_size} by data size"]
+
+    def context(
+        self, state: Path, display: Display, clock: Clock | None = None, *, run_id: str = "run"
+    ) -> Context:
+        """What the steps share; they keep in `state` what they go on from."""
+        return Context(
+            self.settings,
+            self.models,
+            self.data,
+            self.space,
+            self.batch_size,
+            state,
+            display,
+            clock or Clock(),
+            run_id=run_id,
+            identity=self.identity,
+        )
 
 
 def default_space(batch_size: int, images: int) -> Space:

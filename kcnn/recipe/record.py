@@ -15,12 +15,7 @@ __all__ = ["headline", "opened"]
 
 
 def opened(
-    before: dict[str, Any] | None,
-    ready: Prepared,
-    identity: dict[str, Any],
-    *,
-    command: str,
-    chosen: tuple[str, ...],
+    before: dict[str, Any] | None, ready: Prepared, *, command: str, chosen: tuple[str, ...]
 ) -> dict[str, Any]:
     """The record of a run that begins, or goes on after `before`."""
     import tensorflow as tf
@@ -40,11 +35,11 @@ def opened(
         "seconds": before.get("seconds", 0.0),
         "status": "running",
         "command": command,
-        "identity": identity,
+        "identity": ready.identity,
         "config": ready.settings.to_dict(),
         "chosen": [*ready.chosen, *chosen],
         "augmented_by": ready.data.augmented_by,
-        "model": {"source": identity["model"]["source"], "name": ready.first_model.name},
+        "model": {"source": ready.identity["model"]["source"], "name": ready.first_model.name},
         "data": {
             "name": dataset.name,
             "fingerprint": dataset.fingerprint,

@@ -12,8 +12,8 @@ from kcnn.callbacks import Finding
 from kcnn.recipe.diagnosis import examined
 from kcnn.recipe.display import Display
 from kcnn.recipe.files import jsonable
-from kcnn.recipe.folder import RunFolder, check_same
-from kcnn.recipe.identity import identity_of
+from kcnn.recipe.folder import RunFolder
+from kcnn.recipe.identity import check_same
 from kcnn.recipe.outcome import conclude, say_outcome
 from kcnn.recipe.page import write_report
 from kcnn.recipe.prepare import Prepared
@@ -90,30 +90,18 @@ def run(
             metrics=metrics,
             compile_args=compile_args,
             backbone=backbone,
+            source=source,
             folder=folder.state,
-        )
-        identity = identity_of(
-            ready.build, ready.first_model, ready.dataset, asked, ready.space, source
         )
         record = folder.record() if resume else None
         if record and record["status"] == "finished":
-            check_same(record["identity"], identity, f"The run in {folder.path}")
+            check_same(record["identity"], ready.identity, f"The run in {folder.path}")
             display.say(f"The run in {folder.path} is finished already.")
             return record
-        run_id = folder.claim(identity)
-        record = opened(record, ready, identity, command=command, chosen=chosen)
-        context = Context(
-            asked,
-            ready.models,
-            ready.data,
-            ready.space,
-            ready.batch_size,
-            folder.state,
-            display,
-            Clock(seconds_of(asked.time), record["seconds"]),
-            run_id=run_id,
-            identity=identity,
-        )
+        run_id = folder.claim(ready.identity)
+        record = opened(record, ready, command=command, chosen=chosen)
+        clock = Clock(seconds_of(asked.time), record["seconds"])
+        context = ready.context(folder.state, display, clock, run_id=run_id)
         display.say(headline(record, ready))
         _work(context, ready, folder, record)
     return record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -87,9 +88,7 @@ class TrialQueue:
             try:
                 self.study.tell(trial.number, state=TrialState.FAIL)
                 count += 1
-            except Exception as error:
-                if not isinstance(error, (ValueError, RuntimeError)):
-                    raise
+            except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
                 continue  # it has ended meanwhile, or another worker was faster
         return count
 
@@ -99,8 +98,9 @@ class TrialQueue:
 
     @contextmanager
     def alive(self, trial: optuna.Trial) -> Iterator[None]:
-        """Give signs of life while the block runs."""
+        """Give signs of life while the block runs; warns where that was in vain."""
         done = threading.Event()
+        failed: list[Exception] = []
 
         def beat() -> None:
             number = 0
@@ -108,8 +108,8 @@ class TrialQueue:
                 number += 1
                 try:
                     trial.set_user_attr("beat", number)
-                except Exception:  # the storage's trouble is heard where the trial ends
-                    continue
+                except Exception as error:  # of any storage; it may be there again the next time
+                    failed.append(error)
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()
@@ -118,6 +118,12 @@ class TrialQueue:
         finally:
             done.set()
             thread.join()
+            if failed:
+                warnings.warn(
+                    f"{len(failed)} signs of life of trial {trial.number} could not be given "
+                    f"({failed[-1]}): another worker may have taken it up.",
+                    stacklevel=2,
+                )
 
     def _dead(self, trial: FrozenTrial) -> bool:
         worker = trial.user_attrs.get("worker", {})

@@ -10,12 +10,10 @@ from typing import Any
 import optuna
 
 from kcnn.recipe.display import Display
-from kcnn.recipe.folder import check_same
-from kcnn.recipe.identity import identity_of
+from kcnn.recipe.identity import changes, check_same
 from kcnn.recipe.prepare import Prepared
 from kcnn.recipe.settings import RecipeError, Settings
 from kcnn.recipe.shared_search import ABOUT, open_storage, storage_errors
-from kcnn.recipe.step import Clock, Context
 from kcnn.recipe.steps.search import run_phases
 
 __all__ = ["work"]
@@ -64,24 +62,12 @@ def work(
         loss=loss,
         metrics=metrics,
         backbone=backbone,
+        source=source,
         folder=state,
     )
-    identity = identity_of(
-        ready.build, ready.first_model, ready.dataset, asked, ready.space, source
-    )
     with storage_errors(asked.storage or str(state)):
-        storage, about = _announced(asked.storage, state, identity, wait, display)
-        context = Context(
-            asked,
-            ready.models,
-            ready.data,
-            ready.space,
-            ready.batch_size,
-            state,
-            display,
-            Clock(),
-            run_id=about["run"],
-        )
+        storage, about = _announced(asked.storage, state, ready.identity, wait, display)
+        context = ready.context(state, display, run_id=about["run"])
         display.say(f"Working on the search of run {about['run']}.")
         rows, _ = run_phases(
             context, ready.space.around(about["rate"]), storage, about["seconds_per_update"]
@@ -104,7 +90,7 @@ def _announced(
             storage = open_storage(where, state)
             summaries = optuna.get_all_study_summaries(storage)
             runs = [s.user_attrs[ABOUT] for s in summaries if ABOUT in s.user_attrs]
-        same = [r for r in runs if _comparable(r["identity"]) == _comparable(identity)]
+        same = [r for r in runs if not changes(r["identity"], identity)]
         if same:
             return storage, max(same, key=lambda r: r["began"])
         if runs:
@@ -119,9 +105,3 @@ def _announced(
             display.say("Waiting for the search to begin …", "dim")
             said = True
         time.sleep(LOOKS_EVERY)
-
-
-def _comparable(identity: dict[str, Any]) -> dict[str, Any]:
-    free = ("keep_going", "storage", "time")
-    kept = {k: v for k, v in identity["settings"].items() if k not in free}
-    return {**identity, "settings": kept}
