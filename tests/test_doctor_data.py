@@ -5,13 +5,12 @@ import numpy as np
 import pytest
 
 from kcnn.callbacks.doctor._facts import read_facts
-from kcnn.callbacks.doctor._labels import _placeless
-from kcnn.callbacks.doctor._losses import read_loss
 from kcnn.callbacks.doctor._plan import fading
 from kcnn.callbacks.doctor._rows import draw
-from kcnn.callbacks.doctor._static_split import agreement
-from kcnn.callbacks.doctor._static_start import step_rates
-from kcnn.callbacks.doctor._task import read_task
+from kcnn.callbacks.doctor.program.loss import read_loss
+from kcnn.callbacks.doctor.program.neighbours import agreement, placeless_agreement
+from kcnn.callbacks.doctor.program.rates import step_rates
+from kcnn.callbacks.doctor.program.task import read_task
 
 RNG = np.random.default_rng(1)
 Y = RNG.integers(0, 3, 240)
@@ -151,7 +150,7 @@ def test_words_tell_where_places_do_not():
         facts = read_facts(net(*texts, units=2, shape=(12,)), draw(ids, labels, {}))
         task = read_task(labels, loss=read_loss(loss), units=2, scores=True)
         assert abs(agreement(facts.case.train, task, labels)[0]) < 4
-        assert (_placeless(facts) > 6) == known
+        assert (placeless_agreement(facts) > 6) == known
 
 
 def test_rates_of_a_schedule_step_by_step():

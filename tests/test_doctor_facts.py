@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 
 from kcnn.callbacks.doctor._facts import read_facts
-from kcnn.callbacks.doctor._graph import activation_kind
-from kcnn.callbacks.doctor._head import read_head
-from kcnn.callbacks.doctor._losses import read_loss
 from kcnn.callbacks.doctor._rows import draw
-from kcnn.callbacks.doctor._task import read_task
+from kcnn.callbacks.doctor.program.graph import activation_kind
+from kcnn.callbacks.doctor.program.head import read_head
+from kcnn.callbacks.doctor.program.loss import read_loss
+from kcnn.callbacks.doctor.program.task import read_task
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(120, 6)).astype("float32")

@@ -13,10 +13,10 @@ import tensorflow as tf
 
 from kcnn.callbacks import Diagnosis, Doctor, OverfitDetector, examine, read_curves
 from kcnn.callbacks.doctor import _facts
-from kcnn.callbacks.doctor._losses import read_loss
 from kcnn.callbacks.doctor._page import proof
 from kcnn.callbacks.doctor._rows import draw
-from kcnn.callbacks.doctor._task import read_task
+from kcnn.callbacks.doctor.program.loss import read_loss
+from kcnn.callbacks.doctor.program.task import read_task
 
 RNG = np.random.default_rng(3)
 Y = RNG.integers(0, 3, 240)

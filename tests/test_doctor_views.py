@@ -6,12 +6,13 @@ import pytest
 
 from kcnn.callbacks import examine
 from kcnn.callbacks.doctor._facts import read_facts
-from kcnn.callbacks.doctor._graph import runs_away
-from kcnn.callbacks.doctor._labels import _contradicts, _renumbered
+from kcnn.callbacks.doctor._labels import _renumbered
 from kcnn.callbacks.doctor._rows import Rows, draw
-from kcnn.callbacks.doctor._skill import loss_skill
-from kcnn.callbacks.doctor._view import graph_of, unlinked
 from kcnn.callbacks.doctor._weigh import convincing, hopeless
+from kcnn.callbacks.doctor.program.graph import runs_away
+from kcnn.callbacks.doctor.program.neighbours import contradicts
+from kcnn.callbacks.doctor.program.skill import loss_skill
+from kcnn.callbacks.doctor.program.view import graph_of, unlinked
 
 RNG = np.random.default_rng(4)
 X = RNG.normal(size=(160, 6)).astype("float32")
@@ -204,6 +205,6 @@ def test_maps_of_a_few_pixels_are_worth_a_trial(strides, found):
 
 def test_the_same_rows_with_other_labels_contradict_themselves():
     twice, labels = np.concatenate([X, X]), np.concatenate([IDS, IDS])
-    assert not _contradicts(Rows(twice, labels), labels)
-    assert _contradicts(Rows(twice, labels), RNG.permutation(labels))
-    assert not _contradicts(Rows(X, IDS), RNG.permutation(IDS))
+    assert not contradicts(Rows(twice, labels), labels)
+    assert contradicts(Rows(twice, labels), RNG.permutation(labels))
+    assert not contradicts(Rows(X, IDS), RNG.permutation(IDS))

@@ -7,9 +7,9 @@ from typing import Any
 
 from kcnn.callbacks.doctor._plan import Change
 from kcnn.callbacks.doctor._setting import Setting
-from kcnn.callbacks.doctor._static_start import learning_rate, usual_rate
 from kcnn.callbacks.doctor._suspect import Suspect
 from kcnn.callbacks.doctor._weigh import better, gain
+from kcnn.callbacks.doctor.program.rates import customary_rate, learning_rate
 from kcnn.callbacks.state import innermost
 
 __all__ = ["both_scales", "other_optimizer"]
@@ -46,17 +46,17 @@ def other_optimizer(trial: Any) -> None:
     ):
         return  # Adam gets over many a fault that is the cause all the same
     left = trial.until - time.perf_counter() - trial.setup
-    rig = trial.shop.rig(Setting())
-    if left < 1.0 or rig is None:
+    trainer = trial.shop.trainer(Setting())
+    if left < 1.0 or trainer is None:
         return
-    spare = int(0.6 * left / max(rig.step_seconds, 1e-6))
+    spare = int(0.6 * left / max(trainer.step_seconds, 1e-6))
     steps = min(max(trial.steps, min(4 * trial.steps, 3000)), max(spare, 1))
     setting = Setting(optimizer="adam", rate=3e-3)
     out = trial.shop.try_out(setting, steps=steps, until=trial.until)
     if out is None or gain(out, trial.base)[0] < 0.3 or out.score < 0.5:
         return
     rate = learning_rate(trial.verdict.model.optimizer)
-    low = rate <= 2 * usual_rate(inner)
+    low = rate <= 2 * customary_rate(inner)
     suspect = Suspect(
         "lr_too_low" if low else "lr_too_high", 0.5,
         f"{kind} at learning rate {rate:g} leaves the network where it started, Adam does not",

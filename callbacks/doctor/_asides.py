@@ -16,10 +16,10 @@ __all__ = ["clean_rows", "own_step"]
 STILL = 0.01  # share of the first epoch's loss: a smaller change is none
 
 
-def clean_rows(trial: Any, rig: Any) -> None:
+def clean_rows(trial: Any, trainer: Any) -> None:
     """Is half of the untransformed validation data a better teacher than the pipeline?"""
-    rig.reset(trial.ended)
-    before, count = trial.shop.half(rig), trial.case.val.n // 2
+    trainer.reset(trial.ended)
+    before, count = trial.shop.half(trainer), trial.case.val.n // 2
     after = trial.shop.try_out(Setting(clean=True), steps=trial.length, until=trial.until)
     if after is None or before.val > 0.85:
         return
@@ -43,14 +43,14 @@ def own_step(trial: Any) -> None:
     if still is not None:
         trial.verdict.name(still, "failure")
         return
-    rig = trial.shop.rig(Setting())
+    trainer = trial.shop.trainer(Setting())
     out = trial.shop.try_out(Setting(), steps=trial.steps, until=trial.until)
-    if rig is None or out is None or out.score - trial.final.score < 0.2:
+    if trainer is None or out is None or out.score - trial.final.score < 0.2:
         return
-    rig.reset()
-    before = rig.loss_of(trial.shop.look)
-    rig.reset(trial.ended)
-    after = rig.loss_of(trial.shop.look)
+    trainer.reset()
+    before = trainer.loss_of(trial.shop.look)
+    trainer.reset(trial.ended)
+    after = trainer.loss_of(trial.shop.look)
     grew = not np.isfinite(after) or after > 1.02 * before
     suspect = Suspect(
         "lr_too_high", 0.9 if grew else 0.5,

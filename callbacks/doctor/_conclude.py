@@ -8,9 +8,9 @@ from typing import Any
 
 from kcnn.callbacks.doctor._plan import Change
 from kcnn.callbacks.doctor._setting import Outcome, Setting
-from kcnn.callbacks.doctor._static_start import learning_rate
 from kcnn.callbacks.doctor._suspect import Suspect
 from kcnn.callbacks.doctor._weigh import convincing, gain, numbers
+from kcnn.callbacks.doctor.program.rates import learning_rate
 from kcnn.callbacks.state import innermost
 
 __all__ = ["conclude", "fall_back"]

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._graph import (
+from kcnn.callbacks.doctor.program.copies import changed
+from kcnn.callbacks.doctor.program.graph import (
     flat_layers,
     is_norm,
     is_random,
@@ -21,7 +22,6 @@ from kcnn.callbacks.keras_internals import array_of
 __all__ = [
     "bare_end",
     "bounded",
-    "changed",
     "deeper",
     "fresh_kernels",
     "leaky",
@@ -33,32 +33,6 @@ __all__ = [
     "unstrided",
     "wider",
 ]
-
-
-def changed(layer: Any, **changes: Any) -> Any:
-    """A new layer of the same kind with another configuration, or with the same one.
-
-    Functions and objects of the user's own cannot be made from a configuration: where that
-    fails, the layer's own ones serve again.
-    """
-    kind = layer.__class__
-    try:
-        config = layer.get_config()
-        config.update({key: value for key, value in changes.items() if key in config})
-        return kind.from_config(config)
-    except Exception:  # unregistered functions, lambdas, an __init__ without **kwargs
-        own = getattr(layer, "_auto_config", None)
-        if kind.get_config is keras.layers.Layer.get_config and own is not None:
-            new = kind(**own.config)
-        else:
-            config = {**layer.get_config()}
-            for key, value in config.items():
-                if isinstance(value, dict) and callable(getattr(layer, key, None)):
-                    config[key] = getattr(layer, key)
-            config.update({key: value for key, value in changes.items() if key in config})
-            new = kind(**config)
-    new.name = layer.name
-    return new
 
 
 def rectified(model: keras.Model) -> Callable[[Any], Any]:

@@ -11,8 +11,8 @@ import numpy as np
 
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._facts import read_facts
-from kcnn.callbacks.doctor._record import Run, run_fit
 from kcnn.callbacks.doctor._rows import draw
+from kcnn.callbacks.doctor._run import Run, run_fit
 from kcnn.callbacks.doctor._trace import first_rows, untouched
 from kcnn.callbacks.doctor._verdict import Verdict
 from kcnn.callbacks.state import require_compiled

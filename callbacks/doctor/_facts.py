@@ -10,8 +10,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._head import HeadFacts, read_head
-from kcnn.callbacks.doctor._losses import LossFacts, metric_names, read_loss
 from kcnn.callbacks.doctor._rows import Case
 from kcnn.callbacks.doctor._static_body import judge_body
 from kcnn.callbacks.doctor._static_data import (
@@ -26,9 +24,11 @@ from kcnn.callbacks.doctor._static_metric import judge_metrics
 from kcnn.callbacks.doctor._static_split import judge_balance, judge_leak, judge_shift
 from kcnn.callbacks.doctor._static_start import judge_optimizer, judge_start
 from kcnn.callbacks.doctor._suspect import Suspect
-from kcnn.callbacks.doctor._task import TaskFacts, read_task
 from kcnn.callbacks.doctor._trace import first_rows
-from kcnn.callbacks.doctor._view import graph_of
+from kcnn.callbacks.doctor.program.head import HeadFacts, read_head
+from kcnn.callbacks.doctor.program.loss import LossFacts, metric_names, read_loss
+from kcnn.callbacks.doctor.program.task import TaskFacts, read_task
+from kcnn.callbacks.doctor.program.view import graph_of
 
 __all__ = ["Facts", "few", "read_facts"]
 

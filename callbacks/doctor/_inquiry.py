@@ -13,13 +13,13 @@ from kcnn.callbacks.doctor._asides import clean_rows, own_step
 from kcnn.callbacks.doctor._conclude import conclude, fall_back
 from kcnn.callbacks.doctor._labels import judge_meaning, judge_rows
 from kcnn.callbacks.doctor._plan import Change, plan_changes
-from kcnn.callbacks.doctor._record import Run
+from kcnn.callbacks.doctor._run import Run
 from kcnn.callbacks.doctor._setting import Outcome, Setting
-from kcnn.callbacks.doctor._static_start import step_rates
 from kcnn.callbacks.doctor._suspect import Suspect
 from kcnn.callbacks.doctor._symptoms import read_symptoms
 from kcnn.callbacks.doctor._trials import Workshop
 from kcnn.callbacks.doctor._weigh import better, hopeless, numbers
+from kcnn.callbacks.doctor.program.rates import step_rates
 
 __all__ = ["Trial"]
 
@@ -44,23 +44,23 @@ class Trial:
 
     def go(self) -> None:
         shop, run, facts = self.shop, self.run, self.verdict.facts
-        rig = shop.rig(Setting())
-        if rig is None:
+        trainer = shop.trainer(Setting())
+        if trainer is None:
             self.case.unseen.append(
                 "no change was tried: the model cannot be rebuilt from its configuration"
             )
             return
         if run.cut:
             self.case.notes.append(f"the run was cut by the budget after {run.steps} steps")
-        self.look_at_end(rig)
-        symptoms = read_symptoms(rig, shop, run, self.final)
+        self.look_at_end(trainer)
+        symptoms = read_symptoms(trainer, shop, run, self.final)
         facts.suspects[:] = sorted(facts.suspects + symptoms, key=lambda s: -s.weight)
         labels = None if shop.held_out else judge_meaning(facts, self.known_skill)
         if labels is not None and labels.weight > 0.9:
             self.verdict.name(labels)
             return
         if any(s.firm and s.cause != "wrong_metric" for s in symptoms):
-            self.compare_rows(rig)
+            self.compare_rows(trainer)
             return
         if type(self.verdict.model).train_step is not keras.Model.train_step:
             own_step(self)
@@ -69,26 +69,26 @@ class Trial:
         if not shop.held_out:
             changes = self.promising(changes)
             if not changes and hopeless(0.85, self.base.score) and not self.case.moving:
-                self.compare_rows(rig)
+                self.compare_rows(trainer)
                 return
-        self.pace(rig, len(changes) + 1)
+        self.pace(trainer, len(changes) + 1)
         if shop.held_out or (self.length < self.steps and changes):
             self.base = shop.try_out(Setting(), steps=self.length, until=self.until) or self.base
-            self.base_weights = rig.values()
+            self.base_weights = trainer.values()
         self.verdict.numbers["base"] = numbers(self.base)
         if shop.held_out:
             changes = self.promising(changes)
             labels = judge_meaning(facts, self.base.val)
-        if self.compare_rows(rig):
+        if self.compare_rows(trainer):
             return
         if self.case.moving and not shop.held_out and shop.val is not None and shop.val.n >= 40:
-            clean_rows(self, rig)
+            clean_rows(self, trainer)
             if self.verdict.named:
                 return
         self.each([change for change in changes if change.weight >= 0.6])
         whole = not run.cut and np.all(np.isfinite(self.ended_losses))
         if whole and time.perf_counter() < self.until:
-            self.go_on(rig)
+            self.go_on(trainer)
         self.each([change for change in changes if change.weight < 0.6])
         both_scales(self)
         other_optimizer(self)
@@ -98,19 +98,19 @@ class Trial:
         if not self.verdict.named and self.base.score < 0.5:
             fall_back(self)
 
-    def look_at_end(self, rig: Any) -> None:
+    def look_at_end(self, trainer: Any) -> None:
         """Skills with the weights that the run ended with."""
-        self.ended = self.shop.values(rig, self.run.weights)
-        rig.reset(self.ended)
-        self.final = self.base = self.shop.measure(rig)
+        self.ended = self.shop.values(trainer, self.run.weights)
+        trainer.reset(self.ended)
+        self.final = self.base = self.shop.measure(trainer)
         self.verdict.numbers["final"] = numbers(self.final)
 
     def does_well(self) -> bool:
         """The run ended with (nearly) all answers right, on validation rows too."""
-        rig = self.shop.rig(Setting())
-        if rig is None:
+        trainer = self.shop.trainer(Setting())
+        if trainer is None:
             return False
-        self.look_at_end(rig)
+        self.look_at_end(trainer)
         if self.shop.labels is not None and self.task.kind in ("binary", "multiclass"):
             right = self.final.train >= 0.9 and not self.final.val < 0.9
             return right and self.final.balanced >= 0.95
@@ -141,7 +141,7 @@ class Trial:
         """The last loss of the run; empty when no epoch was finished."""
         return self.run.history.get("loss", [])[-1:]
 
-    def compare_rows(self, rig: Any) -> bool:
+    def compare_rows(self, trainer: Any) -> bool:
         """Held-out training rows against validation rows; True when that named a cause."""
         steps = getattr(self, "length", self.steps)
         found = judge_rows(self.verdict.facts, self.shop, self.final, steps=steps, until=self.until)
@@ -157,12 +157,12 @@ class Trial:
                 break
             self.one(change)
 
-    def pace(self, rig: Any, count: int) -> None:
+    def pace(self, trainer: Any, count: int) -> None:
         """How many steps each trial may take."""
         begin = time.perf_counter()
         self.shop.try_out(Setting(), steps=min(self.steps, 12))
         self.setup = time.perf_counter() - begin
-        step = max(rig.step_seconds, 1e-6)
+        step = max(trainer.step_seconds, 1e-6)
         left = self.until - time.perf_counter() - self.setup * count
         fair = max(left, 1.0) / (count + 2) / step
         if fair < self.steps:  # the best of them are to be repeated at full length
@@ -171,7 +171,7 @@ class Trial:
         self.verdict.numbers["trial_steps"] = self.length
         self.verdict.numbers["steps"] = self.steps
 
-    def go_on(self, rig: Any) -> None:
+    def go_on(self, trainer: Any) -> None:
         """Does training on from where the run stopped still mend it?"""
         shop, case = self.shop, self.case
         weight = 0.35 + 0.2 * (case.epochs <= 5) + 0.15 * (case.epochs <= 2)
@@ -182,7 +182,7 @@ class Trial:
         start, before = self.ended, self.final
         if shop.held_out:
             start, before = self.base_weights, self.base
-        step = max(rig.step_seconds, 1e-6)
+        step = max(trainer.step_seconds, 1e-6)
         spare = 0.25 * (self.until - time.perf_counter()) / step
         more = int(min(max(self.steps, min(400, 10 * self.steps, spare)), 2 * self.length + 400))
         after = shop.try_out(Setting(steps=2.0), steps=more, seed=5, until=self.until, start=start)

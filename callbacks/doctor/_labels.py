@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import keras
 import numpy as np
 
 from kcnn.callbacks.doctor._facts import Facts
-from kcnn.callbacks.doctor._graph import flat_layers
-from kcnn.callbacks.doctor._rows import Rows
 from kcnn.callbacks.doctor._setting import Outcome, Setting
-from kcnn.callbacks.doctor._skill import classes_of
-from kcnn.callbacks.doctor._static_split import agreement
 from kcnn.callbacks.doctor._suspect import Suspect
 from kcnn.callbacks.doctor._trials import Workshop
+from kcnn.callbacks.doctor.program.neighbours import agreement, contradicts, placeless_agreement
+from kcnn.callbacks.doctor.program.skill import classes_of
 
 __all__ = ["judge_meaning", "judge_rows"]
 
@@ -31,7 +28,7 @@ def judge_meaning(facts: Facts, val: float) -> Suspect | None:
     if case.val is not None and labels is not None and len(labels) > case.train.n:
         other = agreement(case.val, task, labels[case.train.n :])
     weight = 0.0
-    if z < 3 and _placeless(facts) >= 3:
+    if z < 3 and placeless_agreement(facts) >= 3:
         return None
     if z < 3:
         weight = 0.97 if other is not None and other[0] > 6 else 0.8
@@ -39,7 +36,7 @@ def judge_meaning(facts: Facts, val: float) -> Suspect | None:
         weight = 0.8
     if not weight:
         return None
-    if case.moving and other is not None and other[0] > 6 and not _contradicts(case.train, labels):
+    if case.moving and other is not None and other[0] > 6 and not contradicts(case.train, labels):
         return Suspect(
             "augmentation_breaks_label",
             0.95,
@@ -64,44 +61,6 @@ def judge_meaning(facts: Facts, val: float) -> Suspect | None:
     )
 
 
-def _placeless(facts: Facts) -> float:
-    """How far labels agree above chance (z) where neighbours are sought by what occurs, not where.
-
-    Texts are compared by their words, images and series by the size of their spectra.
-    """
-    rows, task = facts.case.train, facts.task
-    most = slice(0, 1500)
-    x = np.asarray(rows.x[most], "float64")
-    if any(isinstance(layer, keras.layers.Embedding) for layer in flat_layers(facts.graph)):
-        ids = np.abs(x.reshape(len(x), -1)).astype("int64") % 499
-        what = np.stack([np.bincount(row, minlength=499) for row in ids])
-    elif x.ndim >= 3:
-        axes = tuple(range(1, x.ndim - 1))
-        what = np.abs(np.fft.fftn(np.nan_to_num(x), axes=axes))
-        if x.ndim == 4:
-            what = what[:, :12, :12]
-        what = what.reshape(len(x), -1)
-    else:
-        return 0.0
-    labels = None if task.labels is None else task.labels[: len(x)]
-    found = agreement(Rows(what, rows.y[most]), task, labels)
-    return 0.0 if found is None else float(found[0])
-
-
-def _contradicts(rows: Rows, labels: np.ndarray | None) -> bool:
-    """The very same inputs come again with other labels: no transform did that."""
-    if labels is None:
-        return False
-    first: dict[int, int] = {}
-    other = again = 0
-    for row, label in zip(np.ascontiguousarray(rows.x), labels, strict=False):
-        known = first.setdefault(hash(row.tobytes()), int(label))
-        again += 1
-        other += known != label
-    again -= len(first)
-    return again >= 20 and other > 0.3 * again
-
-
 def judge_rows(
     facts: Facts, shop: Workshop, final: Outcome, *, steps: int, until: float
 ) -> Suspect | None:
@@ -123,10 +82,10 @@ def judge_rows(
         shop.model, case, task, facts.head, facts.loss,
         graph=shop.graph, rates=shop.rates, steps=shop.steps, own_val=False,
     )  # fmt: skip
-    other._rigs = shop._rigs
+    other._trainers = shop._trainers
     out = other.try_out(Setting(), steps=steps, until=until)
-    rig = other.rig(Setting())
-    if out is None or rig is None or not np.isfinite(out.val):
+    trainer = other.trainer(Setting())
+    if out is None or trainer is None or not np.isfinite(out.val):
         return None
     if out.val < 0.35 or out.val - final.val < gap:
         return None
@@ -135,7 +94,7 @@ def judge_rows(
     evidence = {"held_out_training_rows": out.val, "validation_rows": final.val}
     words = f"skill {out.val:.2f} on held-out training rows, {final.val:.2f} on validation rows"
     if shop.val_labels is not None:
-        said = classes_of(rig.predict(shop.val.x), facts.head, facts.loss)
+        said = classes_of(trainer.predict(shop.val.x), facts.head, facts.loss)
         if _renumbered(said, shop.val_labels, task.classes):
             return Suspect(
                 "label_encoding", 0.95, words + ": the classes are numbered differently",

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from kcnn.callbacks._finding import Finding
-from kcnn.callbacks.doctor._graph import known_graph, layer_activation
-from kcnn.callbacks.doctor._rig import tensors
+from kcnn.callbacks.doctor.program.graph import known_graph, layer_activation
+from kcnn.callbacks.doctor.trials.trainer import tensors
 
 __all__ = ["judge_epochs", "judge_layers", "loss_falls"]
 

@@ -9,12 +9,12 @@ import keras
 import numpy as np
 
 from kcnn.callbacks.doctor import _edits
-from kcnn.callbacks.doctor._graph import flat_layers, is_random, kernel_of, layer_activation
 from kcnn.callbacks.doctor._setting import Setting
 from kcnn.callbacks.doctor._static_labels import right_head
-from kcnn.callbacks.doctor._static_start import learning_rate, usual_rate
 from kcnn.callbacks.doctor._suspect import Suspect
 from kcnn.callbacks.doctor._trials import Workshop
+from kcnn.callbacks.doctor.program.graph import flat_layers, is_random, kernel_of, layer_activation
+from kcnn.callbacks.doctor.program.rates import customary_rate, learning_rate
 from kcnn.callbacks.state import innermost
 
 __all__ = ["Change", "plan_changes"]
@@ -94,7 +94,7 @@ def plan_changes(shop: Workshop, suspects: list[Suspect], batch_given: bool) -> 
     if "relu" in kinds:
         add("dying_relu", Setting(edit="leaky"))
     optimizer = shop.model.optimizer
-    rate, usual = learning_rate(optimizer), usual_rate(optimizer)
+    rate, usual = learning_rate(optimizer), customary_rate(optimizer)
     if rate > 0:
         up = max(10.0, usual / rate)
         down = min(0.1, usual / rate)

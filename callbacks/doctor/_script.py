@@ -20,8 +20,8 @@ import numpy as np
 from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._examine import examine
-from kcnn.callbacks.doctor._graph import flat_layers
 from kcnn.callbacks.doctor._words import after, print_error, short
+from kcnn.callbacks.doctor.program.graph import flat_layers
 
 __all__ = ["Visit", "examine_script"]
 

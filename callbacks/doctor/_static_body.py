@@ -8,15 +8,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._graph import (
-    bends,
-    flat_layers,
-    followers,
-    kernel_of,
-    known_graph,
-    layer_activation,
-)
-from kcnn.callbacks.doctor._head import HeadFacts
 from kcnn.callbacks.doctor._static_layers import (
     judge_end,
     judge_norms,
@@ -25,6 +16,15 @@ from kcnn.callbacks.doctor._static_layers import (
     judge_saturation,
 )
 from kcnn.callbacks.doctor._suspect import Suspect
+from kcnn.callbacks.doctor.program.graph import (
+    bends,
+    flat_layers,
+    followers,
+    kernel_of,
+    known_graph,
+    layer_activation,
+)
+from kcnn.callbacks.doctor.program.head import HeadFacts
 from kcnn.callbacks.keras_internals import array_of
 
 __all__ = ["judge_body"]

@@ -9,10 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._graph import bends, flat_layers, is_norm, kernel_of, known_graph
 from kcnn.callbacks.doctor._rows import Case
 from kcnn.callbacks.doctor._suspect import Suspect
-from kcnn.callbacks.doctor._task import TaskFacts
+from kcnn.callbacks.doctor.program.graph import bends, flat_layers, is_norm, kernel_of, known_graph
+from kcnn.callbacks.doctor.program.task import TaskFacts
 from kcnn.callbacks.sanity import FILL_THEM, first_nonfinite, weights_of
 
 __all__ = ["first_inputs", "input_scale", "judge_finite", "judge_order", "judge_scale"]

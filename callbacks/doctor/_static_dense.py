@@ -9,11 +9,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._head import HeadFacts, read_head
-from kcnn.callbacks.doctor._losses import LossFacts, read_loss
 from kcnn.callbacks.doctor._static_head import judge_head
 from kcnn.callbacks.doctor._suspect import Suspect
-from kcnn.callbacks.doctor._task import read_task
+from kcnn.callbacks.doctor.program.head import HeadFacts, read_head
+from kcnn.callbacks.doctor.program.loss import LossFacts, read_loss
+from kcnn.callbacks.doctor.program.task import read_task
 
 __all__ = ["judge_dense", "judge_outputs"]
 

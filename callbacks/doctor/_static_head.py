@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kcnn.callbacks.doctor._head import HeadFacts
-from kcnn.callbacks.doctor._losses import LossFacts
 from kcnn.callbacks.doctor._static_labels import (
     judge_labels,
     judge_single_softmax,
@@ -15,7 +13,9 @@ from kcnn.callbacks.doctor._static_labels import (
     right_head,
 )
 from kcnn.callbacks.doctor._suspect import Suspect
-from kcnn.callbacks.doctor._task import TaskFacts
+from kcnn.callbacks.doctor.program.head import HeadFacts
+from kcnn.callbacks.doctor.program.loss import LossFacts
+from kcnn.callbacks.doctor.program.task import TaskFacts
 
 __all__ = ["judge_head"]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kcnn.callbacks.doctor._task import TaskFacts
+from kcnn.callbacks.doctor.program.task import TaskFacts
 
 __all__ = ["judge_labels", "judge_single_softmax", "judge_units", "right_head"]
 

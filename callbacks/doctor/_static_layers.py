@@ -8,9 +8,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._graph import activation_kind, is_norm, layer_activation, runs_away
-from kcnn.callbacks.doctor._head import HeadFacts
 from kcnn.callbacks.doctor._suspect import Suspect
+from kcnn.callbacks.doctor.program.graph import (
+    activation_kind,
+    is_norm,
+    layer_activation,
+    runs_away,
+)
+from kcnn.callbacks.doctor.program.head import HeadFacts
 
 __all__ = [
     "judge_end",

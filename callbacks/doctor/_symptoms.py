@@ -8,33 +8,33 @@ import keras
 import numpy as np
 
 from kcnn.callbacks.doctor._facts import few
-from kcnn.callbacks.doctor._graph import flat_layers, kernel_of
-from kcnn.callbacks.doctor._probe import Probe, probe_model
-from kcnn.callbacks.doctor._record import Run
-from kcnn.callbacks.doctor._rig import Rig
+from kcnn.callbacks.doctor._run import Run
 from kcnn.callbacks.doctor._setting import Outcome
 from kcnn.callbacks.doctor._suspect import Suspect
 from kcnn.callbacks.doctor._trials import Workshop
+from kcnn.callbacks.doctor.program.graph import flat_layers, kernel_of
+from kcnn.callbacks.doctor.program.layer_reading import LayerReading, read_layers
+from kcnn.callbacks.doctor.trials.trainer import Trainer
 
 __all__ = ["read_symptoms"]
 
 
-def read_symptoms(rig: Rig, shop: Workshop, run: Run, final: Outcome) -> list[Suspect]:
-    """Suspicions from the state at the end of the run; `rig` holds the final weights."""
+def read_symptoms(trainer: Trainer, shop: Workshop, run: Run, final: Outcome) -> list[Suspect]:
+    """Suspicions from the state at the end of the run; `trainer` holds the final weights."""
     found: list[Suspect] = []
     rows = shop.look.take(slice(0, few(shop.look.x)))
-    end: Probe | None = None
-    start: Probe | None = None
+    end: LayerReading | None = None
+    start: LayerReading | None = None
     try:
-        end = probe_model(rig.model, rows.x, rows.y)
-        rig.reset()
-        start = probe_model(rig.model, rows.x, rows.y)
-        rig.reset()
+        end = read_layers(trainer.model, rows.x, rows.y)
+        trainer.reset()
+        start = read_layers(trainer.model, rows.x, rows.y)
+        trainer.reset()
     except Exception:  # a model that cannot be looked into layer by layer
         end = None
     if end is not None and start is not None:
         found += _relu(start, end)
-        found += _growth(start) or _gradients(start, _deep(rig.model))
+        found += _growth(start) or _gradients(start, _deep(trainer.model))
     found += _overfitting(run, final, shop.task.kind in ("binary", "multiclass"))
     return found
 
@@ -58,7 +58,7 @@ def _relu(start: Any, end: Any) -> list[Suspect]:
     ]
 
 
-def _growth(start: Probe) -> list[Suspect]:
+def _growth(start: LayerReading) -> list[Suspect]:
     """Activations that grow from layer to layer, before any step."""
     sizes = [size for size in list(start.size.values())[:-1] if size > 0]
     deep = len(sizes) >= 4 and sizes[-1] > 100 * max(sizes[0], 0.1)

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._view import unlinked
+from kcnn.callbacks.doctor.program.view import unlinked
 from kcnn.callbacks.state import Snapshot
 
 __all__ = ["untouched"]

@@ -9,14 +9,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._head import HeadFacts
-from kcnn.callbacks.doctor._losses import LossFacts
-from kcnn.callbacks.doctor._rig import Rig, batch_order, copy_model, copy_optimizer
 from kcnn.callbacks.doctor._rows import Case, Rows
 from kcnn.callbacks.doctor._setting import Outcome, Setting
-from kcnn.callbacks.doctor._skill import balanced_skill, classes_of, loss_skill, skill
-from kcnn.callbacks.doctor._standard import Standard
-from kcnn.callbacks.doctor._task import TaskFacts
+from kcnn.callbacks.doctor.program.copies import copy_model
+from kcnn.callbacks.doctor.program.customary import Standard
+from kcnn.callbacks.doctor.program.head import HeadFacts
+from kcnn.callbacks.doctor.program.loss import LossFacts
+from kcnn.callbacks.doctor.program.skill import balanced_skill, classes_of, loss_skill, skill
+from kcnn.callbacks.doctor.program.task import TaskFacts
+from kcnn.callbacks.doctor.trials.trainer import Trainer, batch_order, copy_optimizer
 
 __all__ = ["Workshop"]
 
@@ -46,7 +47,7 @@ class Workshop:
         self.edits: dict[str, Callable[[Any], Any]] = {}
         self.own_val = own_val
         self.standard = Standard(task, head)
-        self._rigs: dict[Any, Rig | None] = {}
+        self._trainers: dict[Any, Trainer | None] = {}
         self.split()
 
     def split(self) -> None:
@@ -75,37 +76,37 @@ class Workshop:
             self.val = self.val.take(pick)
             self.val_labels = None if self.val_labels is None else self.val_labels[pick]
 
-    def rig(self, setting: Setting) -> Rig | None:
+    def trainer(self, setting: Setting) -> Trainer | None:
         """The copy with the loop for this setting, made once."""
         weighted = self._weights(setting, self.train, self.train_labels) is not None
         key = setting.edit, setting.optimizer, setting.loss, weighted, setting.clip, setting.head
-        if key not in self._rigs:
+        if key not in self._trainers:
             sample = keras.tree.map_structure(lambda leaf: leaf[:2], self.train.x)
             edit = self.edits.get("head" if setting.head else setting.edit)
             twin = None
             if not (setting.edit or setting.head) or edit is not None:
-                for rig in self._rigs.values():
-                    if rig is not None and rig.model is self.model:
-                        rig.reset()  # a copy starts where the user's model started
+                for trainer in self._trainers.values():
+                    if trainer is not None and trainer.model is self.model:
+                        trainer.reset()  # a copy starts where the user's model started
                 twin = copy_model(self.graph, sample, edit)
-            if twin is None and not setting.edit and not self._rigs:
+            if twin is None and not setting.edit and not self._trainers:
                 twin = self.model
             optimizer = keras.optimizers.get(setting.optimizer) if setting.optimizer else None
             if setting.clip:
                 optimizer = copy_optimizer(self.model.optimizer, clipnorm=1.0)
-            self._rigs[key] = (
+            self._trainers[key] = (
                 None
                 if twin is None
-                else Rig(
+                else Trainer(
                     twin, self.model, weighted=weighted, optimizer=optimizer,
                     loss=self.standard.loss if setting.head else setting.loss or None,
                 )
             )  # fmt: skip
-        return self._rigs[key]
+        return self._trainers[key]
 
-    def values(self, rig: Rig, values: list[np.ndarray]) -> list[np.ndarray]:
+    def values(self, trainer: Trainer, values: list[np.ndarray]) -> list[np.ndarray]:
         """Values of the user's variables in the order of a copy's."""
-        if rig.model is self.model or None in self._places:
+        if trainer.model is self.model or None in self._places:
             return values
         return [values[at] for at in self._places if at is not None]
 
@@ -115,14 +116,14 @@ class Workshop:
     ) -> Outcome | None:  # fmt: skip
         """Train under a setting; None when the copy cannot be made."""
         begin = time.perf_counter()
-        rig = self.rig(setting)
-        if rig is None:
+        trainer = self.trainer(setting)
+        if trainer is None:
             return None
         if setting.start == "fresh":
             from kcnn.callbacks.doctor._edits import fresh_kernels
 
-            start = fresh_kernels(rig.model, seed)
-        rig.reset(start)
+            start = fresh_kernels(trainer.model, seed)
+        trainer.reset(start)
         rows, undo = self._prepared(setting)
         weight = self._weights(setting, self.train, self.train_labels)
         rows = Rows(rows.x, rows.y, weight)
@@ -146,31 +147,33 @@ class Workshop:
             rates = np.full(len(order), self.rates.max() if setting.hold else self.rates[-1])
         if setting.optimizer:
             rates = np.full(len(order), setting.rate)
-        losses = rig.train(rows, order, rates, until)
-        outcome = self.half(rig) if setting.clean else self.measure(rig, setting, undo)
+        losses = trainer.train(rows, order, rates, until)
+        outcome = self.half(trainer) if setting.clean else self.measure(trainer, setting, undo)
         outcome.losses, outcome.steps = losses, len(losses)
         outcome.seconds = time.perf_counter() - begin
         return outcome
 
-    def half(self, rig: Rig) -> Outcome:
+    def half(self, trainer: Trainer) -> Outcome:
         """Skill on the second half of the judging rows, as both skills."""
         assert self.val is not None
         part = slice(self.val.n // 2, None)
         labels = None if self.val_labels is None else self.val_labels[part]
-        value, balanced = self._skill(rig, self.val.take(part), labels, None, None)
+        value, balanced = self._skill(trainer, self.val.take(part), labels, None, None)
         return Outcome(value, value, np.zeros(0), 0, balanced)
 
-    def measure(self, rig: Rig, setting: Setting | None = None, undo: Any = None) -> Outcome:
-        """Skills of a rig's present weights."""
-        train, balanced = self._skill(rig, self.look, self.look_labels, setting, undo)
+    def measure(
+        self, trainer: Trainer, setting: Setting | None = None, undo: Any = None
+    ) -> Outcome:
+        """Skills of a trainer's present weights."""
+        train, balanced = self._skill(trainer, self.look, self.look_labels, setting, undo)
         val = float("nan")
         if self.val is not None:
-            val, balanced = self._skill(rig, self.val, self.val_labels, setting, undo)
+            val, balanced = self._skill(trainer, self.val, self.val_labels, setting, undo)
         return Outcome(train, val, np.zeros(0), 0, balanced)
 
-    def _skill(self, rig, rows, labels, setting, undo):
+    def _skill(self, trainer, rows, labels, setting, undo):
         x = self._scaled_x(rows.x) if setting is not None and setting.scale_x else rows.x
-        out = rig.predict(x)
+        out = trainer.predict(x)
         if undo is not None and isinstance(out, np.ndarray):
             out = undo(out)
         head, loss = self.head, self.loss
@@ -188,17 +191,17 @@ class Workshop:
             other = setting is not None and setting.head  # another loss: judged by the user's
             value = own if other and own > -1 else max(value, own)
         if not np.isfinite(value):
-            value = self._avoided(rig, rows)
+            value = self._avoided(trainer, rows)
         return value, balanced
 
-    def _avoided(self, rig: Rig, rows: Rows) -> float:
+    def _avoided(self, trainer: Trainer, rows: Rows) -> float:
         """Share of the loss at the start avoided: for tasks without a better measure."""
-        own = rig.loss_of(rows)
+        own = trainer.loss_of(rows)
         if not hasattr(self, "_loss_at_start"):
-            held = rig.values()
-            rig.reset()
-            self._loss_at_start = rig.loss_of(self.look)
-            rig.reset(held)
+            held = trainer.values()
+            trainer.reset()
+            self._loss_at_start = trainer.loss_of(self.look)
+            trainer.reset(held)
         begin = self._loss_at_start
         if not np.isfinite(own):
             return -1.0

@@ -11,7 +11,7 @@ from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._facts import Facts
 from kcnn.callbacks.doctor._inquiry import Trial
 from kcnn.callbacks.doctor._live_rules import loss_falls
-from kcnn.callbacks.doctor._record import Run
+from kcnn.callbacks.doctor._run import Run
 from kcnn.callbacks.doctor._suspect import Suspect
 
 __all__ = ["Verdict"]

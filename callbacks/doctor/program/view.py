@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._graph import known_graph
+from kcnn.callbacks.doctor.program.graph import known_graph
 
 __all__ = ["graph_of", "unlinked"]
 

@@ -8,14 +8,19 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._graph import flat_layers, kernel_of, known_graph, layer_activation
+from kcnn.callbacks.doctor.program.graph import (
+    flat_layers,
+    kernel_of,
+    known_graph,
+    layer_activation,
+)
 from kcnn.callbacks.keras_internals import array_of
 
-__all__ = ["Probe", "probe_model"]
+__all__ = ["LayerReading", "read_layers"]
 
 
 @dataclasses.dataclass
-class Probe:
+class LayerReading:
     """One look into a network.
 
     Args:
@@ -43,12 +48,12 @@ class Probe:
         return float(values[0] / max(np.median(values[-2:]), 1e-30))
 
 
-def probe_model(model: keras.Model, x: Any, y: Any, weight: Any = None) -> Probe:
+def read_layers(model: keras.Model, x: Any, y: Any, weight: Any = None) -> LayerReading:
     """Look at a model of known graph on a batch; gradients (in training mode, so that batch
     statistics move) for any model."""
     import tensorflow as tf
 
-    from kcnn.callbacks.doctor._rig import tensors
+    from kcnn.callbacks.doctor.trials.trainer import tensors
 
     dead: dict[str, float] = {}
     saturated: dict[str, float] = {}
@@ -97,4 +102,4 @@ def probe_model(model: keras.Model, x: Any, y: Any, weight: Any = None) -> Probe
             value = array_of(kernel)
             scale = float(np.linalg.norm(value)) + 1e-12
             gradient[layer.name] = float(np.linalg.norm(g)) / scale
-    return Probe(dead, saturated, flat, size, gradient, float(np.sqrt(total)))
+    return LayerReading(dead, saturated, flat, size, gradient, float(np.sqrt(total)))

@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from kcnn.callbacks.doctor._losses import LossFacts
+from kcnn.callbacks.doctor.program.loss import LossFacts
 
 __all__ = ["TaskFacts", "read_task"]
 

@@ -2,77 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
-from keras.src.models.functional import Functional
 
-from kcnn.callbacks.doctor._edits import changed
-from kcnn.callbacks.doctor._graph import flat_layers
 from kcnn.callbacks.doctor._rows import Rows
 from kcnn.callbacks.keras_internals import array_of
 from kcnn.callbacks.state import innermost
 
-__all__ = ["Rig", "batch_order", "copy_model"]
-
-
-def copy_model(model: keras.Model, sample: Any, edit: Any = None) -> keras.Model | None:
-    """A clone of `model` with the same weights, or None where it cannot be cloned.
-
-    Args:
-        sample: A few input rows; the clone is called on them once.
-        edit: `edit(layer) -> layer or None` replaces single layers of the clone.
-    """
-
-    def make(layer):
-        new = edit(layer) if edit is not None else None
-        return changed(layer) if new is None else new
-
-    try:
-        if isinstance(model, (keras.Sequential, Functional)):
-            nested = any(isinstance(layer, keras.Model) for layer in model.layers)
-            with _uncompiled(model):  # losses and metrics of the user's own cannot be cloned
-                twin = keras.models.clone_model(model, clone_function=make, recursive=nested)
-        elif edit is None:
-            twin = model.__class__.from_config(model.get_config())
-        else:
-            return None
-        twin(sample)
-        match_weights(twin, model)
-    except Exception:  # custom layers without a config, lambdas, ...: no twin
-        return None
-    return twin
-
-
-@contextlib.contextmanager
-def _uncompiled(model: keras.Model) -> Iterator[None]:
-    compiled = model.compiled
-    model.compiled = False
-    try:
-        yield
-    finally:
-        model.compiled = compiled
-
-
-def match_weights(twin: keras.Model, model: keras.Model) -> None:
-    """Give `twin` the weights of `model` where shapes agree: in order, or by layer names."""
-    if len(twin.weights) == len(model.weights):
-        for variable, other in zip(twin.weights, model.weights, strict=True):
-            if tuple(variable.shape) == tuple(other.shape):
-                variable.assign(other)
-        return
-    mine = {layer.name: layer for layer in flat_layers(twin)}
-    for layer in flat_layers(model):
-        twins = mine.get(layer.name)
-        if twins is None:
-            continue
-        for variable, other in zip(twins.weights, layer.weights, strict=False):
-            if tuple(variable.shape) == tuple(other.shape):
-                variable.assign(other)
+__all__ = ["Trainer", "batch_order"]
 
 
 def batch_order(n: int, batch: int, steps: int, *, shuffle: bool, seed: int) -> np.ndarray:
@@ -87,7 +27,7 @@ def batch_order(n: int, batch: int, steps: int, *, shuffle: bool, seed: int) -> 
     return stream[:need].reshape(steps, batch).astype("int32")
 
 
-class Rig:
+class Trainer:
     """Trains a model on rows in memory with the loss of its `compile`.
 
     Args:

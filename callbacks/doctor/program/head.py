@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._graph import is_norm, kernel_of, known_graph, layer_activation
+from kcnn.callbacks.doctor.program.graph import is_norm, kernel_of, known_graph, layer_activation
 
 __all__ = ["HeadFacts", "read_head"]
 

@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._edits import changed
-from kcnn.callbacks.doctor._graph import flat_layers, kernel_of, layer_activation
-from kcnn.callbacks.doctor._head import HeadFacts
-from kcnn.callbacks.doctor._losses import LossFacts
-from kcnn.callbacks.doctor._task import TaskFacts
+from kcnn.callbacks.doctor.program.copies import changed
+from kcnn.callbacks.doctor.program.graph import flat_layers, kernel_of, layer_activation
+from kcnn.callbacks.doctor.program.head import HeadFacts
+from kcnn.callbacks.doctor.program.loss import LossFacts
+from kcnn.callbacks.doctor.program.task import TaskFacts
 
 __all__ = ["Standard"]
 

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._head import HeadFacts
-from kcnn.callbacks.doctor._losses import LossFacts
-from kcnn.callbacks.doctor._task import TaskFacts
+from kcnn.callbacks.doctor.program.head import HeadFacts
+from kcnn.callbacks.doctor.program.loss import LossFacts
+from kcnn.callbacks.doctor.program.task import TaskFacts
 
 __all__ = ["balanced_skill", "classes_of", "loss_skill", "skill"]
 

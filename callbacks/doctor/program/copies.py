@@ -1,0 +1,95 @@
+"""Copies of layers and networks, as they are or with one thing changed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+from keras.src.models.functional import Functional
+
+from kcnn.callbacks.doctor.program.graph import flat_layers
+
+__all__ = ["changed", "copy_model"]
+
+
+def changed(layer: Any, **changes: Any) -> Any:
+    """A new layer of the same kind with another configuration, or with the same one.
+
+    Functions and objects of the user's own cannot be made from a configuration: where that
+    fails, the layer's own ones serve again.
+    """
+    kind = layer.__class__
+    try:
+        config = layer.get_config()
+        config.update({key: value for key, value in changes.items() if key in config})
+        return kind.from_config(config)
+    except Exception:  # unregistered functions, lambdas, an __init__ without **kwargs
+        own = getattr(layer, "_auto_config", None)
+        if kind.get_config is keras.layers.Layer.get_config and own is not None:
+            new = kind(**own.config)
+        else:
+            config = {**layer.get_config()}
+            for key, value in config.items():
+                if isinstance(value, dict) and callable(getattr(layer, key, None)):
+                    config[key] = getattr(layer, key)
+            config.update({key: value for key, value in changes.items() if key in config})
+            new = kind(**config)
+    new.name = layer.name
+    return new
+
+
+def copy_model(model: keras.Model, sample: Any, edit: Any = None) -> keras.Model | None:
+    """A clone of `model` with the same weights, or None where it cannot be cloned.
+
+    Args:
+        sample: A few input rows; the clone is called on them once.
+        edit: `edit(layer) -> layer or None` replaces single layers of the clone.
+    """
+
+    def make(layer):
+        new = edit(layer) if edit is not None else None
+        return changed(layer) if new is None else new
+
+    try:
+        if isinstance(model, (keras.Sequential, Functional)):
+            nested = any(isinstance(layer, keras.Model) for layer in model.layers)
+            with _uncompiled(model):  # losses and metrics of the user's own cannot be cloned
+                twin = keras.models.clone_model(model, clone_function=make, recursive=nested)
+        elif edit is None:
+            twin = model.__class__.from_config(model.get_config())
+        else:
+            return None
+        twin(sample)
+        match_weights(twin, model)
+    except Exception:  # custom layers without a config, lambdas, ...: no twin
+        return None
+    return twin
+
+
+@contextlib.contextmanager
+def _uncompiled(model: keras.Model) -> Iterator[None]:
+    compiled = model.compiled
+    model.compiled = False
+    try:
+        yield
+    finally:
+        model.compiled = compiled
+
+
+def match_weights(twin: keras.Model, model: keras.Model) -> None:
+    """Give `twin` the weights of `model` where shapes agree: in order, or by layer names."""
+    if len(twin.weights) == len(model.weights):
+        for variable, other in zip(twin.weights, model.weights, strict=True):
+            if tuple(variable.shape) == tuple(other.shape):
+                variable.assign(other)
+        return
+    mine = {layer.name: layer for layer in flat_layers(twin)}
+    for layer in flat_layers(model):
+        twins = mine.get(layer.name)
+        if twins is None:
+            continue
+        for variable, other in zip(twins.weights, layer.weights, strict=False):
+            if tuple(variable.shape) == tuple(other.shape):
+                variable.assign(other)

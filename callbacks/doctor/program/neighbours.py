@@ -1,0 +1,110 @@
+"""Do near rows share labels?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from kcnn.callbacks.doctor._rows import Rows
+from kcnn.callbacks.doctor.program.graph import flat_layers
+from kcnn.callbacks.doctor.program.task import TaskFacts
+
+if TYPE_CHECKING:
+    from kcnn.callbacks.doctor._facts import Facts
+
+__all__ = ["agreement", "contradicts", "placeless_agreement"]
+
+
+def agreement(rows: Rows, task: TaskFacts, labels: np.ndarray | None, seed: int = 0):
+    """Do near neighbours share labels? (z above chance, agreement 0..1, chance), or None.
+
+    The five nearest of up to 1500 rows, in standardised and (wide data) projected columns;
+    for numbers, agreement is the correlation of a target with its neighbours' mean.
+    """
+    if not isinstance(rows.x, np.ndarray) or rows.x.dtype.kind not in "fiu" or rows.n < 60:
+        return None
+    pick = np.random.default_rng(seed).permutation(rows.n)[:1500]
+    x = np.nan_to_num(rows.x[pick].reshape(len(pick), -1).astype("float64"))
+    if rows.x.ndim == 4 and x.shape[1] > 4096:
+        step = int(np.ceil(np.sqrt(x.shape[1] / 4096)))
+        x = np.nan_to_num(rows.x[pick][:, ::step, ::step].reshape(len(pick), -1)).astype("float64")
+    if rows.x.ndim <= 2:
+        x = x - x.mean(0)
+        x = x / (x.std(0) + 1e-9)
+    near = (x**2).sum(1)[:, None] + (x**2).sum(1)[None] - 2 * x @ x.T
+    np.fill_diagonal(near, np.inf)
+    five = np.argpartition(near, 5, axis=1)[:, :5]
+    n = len(pick)
+    if labels is not None:
+        mine = labels[pick]
+        rng = np.random.default_rng(seed)
+
+        def score(own):  # mean over classes, so that a large class does not hide the others
+            same = (own[five] == own[:, None]).mean(1)
+            return float(np.mean([same[own == k].mean() for k in np.unique(own)]))
+
+        share = score(mine)
+        blind = np.array([score(rng.permutation(mine)) for _ in range(20)])
+        z = float((share - blind.mean()) / (blind.std() + 1e-3))
+        hot = (mine[:, None] == np.unique(mine)).astype("float64")
+        return max(z, _linear(x, hot)), share, float(blind.mean())
+    if task.kind != "regression" or not isinstance(rows.y, np.ndarray):
+        return None
+    y = rows.y[pick].reshape(n, -1)[:, 0].astype("float64")
+    y = np.argsort(np.argsort(y)).astype("float64")
+    r = float(np.corrcoef(y, y[five].mean(1))[0, 1]) if np.ptp(y) else 0.0
+    return max(r * np.sqrt(n), _linear(x, y[:, None])), r, 0.0
+
+
+def _linear(x: np.ndarray, y: np.ndarray) -> float:
+    """How far above chance a linear fit on one half of the rows answers the other, in z."""
+    if x.shape[1] > 400:
+        x = x @ np.random.default_rng(0).normal(size=(x.shape[1], 400))
+    x = (x - x.mean(0)) / (x.std(0) + 1e-9)
+    half = len(x) // 2
+    a, b = x[:half], y[:half] - y[:half].mean(0)
+    fit = np.linalg.solve(a.T @ a + 0.3 * half * np.eye(a.shape[1]), a.T @ b)
+    said, true = (x[half:] @ fit).ravel(), (y[half:] - y[half:].mean(0)).ravel()
+    if np.ptp(said) == 0 or np.ptp(true) == 0:
+        return 0.0
+    return float(np.corrcoef(said, true)[0, 1] * np.sqrt(len(x) - half))
+
+
+def placeless_agreement(facts: Facts) -> float:
+    """How far labels agree above chance (z) where neighbours are sought by what occurs, not where.
+
+    Texts are compared by their words, images and series by the size of their spectra.
+    """
+    rows, task = facts.case.train, facts.task
+    most = slice(0, 1500)
+    x = np.asarray(rows.x[most], "float64")
+    if any(isinstance(layer, keras.layers.Embedding) for layer in flat_layers(facts.graph)):
+        ids = np.abs(x.reshape(len(x), -1)).astype("int64") % 499
+        what = np.stack([np.bincount(row, minlength=499) for row in ids])
+    elif x.ndim >= 3:
+        axes = tuple(range(1, x.ndim - 1))
+        what = np.abs(np.fft.fftn(np.nan_to_num(x), axes=axes))
+        if x.ndim == 4:
+            what = what[:, :12, :12]
+        what = what.reshape(len(x), -1)
+    else:
+        return 0.0
+    labels = None if task.labels is None else task.labels[: len(x)]
+    found = agreement(Rows(what, rows.y[most]), task, labels)
+    return 0.0 if found is None else float(found[0])
+
+
+def contradicts(rows: Rows, labels: np.ndarray | None) -> bool:
+    """The very same inputs come again with other labels: no transform did that."""
+    if labels is None:
+        return False
+    first: dict[int, int] = {}
+    other = again = 0
+    for row, label in zip(np.ascontiguousarray(rows.x), labels, strict=False):
+        known = first.setdefault(hash(row.tobytes()), int(label))
+        again += 1
+        other += known != label
+    again -= len(first)
+    return again >= 20 and other > 0.3 * again

@@ -1,0 +1,48 @@
+"""The learning rate: customary, given, and step by step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from kcnn.callbacks.keras_internals import array_of
+from kcnn.callbacks.state import innermost
+
+__all__ = ["customary_rate", "learning_rate", "step_rates"]
+
+USUAL = {"SGD": 0.02, "Adagrad": 0.01, "Adadelta": 1.0, "Ftrl": 0.01, "Lion": 1e-4}
+
+
+def customary_rate(optimizer: Any) -> float:
+    """A customary learning rate of this kind of optimizer."""
+    inner = innermost(optimizer)[-1]
+    return USUAL.get(type(inner).__name__, 1e-3)
+
+
+def learning_rate(optimizer: Any, step: int = 0) -> float:
+    """The rate at a step, from a number, a variable or a schedule."""
+    rate = innermost(optimizer)[-1]._learning_rate
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        rate = rate(step)
+    elif callable(rate) and not isinstance(rate, keras.Variable):
+        rate = rate()
+    return float(array_of(rate))
+
+
+def step_rates(optimizer: Any, seen: list[float], steps: int) -> np.ndarray:
+    """The rate at each of `steps` steps, float32: from the schedule, else from what was seen.
+
+    Args:
+        seen: The rate at the end of each epoch.
+    """
+    if isinstance(
+        innermost(optimizer)[-1]._learning_rate, keras.optimizers.schedules.LearningRateSchedule
+    ):
+        points = np.unique(np.linspace(0, steps - 1, min(steps, 64)).astype(int))
+        rates = [learning_rate(optimizer, int(step)) for step in points]
+        return np.interp(np.arange(steps), points, rates).astype("float32")
+    rates = seen or [learning_rate(optimizer)]
+    at = np.minimum(np.arange(steps) * len(rates) // steps, len(rates) - 1)
+    return np.asarray(rates, "float32")[at]

@@ -1,0 +1,1 @@
+"""Short trainings of copies under one change each."""
