@@ -6,7 +6,7 @@ if __name__ != "kcnn.callbacks":
         f"{__name__!r} would define every class twice. Use `import kcnn.callbacks`."
     )
 
-from kcnn.callbacks._finding import Finding, print_sink
+from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.curves import CurveReading, OverfitDetector, read_curves
 from kcnn.callbacks.doctor import Diagnosis, Doctor, examine
 from kcnn.callbacks.learning_rate import (
@@ -26,6 +26,7 @@ from kcnn.callbacks.sanity import (
     judge_initial_loss,
     judge_small_sample,
 )
+from kcnn.callbacks.sinks import print_sink
 from kcnn.callbacks.state import Snapshot
 
 __all__ = [

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Finding", "print_sink"]
+__all__ = ["Finding"]
 
 SEVERITIES = ("ok", "note", "warning", "failure")
-STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "failure": "bold red"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +28,9 @@ class Finding:
         cause: Label of the root cause (`"lr_too_high"`, `"overfitting"`, ...) or None.
         where: Layer or argument concerned, or None.
         evidence: The numbers behind it: JSON types, NumPy numbers and arrays.
+        epoch: Epoch (from 1) in which it was seen, or None.
+        step: Optimizer step (from 1) at which it was seen, or None.
+        time: Seconds since 1970 at which it was told, or None; see `now`.
 
     Raises:
         ValueError: for another severity.
@@ -41,6 +44,9 @@ class Finding:
     cause: str | None = None
     where: str | None = None
     evidence: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+    epoch: int | None = None
+    step: int | None = None
+    time: float | None = dataclasses.field(default=None, compare=False)
 
     def __post_init__(self):
         if self.severity not in SEVERITIES:
@@ -51,13 +57,32 @@ class Finding:
         object.__setattr__(self, "evidence", {str(k): plain(v) for k, v in self.evidence.items()})
 
     @property
+    def id(self) -> str:
+        """What it is about, the same in every run: "check/cause", or "check" alone."""
+        return self.check if self.cause in (None, self.check) else f"{self.check}/{self.cause}"
+
+    def named(self, names: Iterable[str]) -> bool:
+        """Whether its check, its cause or its id is among `names`."""
+        return not {self.check, self.cause, self.id}.isdisjoint(names)
+
+    def now(self, *, epoch: int | None = None, step: int | None = None) -> Finding:
+        """The same finding, told at this moment; what it knows of epoch, step and time stays."""
+        return dataclasses.replace(
+            self,
+            epoch=epoch if self.epoch is None else self.epoch,
+            step=step if self.step is None else self.step,
+            time=time.time() if self.time is None else self.time,
+        )
+
+    @property
     def ok(self) -> bool:
         """True unless something should be done."""
         return self.severity in ("ok", "note")
 
     def to_dict(self) -> dict[str, Any]:
         """A dict of JSON types (NaN as `{"float": "nan"}`), read back by `from_dict`."""
-        return {field.name: _named(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        values = {f.name: _named(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        return {"id": self.id, **values}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Finding:
@@ -72,17 +97,6 @@ class Finding:
         if self.expected:
             text += f" (expected: {self.expected})"
         return f"{text}. {self.advice}" if self.advice else text
-
-
-def print_sink(finding: Finding) -> None:
-    """Print a finding on the terminal, severity in color."""
-    from rich.console import Console
-    from rich.text import Text
-
-    line = Text()
-    line.append(finding.severity, style=STYLES[finding.severity])
-    line.append(str(finding)[len(finding.severity) :])
-    Console().print(line)
 
 
 def plain(value: Any) -> Any:

@@ -2,6 +2,14 @@
 
 from kcnn.callbacks.curves._overfit_detector import OverfitDetector
 from kcnn.callbacks.curves._read import CurveReading, read_curves
+from kcnn.callbacks.curves._rules_overfit import Overfitting, judge_overfitting
 from kcnn.callbacks.curves._stats import normal_cdf
 
-__all__ = ["CurveReading", "OverfitDetector", "normal_cdf", "read_curves"]
+__all__ = [
+    "CurveReading",
+    "OverfitDetector",
+    "Overfitting",
+    "judge_overfitting",
+    "normal_cdf",
+    "read_curves",
+]

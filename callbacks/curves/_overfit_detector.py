@@ -8,8 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks._finding import Finding, print_sink
+from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.curves._read import CurveReading, read_curves
+from kcnn.callbacks.sinks import print_sink
 from kcnn.callbacks.state import AbortGuard, put_back, sync
 
 __all__ = ["OverfitDetector"]
@@ -121,7 +122,7 @@ class OverfitDetector(keras.callbacks.Callback):
             return
         self._told.add(finding.check)
         if self.sink is not None:
-            self.sink(finding)
+            self.sink(finding.now(epoch=self._epochs[-1]))
 
     def _take_back(self, reading: CurveReading) -> None:
         """Say so where overfitting was told and the curves no longer show it."""

@@ -2,54 +2,123 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from kcnn.callbacks._finding import Finding
-from kcnn.callbacks.curves._facts import SURE, Facts, ending
+from kcnn.callbacks.curves._facts import SURE, Facts, ending, facts_of
 from kcnn.callbacks.curves._stats import normal_cdf
 
-__all__ = ["onset_epoch", "overfit_confidence", "overfitting", "wide_gap"]
+__all__ = [
+    "Overfitting",
+    "judge_overfitting",
+    "onset_epoch",
+    "overfit_confidence",
+    "overfitting",
+    "wide_gap",
+]
 
 MORE_DATA = (
     "Use more data, stronger augmentation or more regularization (dropout, weight decay), or "
     "a smaller model"
 )
 WIDE_ACCURACY = 0.1  # training less validation
+# Rises that cost answers, not only confidence: of the lowest validation loss, of the first loss.
+MATERIAL, MATERIAL_FIRST = 0.3, 0.08
 TURN = 19.0  # `Valley.turn` of 1 in 20 level curves of 5 to 100 noisy values
 WIDE_LOSS, WIDE_RATIO = 0.12, 0.5  # gap, of the first training loss and of the last one
 
 
-def overfitting(facts: Facts) -> Finding | None:
-    """Validation loss past its lowest point while the training loss still falls."""
+@dataclasses.dataclass(frozen=True)
+class Overfitting:
+    """A validation loss that turned for good while the training loss went on falling.
+
+    Args:
+        onset_epoch: Epoch (from 1) of its lowest value.
+        lowest: That value.
+        low, rise: Level around it, and how far above the end is.
+        fallen_to: Training loss at the end.
+        first: Loss that the rise is large or small against.
+        confidence: That it is not made by noise, 0..1.
+        gap: Validation less training loss at the end.
+    """
+
+    onset_epoch: int
+    lowest: float
+    low: float
+    rise: float
+    fallen_to: float
+    first: float
+    confidence: float
+    gap: float | None
+
+    @property
+    def material(self) -> bool:
+        """Whether a stop at the onset would have given a plainly better model."""
+        return self.rise > MATERIAL * abs(self.low) and self.rise > MATERIAL_FIRST * self.first
+
+    def finding(self) -> Finding:
+        """The same as a finding, a warning."""
+        return Finding(
+            "overfitting",
+            "warning",
+            f"validation loss lowest ({self.low:.3g}) after epoch {self.onset_epoch}, then up to "
+            f"{self.low + self.rise:.3g} while the training loss fell to {self.fallen_to:.3g}",
+            "validation loss falling or level as long as the training loss falls",
+            f"{MORE_DATA}; or stop at epoch {self.onset_epoch}.",
+            "overfitting",
+            evidence={
+                "onset_epoch": self.onset_epoch,
+                "confidence": self.confidence,
+                "best_val_loss": self.lowest,
+                "rise": self.rise,
+                "gap": self.gap,
+            },
+        )
+
+
+def judge_overfitting(
+    history: Mapping[str, Sequence[float]], epochs: Sequence[int] | None = None
+) -> Overfitting | None:
+    """The one judge of overfitting: after a run, while it goes on, and for the doctor.
+
+    Args:
+        history: "loss" and "val_loss", one value for each epoch.
+        epochs: Their numbers, from 1, where not every epoch was validated.
+    """
+    loss, val = history.get("loss", ()), history.get("val_loss", ())
+    if not len(loss) or len(loss) != len(val):
+        return None
+    return turned(facts_of({"loss": loss, "val_loss": val}, epochs))
+
+
+def turned(facts: Facts) -> Overfitting | None:
+    """The same for measured curves."""
     confidence = overfit_confidence(facts)
     if confidence < SURE:
         return None
     low = facts.valley
     assert low is not None
     assert facts.val_loss is not None
-    onset = int(facts.numbers[low.index])
-    best = float(facts.val_loss[low.index])
-    seen = (
-        f"validation loss lowest ({low.low:.3g}) after epoch {onset}, then up to "
-        f"{low.low + low.rise:.3g} while the training loss fell to {facts.end_loss:.3g}"
+    return Overfitting(
+        int(facts.numbers[low.index]),
+        float(facts.val_loss[low.index]),
+        low.low,
+        low.rise,
+        facts.end_loss,
+        max(abs(float(facts.val_loss[0])), facts.scale),
+        confidence,
+        facts.gap,
     )
-    return Finding(
-        "overfitting",
-        "warning",
-        seen,
-        "validation loss falling or level as long as the training loss falls",
-        f"{MORE_DATA}; or stop at epoch {onset}.",
-        "overfitting",
-        evidence={
-            "onset_epoch": onset,
-            "confidence": confidence,
-            "best_val_loss": best,
-            "rise": low.rise,
-            "gap": facts.gap,
-        },
-    )
+
+
+def overfitting(facts: Facts) -> Finding | None:
+    """Validation loss past its lowest point while the training loss still falls."""
+    found = turned(facts)
+    return None if found is None else found.finding()
 
 
 def wide_gap(facts: Facts) -> Finding | None:
@@ -86,9 +155,8 @@ def wide_gap(facts: Facts) -> Finding | None:
 
 def onset_epoch(facts: Facts) -> int | None:
     """Epoch (from 1) of the lowest validation loss, if it rose for good after it."""
-    if facts.valley is None or overfit_confidence(facts) < SURE:
-        return None
-    return int(facts.numbers[facts.valley.index])
+    found = turned(facts)
+    return None if found is None else found.onset_epoch
 
 
 def overfit_confidence(facts: Facts) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks._finding import Finding, print_sink
+from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._facts import read_facts
 from kcnn.callbacks.doctor._live_rules import judge_epochs, judge_layers, loss_falls
@@ -17,6 +17,7 @@ from kcnn.callbacks.doctor._rows import draw
 from kcnn.callbacks.doctor.program.graph import flat_layers, kernel_of
 from kcnn.callbacks.doctor.program.view import unlinked
 from kcnn.callbacks.keras_internals import array_of
+from kcnn.callbacks.sinks import print_sink
 from kcnn.callbacks.state import state_variables
 
 __all__ = ["Doctor"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from kcnn.callbacks._finding import Finding, print_sink
+from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.data import feed_of
 from kcnn.callbacks.learning_rate._halving import (
     HALF_DECADES,
@@ -22,6 +22,7 @@ from kcnn.callbacks.learning_rate._halving import (
     start_of,
 )
 from kcnn.callbacks.sanity import nonfinite_finding
+from kcnn.callbacks.sinks import print_sink
 from kcnn.callbacks.state import ShortTraining
 
 __all__ = ["FoundRate", "find_lr"]

@@ -9,10 +9,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks._finding import Finding, print_sink
+from kcnn.callbacks._finding import Finding
+from kcnn.callbacks.keras_internals import set_step_function, step_function
 from kcnn.callbacks.learning_rate._range_judge import judge_range
 from kcnn.callbacks.learning_rate._range_result import RangeResult
 from kcnn.callbacks.learning_rate._usual_rate import usual_rate
+from kcnn.callbacks.sinks import print_sink
 from kcnn.callbacks.state import (
     AbortGuard,
     HiddenSteps,
@@ -108,10 +110,10 @@ class LRFinder(keras.callbacks.Callback):
         self._calls_left = steps and math.ceil(steps / self._execution) * epochs
         self._short = bool(steps) and steps * epochs < count * self._group
         self._history = getattr(self.model, "history", None)
-        self._function = self.model.train_function
+        self._function = step_function(self.model)
         if self.model.built:
             self._begin()
-        self.model.train_function = self._hidden_call
+        set_step_function(self.model, self._hidden_call)
         self._guard = AbortGuard(self.model, self._leave)
 
     @property
@@ -119,13 +121,14 @@ class LRFinder(keras.callbacks.Callback):
         return int(self.model.steps_per_execution)
 
     def _begin(self) -> None:
-        wrapper, self.model.train_function = self.model.train_function, self._function
+        wrapper = step_function(self.model)
+        set_step_function(self.model, self._function)
         try:
             self._start = Snapshot(self.model)
             self._start.keep_stop_training(self._stop_training)
             self._steps = HiddenSteps(self.model, self._start)
         finally:
-            self.model.train_function = wrapper
+            set_step_function(self.model, wrapper)
 
     def _hidden_call(self, *args: Any) -> Any:
         """Stands in for the model's step function while the test runs."""
@@ -228,7 +231,7 @@ class LRFinder(keras.callbacks.Callback):
         """Everything as it was; called at the end, and when `fit` breaks off."""
         if self._guard is not None:
             self._guard.release()
-        self.model.train_function = self._function
+        set_step_function(self.model, self._function)
         if self._start is not None:
             self._start.restore()
         self._steps = self._start = None

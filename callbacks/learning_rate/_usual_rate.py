@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from kcnn.callbacks.keras_internals import layers_of
 from kcnn.callbacks.state import innermost
 
 __all__ = ["usual_rate"]
@@ -39,7 +40,7 @@ def usual_rate(model: keras.Model, batch: float | None = None) -> float | None:
         rate = LION
     else:
         return None
-    kinds = [kind for layer in model._flatten_layers() if (kind := _normalization(layer))]
+    kinds = [kind for layer in layers_of(model) if (kind := _normalization(layer))]
     if kinds:
         rate *= math.exp(sum(math.log(FACTORS[kind]) for kind in kinds) / len(kinds))
     return rate * ((batch or BATCH) / BATCH) ** POWER

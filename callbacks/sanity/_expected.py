@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from kcnn.callbacks.keras_internals import loss_weights_of
+
 __all__ = ["expected_initial_loss", "expected_of_model"]
 
 HINGES = ("Hinge", "SquaredHinge", "CategoricalHinge")
@@ -60,7 +62,7 @@ def expected_of_model(model: keras.Model, classes: int | None = None) -> float |
     None where it is not known: no or custom loss, regression, unknown classes.
     """
     losses = keras.tree.flatten(getattr(model, "loss", None))
-    weights = keras.tree.flatten(_loss_weights(model))
+    weights = keras.tree.flatten(loss_weights_of(model))
     shapes = _output_shapes(model)
     if not losses or (len(shapes) not in (0, len(losses)) and len(losses) != 1):
         return None
@@ -103,10 +105,6 @@ def _by_shape(loss: Any, width: int | None) -> Any:
     if str(loss).lower() not in ("crossentropy", "ce"):
         return loss
     return "binary_crossentropy" if width == 1 else "categorical_crossentropy"
-
-
-def _loss_weights(model: keras.Model) -> Any:
-    return getattr(getattr(model, "_compile_loss", None), "_user_loss_weights", None)
 
 
 def _output_shapes(model: keras.Model) -> list[tuple[int | None, ...]]:

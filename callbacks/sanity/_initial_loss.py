@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from kcnn.callbacks._finding import Finding, print_sink
+from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.data import feed_of
 from kcnn.callbacks.keras_internals import array_of
 from kcnn.callbacks.sanity._expected import expected_initial_loss, expected_of_model
@@ -19,6 +19,7 @@ from kcnn.callbacks.sanity._nonfinite import (
     nonfinite_finding,
     weights_of,
 )
+from kcnn.callbacks.sinks import print_sink
 from kcnn.callbacks.state import ShortTraining, sync
 
 __all__ = ["InitialLossCheck", "judge_initial_loss"]
@@ -207,7 +208,7 @@ class InitialLossCheck(keras.callbacks.Callback):
                 "The initial loss says something only about an untrained model.",
                 evidence=finding.evidence,
             )
-        self.finding = finding
+        self.finding = finding = finding.now(step=batches)
         if self.sink is not None:
             self.sink(finding)
         return finding

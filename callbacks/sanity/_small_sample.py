@@ -10,10 +10,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks._finding import Finding, print_sink
+from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.data import inputs_of, one_batch
+from kcnn.callbacks.keras_internals import set_step_function, step_function
 from kcnn.callbacks.sanity._accuracy import accuracy_of, least_loss
 from kcnn.callbacks.sanity._nonfinite import nonfinite_finding
+from kcnn.callbacks.sinks import print_sink
 from kcnn.callbacks.state import ShortTraining, SwitchedOff, present_rate, require_compiled
 
 __all__ = ["SmallSampleCheck", "SmallSampleResult", "judge_small_sample"]
@@ -169,14 +171,14 @@ class SmallSampleCheck(keras.callbacks.Callback):
         """Do it now. `on_iteration(iteration, loss)` is called after every step."""
         require_compiled(model, "SmallSampleCheck")
         with SwitchedOff(model) as off:
-            function = model.train_function
+            function = step_function(model)
             if off.changed:
-                model.train_function = None
+                set_step_function(model, None)
             try:
                 self.result = self._tried(model, tuple(off.names), on_iteration)
             finally:
                 if off.changed:
-                    model.train_function = function
+                    set_step_function(model, function)
         hidden = None if self.result.finding.ok else nonfinite_finding(model, self.feed, 1)
         if hidden is not None:
             found = dataclasses.replace(

@@ -9,6 +9,8 @@ from typing import Any
 
 import keras
 
+from kcnn.callbacks.keras_internals import TEST, TRAIN
+
 __all__ = ["AbortGuard"]
 
 HOOKS = tuple(
@@ -43,12 +45,12 @@ class AbortGuard:
                 self._wrap(hooks, name)
             self._finalizer = weakref.finalize(hooks, self._abort)
             self._finalizer.atexit = False
-        self._wrap(model, "train_function")
+        self._wrap(model, TRAIN)
 
     def watch_validation(self) -> None:
         """Guard the validation step too, which Keras makes late."""
         if self.alive:
-            self._wrap(self.model, "test_function")
+            self._wrap(self.model, TEST)
 
     def release(self) -> None:
         """Take the guard away; `fit` has ended well."""

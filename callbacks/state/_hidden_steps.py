@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.keras_internals import array_of
+from kcnn.callbacks.keras_internals import array_of, fresh_step_function, step_function
 from kcnn.callbacks.state._optimizer import RateControl
 from kcnn.callbacks.state._snapshot import Snapshot, put_back, state_variables
 from kcnn.callbacks.state._torch_random import torch_randoms
@@ -30,12 +30,11 @@ class HiddenSteps:
         self.model = model
         self.start = start
         self.control = RateControl(model)
-        self._function = model.train_function
+        self._function = step_function(model)
         if self.control.retraces:
             self.control.hold()
             try:
-                model.make_train_function(force=True)
-                self._function = model.train_function
+                self._function = fresh_step_function(model)
             finally:
                 self.control.release()
         self._values: list[tuple[Any, Any]] = []

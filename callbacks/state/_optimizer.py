@@ -6,9 +6,18 @@ from typing import Any
 
 import keras
 
-from kcnn.callbacks.keras_internals import array_of
+from kcnn.callbacks.keras_internals import (
+    array_of,
+    rate_source,
+    set_rate_source,
+    set_step_function,
+    step_function,
+    untrack_variable,
+)
 
 __all__ = ["RateControl", "batches_per_update", "innermost", "present_rate", "steps_per_update"]
+
+RATE = "learning rate"
 
 
 def innermost(optimizer: Any) -> list[Any]:
@@ -52,15 +61,14 @@ class RateControl:
         self.model = model
         self.optimizer = innermost(model.optimizer)[-1]
         self.weight_decay = weight_decay
-        own = {"_learning_rate": self.optimizer._learning_rate}
+        own = {RATE: rate_source(self.optimizer)}
         if weight_decay is not None:
             own["weight_decay"] = self.optimizer.weight_decay
         self._assigned = {n: v for n, v in own.items() if isinstance(v, keras.Variable)}
         self._replaced = {
             name: (value, keras.Variable(0.0, dtype="float32", trainable=False, name=f"held{name}"))
             for name, value in own.items()
-            if name not in self._assigned
-            and (name == "_learning_rate" or (value or 0.0) != weight_decay)
+            if name not in self._assigned and (name == RATE or (value or 0.0) != weight_decay)
         }
         self._before: dict[str, Any] = {}
         self._functions: Any = None
@@ -75,9 +83,9 @@ class RateControl:
     @property
     def rate_variable(self) -> Any:
         """The variable that the step reads the learning rate from while held."""
-        if "_learning_rate" in self._assigned:
-            return self._assigned["_learning_rate"]
-        return self._replaced["_learning_rate"][1]
+        if RATE in self._assigned:
+            return self._assigned[RATE]
+        return self._replaced[RATE][1]
 
     @property
     def extra_variables(self) -> list[Any]:
@@ -91,10 +99,10 @@ class RateControl:
         self._before = {name: keras.ops.copy(v.value) for name, v in kept.items()}
         if not self._replaced:
             return
-        self._functions = self.model.train_function
-        self.model.train_function = self._held_function
+        self._functions = step_function(self.model)
+        set_step_function(self.model, self._held_function)
         for name, (_, variable) in self._replaced.items():
-            setattr(self.optimizer, name, variable)  # tracked: JAX must see it as state
+            self._put(name, variable)  # tracked: JAX must see it as state
 
     def set(self, rate: float) -> None:
         """Learning rate of the next step, and the weight decay asked for. While held."""
@@ -112,8 +120,14 @@ class RateControl:
         for name, value in self._before.items():
             self._assigned[name].assign(value)
         for name, (value, variable) in self._replaced.items():
-            setattr(self.optimizer, name, value)
-            self.optimizer._untrack_variable(variable)
+            self._put(name, value)
+            untrack_variable(self.optimizer, variable)
         if self._replaced:
-            self._held_function = self.model.train_function
-            self.model.train_function = self._functions
+            self._held_function = step_function(self.model)
+            set_step_function(self.model, self._functions)
+
+    def _put(self, name: str, value: Any) -> None:
+        if name == RATE:
+            set_rate_source(self.optimizer, value)
+        else:
+            self.optimizer.weight_decay = value

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from kcnn.callbacks.keras_internals import draws_random_numbers, layers_of
+
 __all__ = ["SwitchedOff"]
 
 MISSING = object()
@@ -40,7 +42,7 @@ class SwitchedOff:
 
     def __enter__(self) -> SwitchedOff:
         try:
-            for layer in self.model._flatten_layers():
+            for layer in layers_of(self.model):
                 self._switch(layer)
             for variable in self.model.variables:
                 if getattr(variable, "regularizer", None) is not None:
@@ -63,7 +65,7 @@ class SwitchedOff:
         if getattr(layer, "activity_regularizer", None) is not None:
             self._set(layer, "activity_regularizer", None)
             self.names.append(f"activity penalty of {layer.name}")
-        if not getattr(layer, "_seed_generators", None):
+        if not draws_random_numbers(layer):
             return
         if not layer.weights:
             self._set(layer, "call", _as_at_inference(layer.call))

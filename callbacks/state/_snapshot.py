@@ -9,7 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.keras_internals import array_of, global_seed_state, strategy_scope
+from kcnn.callbacks.keras_internals import (
+    array_of,
+    global_seed_state,
+    rate_source,
+    set_rate_source,
+    strategy_scope,
+)
 from kcnn.callbacks.state._optimizer import innermost
 from kcnn.callbacks.state._torch_random import torch_randoms
 
@@ -45,9 +51,7 @@ class Snapshot:
         self.model = model
         self._values = [(v, keras.ops.copy(v.value)) for v in state_variables(model)]
         self._metrics = [(v, keras.ops.copy(v.value)) for v in model.metrics_variables]
-        self._optimizers = [
-            (o, o._learning_rate, o.weight_decay) for o in innermost(model.optimizer)
-        ]
+        self._optimizers = [(o, rate_source(o), o.weight_decay) for o in innermost(model.optimizer)]
         self._stop_training = model.stop_training
         self._random = random.getstate(), np.random.get_state()  # noqa: NPY002
 
@@ -79,8 +83,8 @@ class Snapshot:
     def _restore(self) -> None:
         model = self.model
         for optimizer, rate, weight_decay in self._optimizers:
-            if optimizer._learning_rate is not rate:
-                optimizer._learning_rate = rate
+            if rate_source(optimizer) is not rate:
+                set_rate_source(optimizer, rate)
             if optimizer.weight_decay is not weight_decay:
                 optimizer.weight_decay = weight_decay
         self.rewind()
@@ -150,7 +154,7 @@ def state_variables(model: keras.Model) -> list[Any]:
     for optimizer in innermost(model.optimizer):
         found += [
             v
-            for v in (optimizer._learning_rate, optimizer.weight_decay)
+            for v in (rate_source(optimizer), optimizer.weight_decay)
             if isinstance(v, keras.Variable)
         ]
     seed = global_seed_state()
