@@ -6,6 +6,7 @@ if __name__ != "kcnn.callbacks":
         f"{__name__!r} would define every class twice. Use `import kcnn.callbacks`."
     )
 
+from kcnn.callbacks._assert_trains import assert_trains
 from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.curves import CurveReading, OverfitDetector, read_curves
 from kcnn.callbacks.doctor import Diagnosis, Doctor, examine
@@ -26,7 +27,14 @@ from kcnn.callbacks.sanity import (
     judge_initial_loss,
     judge_small_sample,
 )
-from kcnn.callbacks.sinks import print_sink
+from kcnn.callbacks.sinks import (
+    JsonLinesSink,
+    MLflowSink,
+    TensorBoardSink,
+    WandbSink,
+    all_sinks,
+    print_sink,
+)
 from kcnn.callbacks.state import Snapshot
 
 __all__ = [
@@ -36,8 +44,10 @@ __all__ = [
     "Finding",
     "FoundRate",
     "InitialLossCheck",
+    "JsonLinesSink",
     "LRFinder",
     "LRSweep",
+    "MLflowSink",
     "OverfitDetector",
     "RangeResult",
     "RateCurve",
@@ -45,6 +55,10 @@ __all__ = [
     "SmallSampleResult",
     "Snapshot",
     "SweepResult",
+    "TensorBoardSink",
+    "WandbSink",
+    "all_sinks",
+    "assert_trains",
     "examine",
     "expected_initial_loss",
     "find_lr",

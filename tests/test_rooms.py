@@ -38,14 +38,15 @@ ALLOWED = {
     SERVER: set(),
 }
 OUTSIDE = {
-    "kcnn.callbacks": {"keras", "numpy", "rich", "matplotlib"},
+    "kcnn.callbacks": {"keras", "numpy", "rich", "matplotlib", "mlflow", "wandb", "tomli"},
     "kcnn.initializers": {"keras", "numpy"},
     "kcnn.layers": {"keras", "numpy"},
     "kcnn.models": {"keras", "numpy"},
     "kcnn.transfer": {"keras", "numpy"},
     SERVER: {"fastapi", "numpy", "orjson", "python_multipart", "starlette", "uvicorn", "uvloop"},
 }
-LAZY = {"matplotlib", "keras_cv", "optuna", "tensorflow_datasets"}  # never at module top
+# Never at module top:
+LAZY = {"matplotlib", "mlflow", "wandb", "keras_cv", "optuna", "tensorflow_datasets"}
 # What only one backend needs is imported when that backend runs: within functions, or at the
 # top of a file named after the backend. Weights may come in a safetensors file.
 BACKENDS = {"tensorflow", "jax", "torch"}

@@ -80,11 +80,24 @@ def draw(x: Any, y: Any, kwargs: dict[str, Any]) -> Case:
     case = _from_arrays(x, y, dict(kwargs)) if is_array_nest(x) else _from_stream(x, dict(kwargs))
     if case.train.n == 0:
         raise ValueError("examine: received no samples; give fit at least one batch.")
+    _one_weight(case)
     case.batch_size = min(case.batch_size, case.part.total or case.batch_size)
     case.class_weight = kwargs.get("class_weight")
     if not case.part.whole:
         case.notes.append(f"examined on {case.part}")
     return case
+
+
+def _one_weight(case: Case) -> None:
+    """Weights of each output by itself are left to `fit`: trials know one weight a row."""
+    for rows in (case.train, case.val):
+        if rows is None or rows.weight is None:
+            continue
+        if isinstance(rows.weight, np.ndarray):
+            rows.weight = np.asarray(rows.weight, "float32")
+        else:
+            rows.weight = None
+            case.notes.append("sample weights of single outputs are used by fit alone")
 
 
 def _epochs(kwargs: dict[str, Any]) -> int:
@@ -133,8 +146,7 @@ def _array_rows(
         kept = leaf[index]
         return kept.toarray() if hasattr(kept, "toarray") else kept  # SciPy
 
-    weight = None if weight is None else np.asarray(pick(weight), "float32")
-    return Rows(keras.tree.map_structure(pick, x), keras.tree.map_structure(pick, y), weight)
+    return Rows(*(keras.tree.map_structure(pick, part) for part in (x, y, weight)))
 
 
 def _array_census(y: Any, rows: int) -> Any:

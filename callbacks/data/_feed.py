@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kcnn.callbacks.data._sampler import Sampler
+
 __all__ = ["Feed", "feed_of", "one_batch"]
 
 KEEP_BYTES = 512 * 2**20  # batches kept in memory so that every probe sees the same ones
@@ -62,8 +64,8 @@ def feed_of(
 def one_batch(x: Any, y: Any = None, *, rows: int, seed: int = 0) -> tuple[Feed, Any]:
     """A feed that shows one batch of `rows` rows again and again, and that batch.
 
-    Arrays: rows drawn by `seed`, class after class in turn where `y` tells them. A
-    `tf.data.Dataset`: its first rows.
+    Arrays: rows drawn by `seed`, class after class in turn where `y` tells them. Anything
+    else: its first rows.
     """
     if is_dataset(x):
         small = x.unbatch().take(rows).batch(rows).cache()
@@ -74,16 +76,35 @@ def one_batch(x: Any, y: Any = None, *, rows: int, seed: int = 0) -> tuple[Feed,
         feed.__dict__.update(dataset=small.repeat(), kept=False)
         return feed, keras.tree.map_structure(as_array, batch)
     if not are_arrays(x):
-        raise ValueError(
-            f"a small sample is drawn from arrays or a tf.data.Dataset; received a "
-            f"{type(x).__name__}."
-        )
+        batch = _first_rows(x, rows)
+        return ListFeed([batch], 1), batch
     parts, total = same_length(x, y)
     chosen = _classes_in_turn(parts[1], total, seed)[:rows]
     batch = tuple(
         keras.tree.map_structure(lambda a: a[chosen], part) for part in parts if part is not None
     )
     return ListFeed([batch], 1), batch
+
+
+def _first_rows(x: Any, rows: int) -> tuple[Any, ...]:
+    """The first rows of batches that come one by one."""
+    sampler = Sampler()
+    for batch in _each(x):
+        sampler.add(batch)
+        if sampler.passed >= rows:
+            break
+    if not sampler.passed:
+        raise ValueError(f"{type(x).__name__} yields no rows.")
+    first = sampler.rows().take(slice(0, rows))
+    parts = (first.x, first.y, first.weight)
+    return tuple(part for part in parts if part is not None)
+
+
+def _each(source: Any) -> Iterator[Any]:
+    """The batches of something indexed or iterable."""
+    if hasattr(source, "__getitem__") and hasattr(source, "__len__"):
+        return (source[i] for i in range(len(source)))
+    return iter(source)
 
 
 class ArrayFeed(Feed):
@@ -146,12 +167,13 @@ class ListFeed(Feed):
     """Batches read from an iterable, kept in memory."""
 
     def __init__(self, source: Any, batches: int):
-        indexed = hasattr(source, "__getitem__") and hasattr(source, "__len__")
-        read = (source[i] for i in range(len(source))) if indexed else iter(source)
         self.held: list[Any] = []
-        for batch in read:
-            self.held.append(keras.tree.map_structure(as_array, batch))
-            if len(self.held) == batches:
+        size = 0
+        for batch in _each(source):
+            held = keras.tree.map_structure(as_array, batch)
+            self.held.append(held)
+            size += sum(a.nbytes for a in keras.tree.flatten(held) if a is not None)
+            if len(self.held) == batches or size >= KEEP_BYTES:
                 break
         if not self.held:
             raise ValueError(f"{type(source).__name__} yields no batch.")

@@ -13,11 +13,11 @@ __all__ = ["Rows", "array_leaf", "arrays_of", "is_array_nest", "same_rows"]
 
 @dataclasses.dataclass
 class Rows:
-    """Samples in memory. `x` and `y` are arrays, or nests of arrays, of `n` rows."""
+    """Samples in memory. `x`, `y` and `weight` are arrays, or nests of arrays, of `n` rows."""
 
     x: Any
     y: Any
-    weight: np.ndarray | None = None
+    weight: Any = None
 
     @property
     def n(self) -> int:
@@ -31,7 +31,7 @@ class Rows:
         return Rows(
             keras.tree.map_structure(pick, self.x),
             keras.tree.map_structure(pick, self.y),
-            pick(self.weight),
+            keras.tree.map_structure(pick, self.weight),
         )
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -14,9 +14,9 @@ from kcnn.callbacks.data._overlap import row_keys
 from kcnn.callbacks.data._part import Part
 from kcnn.callbacks.data._rows import Rows
 from kcnn.callbacks.data._sampler import MOST_BYTES, MOST_ROWS, PASSING, READ_BATCHES, Sampler
-from kcnn.callbacks.data._twin import twin_of
+from kcnn.callbacks.data._twin import kept_random, twin_of
 
-__all__ = ["StreamSample", "passed_on", "read_generator", "read_stream", "sampled"]
+__all__ = ["StreamSample", "read_generator", "read_stream"]
 
 AGAIN = 3  # batches read once more, to see whether rows are transformed at random
 KNOWN = 0.5  # share of them that comes again where nothing is transformed
@@ -45,6 +45,11 @@ def read_stream(x: Any, limit: int | None, *, share: float = 1.0) -> StreamSampl
         limit: `steps_per_epoch`, or None.
         share: Share of the bounds.
     """
+    with kept_random():
+        return _read_stream(x, limit, share)
+
+
+def _read_stream(x: Any, limit: int | None, share: float) -> StreamSample:
     notes: list[str] = []
     twin, rows = twin_of(x, most_rows=int(MOST_ROWS * share), most_bytes=MOST_BYTES * share)
     if twin is None:
@@ -59,7 +64,7 @@ def read_stream(x: Any, limit: int | None, *, share: float = 1.0) -> StreamSampl
     else:
         if not isinstance(x, keras.utils.PyDataset) and len(sampler.sizes) < (known or 0):
             known = None  # fewer than `steps_per_epoch` asks for
-    found = sampled(sampler, known, thinned=rows)
+    found = _sampled(sampler, known, thinned=rows)
     found.notes = notes
     found.moving = found.part.whole and _moves(twin, found.rows)
     return found
@@ -73,7 +78,7 @@ def read_generator(x: Any, limit: int | None) -> tuple[StreamSample, Iterator[An
         sampler.add(batch)
         if sampler.enough:
             break
-    found = sampled(sampler, limit)
+    found = _sampled(sampler, limit)
     if not found.part.whole:
         found.notes.append(
             f"the generator cannot be restarted: examined on the first {len(held)} batches"
@@ -81,15 +86,7 @@ def read_generator(x: Any, limit: int | None) -> tuple[StreamSample, Iterator[An
     return found, (batch for batch in itertools.chain(held, x))
 
 
-def passed_on(x: Iterable[Any], sampler: Sampler) -> Iterator[Any]:
-    """The batches of a generator as they come, shown to the sampler on their way."""
-    for batch in x:
-        if not sampler.enough:
-            sampler.add(batch)
-        yield batch
-
-
-def sampled(sampler: Sampler, known: int | None, *, thinned: int | None = None) -> StreamSample:
+def _sampled(sampler: Sampler, known: int | None, *, thinned: int | None = None) -> StreamSample:
     """What a sampler has read of an epoch of `known` batches (None: nothing tells).
 
     Args:

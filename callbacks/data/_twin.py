@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import random
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-from kcnn.callbacks.keras_internals import dataset_sources, dataset_twin, thinned_dataset
+from kcnn.callbacks.keras_internals import (
+    array_of,
+    dataset_sources,
+    dataset_twin,
+    eager_random_state,
+    global_seed_state,
+    name_counters,
+    put_eager_random_state,
+    put_global_names,
+    thinned_dataset,
+)
 
-__all__ = ["twin_of"]
+__all__ = ["kept_random", "twin_of"]
 
 SHARED_BYTES = 64e6  # arrays of a data set beyond this are not copied: they are only read
 
@@ -51,3 +64,25 @@ def _py_twin(data: keras.utils.PyDataset) -> keras.utils.PyDataset:
         with contextlib.suppress(Exception):  # locks, open files, generators: shared too
             setattr(twin, name, copy.deepcopy(value))
     return twin
+
+
+@contextlib.contextmanager
+def kept_random() -> Iterator[None]:
+    """What is read inside may draw random numbers; the next ones drawn are the same as without."""
+    names, eager = name_counters(), eager_random_state()
+    seed = global_seed_state()
+    value = None if seed is None else array_of(seed).copy()
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    torch = sys.modules.get("torch")
+    drawn = None if torch is None else torch.get_rng_state()
+    try:
+        yield
+    finally:
+        put_global_names(names)
+        put_eager_random_state(eager)
+        if seed is not None:
+            seed.assign(value)
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+        if torch is not None:
+            torch.set_rng_state(drawn)

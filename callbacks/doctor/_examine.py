@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -11,9 +12,9 @@ import numpy as np
 
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._facts import read_facts
-from kcnn.callbacks.doctor._rows import draw
+from kcnn.callbacks.doctor._rows import Case, draw
 from kcnn.callbacks.doctor._run import Run, run_fit
-from kcnn.callbacks.doctor._trace import first_rows, untouched
+from kcnn.callbacks.doctor._trace import Trace, first_rows, untouched
 from kcnn.callbacks.doctor._verdict import Verdict
 from kcnn.callbacks.state import require_compiled
 
@@ -29,6 +30,7 @@ def examine(
     *,
     budget_s: float | None = None,
     fast: bool = False,
+    runner: Callable[[Case, Trace], Run] | None = None,
     **fit: Any,
 ) -> Diagnosis:
     """Find out why a model does not train, and leave it as it was.
@@ -39,6 +41,7 @@ def examine(
         budget_s: Seconds that all of it may take; by default three times the training
             run, and 12 s for short ones.
         fast: Do not train where the set-up alone proves a failure.
+        runner: Does the run, and may leave its end behind; None: `model.fit`, untrained after.
         **fit: The other arguments of `model.fit` (`epochs`, `batch_size`,
             `validation_data`, `class_weight`, ...). `verbose` is 0 unless given.
 
@@ -73,7 +76,7 @@ def examine(
             return verdict.diagnosis(None)
         try:
             until = np.inf if budget_s is None else begin + 0.6 * budget_s
-            run = run_fit(model, case, until=until)
+            run = runner(case, snapshot) if runner else run_fit(model, case, until=until)
             snapshot.restore()
             if run.error is None:
                 limit = budget_s

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import functools
-import itertools
+import inspect
 import runpy
 import sys
 import weakref
@@ -15,17 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._examine import examine
+from kcnn.callbacks.doctor._own_fit import OwnFit
 from kcnn.callbacks.doctor._words import after, print_error, short
 from kcnn.callbacks.doctor.program.graph import flat_layers
 
 __all__ = ["Visit", "examine_script"]
-
-SHARED_BYTES = 64e6  # arrays of a data set beyond this are not copied for an examination
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +49,9 @@ def examine_script(
     budget_s: float | None = None,
     heard: Callable[[Visit], Any] | None = None,
     begun: Callable[[str], Any] | None = None,
+    **options: Any,
 ) -> tuple[list[Visit], int]:
-    """Run `path` as `__main__`; every `fit` is examined first, then done as written.
+    """Run `path` as `__main__`; every `fit` is done as written, and examined.
 
     Args:
         arguments: What the script finds in `sys.argv[1:]`.
@@ -62,6 +60,7 @@ def examine_script(
         budget_s: Seconds for each examination.
         heard: Called with each visit as soon as it is over.
         begun: Called with the place of each `fit` before it is examined.
+        **options: For `examine`: `select`, `ignore`, `parameters`.
 
     Returns:
         The visits and the exit code of the script (1 after an exception, whose traceback
@@ -74,7 +73,7 @@ def examine_script(
     if not path.is_file():
         raise FileNotFoundError(2, "No such script", str(path))
     visits: list[Visit] = []
-    watch = _Watch(str(path.resolve()), fast, budget_s, visits, heard, begun)
+    watch = _Watch(str(path.resolve()), fast, budget_s, visits, heard, begun, options)
     before = sys.argv, list(sys.path)
     sys.argv = [str(path), *(arguments or [])]
     sys.path.insert(0, str(path.resolve().parent))
@@ -95,9 +94,9 @@ def examine_script(
 
 
 class _Watch:
-    def __init__(self, script, fast, budget_s, visits, heard, begun):
+    def __init__(self, script, fast, budget_s, visits, heard, begun, options):
         self.script, self.fast, self.budget_s = script, fast, budget_s
-        self.visits, self.heard, self.begun = visits, heard, begun
+        self.visits, self.heard, self.begun, self.options = visits, heard, begun, options
         self.folder = str(Path(script).parent)
         self.lines: Any = weakref.WeakKeyDictionary()
         self.busy = False
@@ -109,8 +108,8 @@ class _Watch:
         fit, compile_, new = keras.Model.fit, keras.Model.compile, keras.layers.Layer.__new__
 
         @functools.wraps(fit)
-        def watched_fit(model, x=None, y=None, *args, **kwargs):
-            return watch.fit(fit, model, x, y, args, kwargs)
+        def watched_fit(model, *args, **kwargs):
+            return watch.fit(fit, model, args, kwargs)
 
         @functools.wraps(compile_)
         def watched_compile(model, *args, **kwargs):
@@ -154,29 +153,21 @@ class _Watch:
             frame = frame.f_back  # type: ignore[assignment]
         return nearest
 
-    def fit(self, original, model, x, y, args, kwargs):
+    def fit(self, original, model, args, kwargs):
         if self.busy:
-            return original(model, x, y, *args, **kwargs)
-        names = ("batch_size", "epochs", "verbose", "callbacks", "validation_split")
-        kwargs = {**dict(zip(names, args, strict=False)), **kwargs}
+            return original(model, *args, **kwargs)
+        given = inspect.signature(original).bind(model, *args, **kwargs).arguments
+        given.pop("self", None)
         place = self.here() or (self.script, 0)
-        looked = x
-        if isinstance(x, keras.utils.PyDataset):  # some count what they gave, or shuffle in place
-            looked = _twin(x)
-        elif hasattr(x, "__next__"):  # what is drawn here is given back to the script's fit
-            drawn = list(itertools.islice(x, int(kwargs.get("steps_per_epoch") or 50)))
-            looked = (batch for batch in drawn)
-            x = (batch for batch in itertools.chain(drawn, x))
-        self.busy = True
-        quiet = {key: value for key, value in kwargs.items() if key not in ("verbose", "callbacks")}
-        safe = [c for c in _listed(kwargs.get("callbacks")) if _harmless(c)]
         if self.begun is not None:
             self.begun(f"{short(place[0])}:{place[1]}")
+        own = OwnFit(original, model, given)
         stopped = None
+        self.busy = True
         try:
             diagnosis = examine(
-                model, looked, y, budget_s=self.budget_s, fast=self.fast, callbacks=safe,
-                verbose=0, **quiet,
+                model, budget_s=self.budget_s, fast=self.fast, runner=own, **self.options,
+                **{name: value for name, value in given.items() if name != "callbacks"},
             )  # fmt: skip
         except (Exception, KeyboardInterrupt) as error:
             diagnosis = after(error)
@@ -190,9 +181,7 @@ class _Watch:
             self.heard(visit)
         if stopped is not None:
             raise stopped
-        if self.fast and not diagnosis.healthy:
-            kwargs["callbacks"] = _listed(kwargs.get("callbacks")) + [_Stop()]
-        return original(model, x, y, **kwargs)
+        return own.result(stop=self.fast and not diagnosis.healthy)
 
     def place(self, model: Any, finding: Finding, fit: tuple[str, int]) -> str:
         where, found = finding.where or "", None
@@ -209,43 +198,3 @@ class _Watch:
 def _owner(kind: type, name: str) -> type:
     """The class that defines the method `name` of `kind`."""
     return next(base for base in kind.__mro__ if name in base.__dict__)
-
-
-def _twin(data: keras.utils.PyDataset) -> keras.utils.PyDataset:
-    """A data set that can be read and shuffled without changing the given one.
-
-    Large arrays are shared: they are what is read, not the order to read it in.
-    """
-    twin = copy.copy(data)
-    for name, value in vars(data).items():
-        if isinstance(value, np.ndarray) and value.nbytes > SHARED_BYTES:
-            continue
-        with contextlib.suppress(Exception):  # locks, open files, generators: shared too
-            setattr(twin, name, copy.deepcopy(value))
-    return twin
-
-
-class _Stop(keras.callbacks.Callback):
-    """Ends a run that is known to fail."""
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.model.stop_training = True
-
-
-def _listed(callbacks: Any) -> list[Any]:
-    if callbacks is None:
-        return []
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        return list(callbacks.callbacks)
-    return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
-
-
-def _harmless(callback: Any) -> bool:
-    """Callbacks that shape the training but leave nothing outside of it."""
-    kinds = (
-        keras.callbacks.EarlyStopping,
-        keras.callbacks.LearningRateScheduler,
-        keras.callbacks.ReduceLROnPlateau,
-        keras.callbacks.TerminateOnNaN,
-    )
-    return type(callback) in kinds

@@ -3,72 +3,69 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor.program.view import unlinked
+from kcnn.callbacks.keras_internals import (
+    eager_random_state,
+    graph_links,
+    layers_of,
+    name_counters,
+    put_eager_random_state,
+    put_global_names,
+    put_step_functions,
+    step_functions,
+)
 from kcnn.callbacks.state import Snapshot
 
-__all__ = ["untouched"]
+__all__ = ["Trace", "first_rows", "untouched"]
 
-FUNCTIONS = ("train_function", "test_function", "predict_function", "history", "_compute_loss_has")
+
+class Trace:
+    """All that a training or a look at a model changes, as it is now.
+
+    `restore` puts back weights, optimizer, metrics and random states, any number of times;
+    `put_back` also names, compiled functions and trainable flags.
+    """
+
+    def __init__(self, model: keras.Model):
+        self.model = model
+        self._names = name_counters()
+        self._functions = step_functions(model)
+        self._trainable = [(layer, layer.trainable) for layer in layers_of(model)]
+        self._random = eager_random_state()
+        self._snapshot = Snapshot(model)
+        self.end: Trace | None = None
+
+    def restore(self) -> None:
+        self._snapshot.restore()
+
+    def put_back(self) -> None:
+        self._snapshot.restore()
+        for layer, trainable in self._trainable:
+            if layer.trainable != trainable:
+                layer.trainable = trainable
+        put_step_functions(self.model, self._functions)
+        put_global_names(self._names)
+        put_eager_random_state(self._random)
+
+    def end_here(self) -> None:
+        """What is true now shall be left behind, not what was true at the start."""
+        self.end = Trace(self.model)
 
 
 @contextlib.contextmanager
-def untouched(model: keras.Model) -> Iterator[Snapshot]:
+def untouched(model: keras.Model) -> Iterator[Trace]:
     """Weights, optimizer, metrics, compiled functions, random states and names as before."""
-    from keras.src.backend.common import global_state
-
-    seed_name = "global_seed_generator"  # Keras 3.12 has no constant for it
-    had_seed = global_state.get_global_attribute(seed_name) is not None
-    names = copy.deepcopy(global_state.get_global_attribute("object_name_uids"))
-    attributes = {name: model.__dict__[name] for name in FUNCTIONS if name in model.__dict__}
-    trained = [(layer, layer.trainable) for layer in model._flatten_layers()]
-    backend = _backend_state()
-    snapshot = Snapshot(model)
+    trace = Trace(model)
     try:
-        with unlinked(model):
-            yield snapshot
+        with graph_links(model):
+            yield trace
     finally:
-        snapshot.restore()
-        for layer, trainable in trained:
-            if layer.trainable != trainable:
-                layer.trainable = trainable
-        for name in FUNCTIONS:
-            if name in attributes:
-                setattr(model, name, attributes[name])
-            elif name in model.__dict__:
-                delattr(model, name)
-        if not had_seed:
-            global_state.set_global_attribute(seed_name, None)
-        if names is not None:
-            global_state.set_global_attribute("object_name_uids", names)
-        _restore_backend(backend)
-
-
-def _backend_state() -> Any:
-    if keras.config.backend() != "tensorflow":
-        return None
-    from tensorflow.python.eager import context
-
-    inner = context.context()
-    rng = getattr(inner, "_rng", None)
-    return inner._seed, None if rng is None else rng.getstate()
-
-
-def _restore_backend(state: Any) -> None:
-    if state is None:
-        return
-    from tensorflow.python.eager import context
-
-    inner = context.context()
-    rng = getattr(inner, "_rng", None)
-    if rng is not None and state[1] is not None:
-        rng.setstate(state[1])
+        (trace.end or trace).put_back()
 
 
 def first_rows(x: Any, count: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -34,6 +35,14 @@ COLORS = {"failure": "bold red", "warning": "yellow", "note": "cyan", "ok": "gre
     help="Do not train what the set-up alone proves wrong.",
 )
 @click.option("--budget", type=float, help="Seconds for the examination of one fit.")
+@click.option("--select", multiple=True, metavar="IDS", help="Only these checks or causes.")
+@click.option("--ignore", multiple=True, metavar="IDS", help="Not these checks or causes.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["failure", "warning"]),
+    help="What makes the exit code 1; failure unless pyproject.toml says otherwise.",
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of a check that broke.")
 @click.argument("script", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def doctor(
@@ -43,22 +52,37 @@ def doctor(
     html_path: Path | None,
     fast: bool,
     budget: float | None,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    fail_on: str | None,
+    debug: bool,
 ) -> None:
     """Run SCRIPT unchanged and say why its models do not train.
 
-    Every `fit` in it is examined. Options stand before SCRIPT; what follows it is passed on to
-    it. Exit code 1 when a failure was found, 3 when something could not be examined, 0 when
-    everything is healthy, otherwise the script's own; 130 after Ctrl-C, with what was found so
-    far.
+    Every `fit` in it is done as written and examined. Options stand before SCRIPT; what follows
+    it is passed on to it. IDS are separated by commas; they and the numbers of checks can be set
+    in [tool.kcnn] of the pyproject.toml nearest to SCRIPT. Exit code 1 when a failure was found,
+    3 when something could not be examined, 0 when everything is healthy, otherwise the script's
+    own; 130 after Ctrl-C, with what was found so far.
     """
     if not script.is_file():
         raise FileNotFoundError(2, "No such script", str(script))
     start_tensorflow()
+    from kcnn.callbacks._settings import read_settings
     from kcnn.callbacks.doctor._page import page
     from kcnn.callbacks.doctor._script import examine_script
 
+    settings = read_settings(script.parent).over(
+        select=_ids(select), ignore=_ids(ignore), fail_on=fail_on
+    )
     visits, code = examine_script(
-        script, list(arguments), fast=fast, budget_s=budget, heard=_print_visit, begun=_print_begin
+        script,
+        list(arguments),
+        fast=fast,
+        budget_s=budget,
+        heard=functools.partial(_print_visit, debug=debug),
+        begun=_print_begin,
+        **settings.chosen,
     )
     if json_path is not None:
         data = {"script": str(script), "exit_code": code, "fits": [v.to_dict() for v in visits]}
@@ -68,14 +92,20 @@ def doctor(
         html_path.write_text(page(str(script), visits), encoding="utf-8")
     if not visits:
         click.echo("kcnn doctor: no fit was called.", err=True)
-    raise SystemExit(_exit_code(visits, code))
+    raise SystemExit(_exit_code(visits, code, settings))
 
 
-def _exit_code(visits, script: int) -> int:
+def _ids(given: tuple[str, ...]) -> list[str] | None:
+    """Names out of options that may each hold several; None where there is no option."""
+    names = [name.strip() for part in given for name in part.split(",")]
+    return [name for name in names if name] or None
+
+
+def _exit_code(visits, script: int, settings) -> int:
     """1 for a failure, 3 for an examination with gaps, else what the script itself ended with."""
     if script == 130:
         return script
-    if any(f.severity == "failure" for v in visits for f in v.diagnosis.findings):
+    if any(settings.fails(f.severity) for v in visits for f in v.diagnosis.findings):
         return FOUND
     gaps = any(not v.diagnosis.complete for v in visits)
     return INCOMPLETE if gaps and script == 0 else script
@@ -85,7 +115,7 @@ def _print_begin(place: str) -> None:
     click.secho(f"kcnn doctor: examining fit at {place} ...", err=True, dim=True)
 
 
-def _print_visit(visit) -> None:
+def _print_visit(visit, *, debug: bool = False) -> None:
     from rich.console import Console
     from rich.text import Text
 
@@ -103,7 +133,8 @@ def _print_visit(visit) -> None:
         line.append(finding.severity, style=COLORS[finding.severity])
         line.append(f" {finding.cause or finding.check} at {place}\n")
         line.append(f"    seen: {finding.seen}\n    expected: {finding.expected}")
-        for words in (finding.advice, proof(finding)):
+        traceback = finding.evidence.get("traceback", "") if debug else ""
+        for words in (finding.advice, proof(finding), traceback):
             if words:
                 line.append(f"\n    {words}")
         console.print(line)
