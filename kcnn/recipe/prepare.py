@@ -9,12 +9,13 @@ from typing import Any
 import keras
 
 from kcnn.data import Dataset, load
+from kcnn.recipe.clock import Clock
 from kcnn.recipe.display import Display
 from kcnn.recipe.identity import identity_of
 from kcnn.recipe.model_cache import Build, ModelCache, as_builder
 from kcnn.recipe.settings import RecipeError, Settings
 from kcnn.recipe.space import Parameter, Space
-from kcnn.recipe.step import Clock, Context
+from kcnn.recipe.step import Context
 from kcnn.recipe.training_data import ImageData, TrainingData, default_batch_size
 from kcnn.recipe.transfer import FeatureData, Transfer
 

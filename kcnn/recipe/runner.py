@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from kcnn.callbacks import Finding
+from kcnn.recipe.clock import Clock
 from kcnn.recipe.diagnosis import examined
 from kcnn.recipe.display import Display
 from kcnn.recipe.files import jsonable
@@ -20,7 +20,7 @@ from kcnn.recipe.prepare import Prepared
 from kcnn.recipe.record import headline, opened
 from kcnn.recipe.results import read_result
 from kcnn.recipe.settings import Settings, seconds_of
-from kcnn.recipe.step import Clock, Context, Step, status_of
+from kcnn.recipe.step import Context, Step, status_of
 from kcnn.recipe.steps import STEPS
 
 __all__ = ["run"]
@@ -153,7 +153,7 @@ def _run_steps(context: Context, folder: RunFolder, record: dict[str, Any]) -> N
 
 
 def _run_step(context: Context, step: Step[Any], number: int) -> dict[str, Any]:
-    started = time.monotonic()
+    started = Clock.now()
     found = step.run(context)
     findings = found.findings
     status = status_of(findings)
@@ -165,7 +165,7 @@ def _run_step(context: Context, step: Step[Any], number: int) -> dict[str, Any]:
             "name": step.name,
             "title": step.title,
             "status": status,
-            "seconds": round(time.monotonic() - started, 2),
+            "seconds": round(Clock.now() - started, 2),
             "findings": [finding.to_dict() for finding in findings],
             "schema": step.schema,
             "result": asdict(found.result),

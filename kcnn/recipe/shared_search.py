@@ -16,6 +16,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from kcnn.recipe.clock import Clock
 from kcnn.recipe.display import Bar
 from kcnn.recipe.settings import RecipeError
 from kcnn.recipe.space import Space
@@ -77,7 +78,7 @@ class Phase:
     def run(self, train: Train, bar: Bar, *, until: float | None = None) -> list[dict[str, Any]]:
         """Work until all trials have ended, here or elsewhere; their rows in order.
 
-        `until`, on the monotonic clock: begin no trial after it, but one at least.
+        `until`, on the clock of `Clock.now`: begin no trial after it, but one at least.
         """
         study = self._study()
         queue = TrialQueue(study)
@@ -88,7 +89,7 @@ class Phase:
             bar.show(len(ended), _note(ended.values()))
             if len(ended) >= len(places):
                 break
-            if ended and until is not None and time.monotonic() > until:
+            if ended and until is not None and Clock.now() > until:
                 break
             trial = queue.take() if queue.offer(places) else None
             if trial is None:
@@ -105,9 +106,9 @@ class Phase:
         values = self.space.suggest(trial)
         queue.drawn(trial)
         report = Report(trial)
-        began = time.monotonic()
+        began = Clock.now()
         row = train(place, values, report)
-        row["seconds"] = round(time.monotonic() - began, 2)
+        row["seconds"] = round(Clock.now() - began, 2)
         loss = row["val_loss"]
         diverged = loss is None or not math.isfinite(loss) or not math.isfinite(row["train_loss"])
         row["state"] = "diverged" if diverged else "pruned" if report.pruned else "finished"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from kcnn.callbacks import Finding
+from kcnn.recipe.clock import Clock
 from kcnn.recipe.display import Display
 from kcnn.recipe.model_cache import ModelCache
 from kcnn.recipe.settings import BUDGETS, Budget, Settings
@@ -17,7 +17,7 @@ from kcnn.recipe.space import Space
 from kcnn.recipe.training_data import TrainingData
 from kcnn.report import Block
 
-__all__ = ["Clock", "Context", "Outcome", "Step", "status_of"]
+__all__ = ["Context", "Outcome", "Step", "status_of"]
 
 R = TypeVar("R")
 
@@ -38,25 +38,6 @@ class Outcome(Generic[R]):
         """A dict of JSON types."""
         result: Any = self.result
         return {"result": asdict(result), "findings": [f.to_dict() for f in self.findings]}
-
-
-class Clock:
-    """Wall time of a run over all its sittings, in seconds."""
-
-    def __init__(self, limit: float | None = None, spent: float = 0.0):
-        self.limit = limit
-        self._before = spent
-        self._start = time.monotonic()
-
-    @property
-    def spent(self) -> float:
-        """Seconds so far."""
-        return self._before + time.monotonic() - self._start
-
-    @property
-    def left(self) -> float | None:
-        """Seconds until the limit, None without one."""
-        return None if self.limit is None else max(0.0, self.limit - self.spent)
 
 
 @dataclass

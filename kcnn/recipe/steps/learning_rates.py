@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from rich.table import Table as Lines
 
 from kcnn.callbacks import LRSweep
+from kcnn.recipe.clock import Clock
 from kcnn.recipe.step import Context, Outcome, Step
 from kcnn.report import Block, Cell, Columns, Findings, Note, Plot, Row, Table
 from kcnn.report.axes import from_to, numbers
@@ -76,7 +76,7 @@ def sweep_learning_rates(
         on_iteration: called as `on_iteration(index of the rate, iteration, loss)`.
     """
     sweep = LRSweep(rates, iterations=iterations, weight_decay=weight_decay, seed=seed)
-    began = time.monotonic()
+    began = Clock.now()
     found = sweep.run(model, x, y, batch_size=batch_size, on_iteration=on_iteration)
     updates = sum(len(curve.losses) for curve in found.curves)
     result = LearningRates(
@@ -84,7 +84,7 @@ def sweep_learning_rates(
         iterations,
         tuple(Rate(c.lr, c.losses, c.verdict, c.reason) for c in found.curves),
         found.suggestion,
-        (time.monotonic() - began) / max(1, updates),
+        (Clock.now() - began) / max(1, updates),
     )
     return Outcome(result, found.findings)
 

@@ -11,6 +11,7 @@ from typing import Any
 from rich.table import Table as Lines
 
 from kcnn.callbacks import Finding
+from kcnn.recipe.clock import Clock
 from kcnn.recipe.files import jsonable
 from kcnn.recipe.narrowing import narrowed
 from kcnn.recipe.problem import accuracy_key
@@ -142,7 +143,7 @@ def run_phases(
     first = math.ceil(FIRST_SHARE * count) if count >= NARROWED_FROM else count
     until = None
     if context.clock.left is not None:
-        until = time.monotonic() + TIME_SHARE * context.clock.left
+        until = Clock.now() + TIME_SHARE * context.clock.left
     common = {
         "storage": storage,
         "sampler": context.settings.search,
