@@ -6,10 +6,17 @@ import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 import kcnn.recipe.transfer
 from kcnn.data import load
-from kcnn.recipe import RecipeError, Settings
+from kcnn.recipe import Display, RecipeError, Settings
+from kcnn.recipe.checkpoint import Checkpoint
+from kcnn.recipe.clock import Clock
+from kcnn.recipe.fine_tuning import fine_tune, fine_tuned_model
+from kcnn.recipe.long_run import run_folder, train_long
+from kcnn.recipe.prepare import Prepared
+from kcnn.recipe.training import Length
 from kcnn.recipe.training_data import ImageData, looked_at_once
 from kcnn.recipe.transfer import FeatureData, Transfer
 
@@ -109,14 +116,67 @@ def test_a_backbone_in_a_file_goes_through_all_steps(tmp_path):
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     record = json.loads((out / "result.json").read_text())
-    assert record["model"]["source"].endswith("frozen, with a new head")
-    assert any("features are computed once" in words for words in record["chosen"])
+    assert record["model"]["source"].endswith("with a new head")
+    assert any("are computed once" in words for words in record["chosen"])
     assert record["test"]["accuracy"] > 0.7  # random features of few images
     model = keras.models.load_model(out / "model.keras")
     assert model.input_shape == (None, 8, 8, 1)
+    digits = load("digits", seed=0, max_images=600)
+    predicted = model.predict(digits.test.x.astype("float32"), verbose=0).argmax(axis=1)
+    assert (predicted == digits.test.y).mean() == pytest.approx(record["test"]["accuracy"])
+    refined = record["steps"][4]["result"]
+    assert [run["regime"] for run in refined["runs"]] == ["frozen", "fine-tuned"]
     before, after = backbone_for(flat=True).get_weights(), model.get_weights()
-    for weight in before:  # frozen to the bit
-        assert any(np.array_equal(weight, other) for other in after)
+    kept = [any(np.array_equal(weight, other) for other in after) for weight in before]
+    frozen = refined["runs"][refined["best"]]["regime"] == "frozen"
+    assert all(kept) if frozen else not any(kept)
+    page = (out / "report.html").read_text("utf-8")
+    assert "Frozen or fine-tuned" in page
+    assert refined["regimes"]["reason"] in page
+
+
+def context_of(digits, folder, **settings):
+    settings = {"budget": "quick", "augment": "none", **settings}
+    ready = Prepared(None, digits, Settings(**settings), backbone=backbone_for(), folder=folder)
+    clock = Clock(ready.settings.time)
+    return ready.context(folder, Display(Console(quiet=True)), clock)
+
+
+def frozen_run(context):
+    """A head that was hardly trained, as the refinement leaves it."""
+    hp = {"learning_rate": 0.01, "batch_size": 16, "dropout": 0.2, "weight_decay": 0.0}
+    folder = run_folder(context.state, 0)
+    options = {"folder": folder, "purpose": "refine 0", "title": "t", "display": context.display}
+    return train_long(
+        context.models.fresh(hp), context.data, hp, Length(1, 5), regime="frozen", **options
+    )
+
+
+def test_fine_tuning_moves_the_whole_network_and_leaves_the_backbone(digits, tmp_path):
+    context = context_of(digits, tmp_path)
+    frozen = frozen_run(context)
+    before = context.data.transfer.backbone.get_weights()
+    tuned, note = fine_tune(context, context.data, [frozen])
+    assert note == ""
+    assert tuned.regime == "fine-tuned"
+    assert tuned.val_loss < frozen.val_loss
+    for a, b in zip(before, context.data.transfer.backbone.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not context.data.transfer.backbone.trainable
+    weights = Checkpoint.best_weights(run_folder(tmp_path, 1), tuned.best_epoch)
+    model = fine_tuned_model(context.data, tuned.hp, weights)
+    x, y = digits.val.x.astype("float32"), digits.val.y
+    assert model.evaluate(x, y, verbose=0)[1] == pytest.approx(tuned.val_accuracy)
+    again, _ = fine_tune(context, context.data, [frozen])  # a resumed run trains nothing
+    assert again == tuned
+
+
+def test_fine_tuning_that_does_not_fit_the_time_is_said(digits, tmp_path):
+    context = context_of(digits, tmp_path, time=0.05)
+    context.data._kept()["seconds_per_image"] = np.array(1.0)
+    tuned, note = fine_tune(context, context.data, [frozen_run(context)])
+    assert tuned is None
+    assert "3 epochs of it would take about" in note
 
 
 BAD_BACKBONES = [

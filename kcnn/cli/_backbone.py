@@ -54,8 +54,8 @@ def source_with_backbone(pretrained: str, backbone: Any) -> Source:
     """What the recipe is told of a backbone."""
     return Source(
         None,
-        f"{pretrained}, frozen, with a new head",
-        chosen=("the backbone is frozen and its features are computed once per image and view",),
+        f"{pretrained}, with a new head",
+        chosen=("features of the frozen backbone are computed once per image and view",),
         backbone=backbone,
     )
 

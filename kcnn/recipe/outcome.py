@@ -13,12 +13,13 @@ from kcnn.augment import augmentation
 from kcnn.preprocessing import Preprocessing
 from kcnn.recipe.evaluation import evaluate, sample_images, worst_images
 from kcnn.recipe.files import write_arrays
+from kcnn.recipe.fine_tuning import FINE_TUNED, fine_tuned_model
 from kcnn.recipe.optimizer import plain
 from kcnn.recipe.prepare import Prepared
 from kcnn.recipe.step import Context
 from kcnn.recipe.steps.refine import best_weights
 from kcnn.recipe.training_data import looked_at_once
-from kcnn.recipe.transfer import Transfer
+from kcnn.recipe.transfer import FeatureData, Transfer
 from kcnn.serving import export
 
 __all__ = ["conclude", "say_outcome"]
@@ -28,10 +29,13 @@ def conclude(context: Context, ready: Prepared, folder: Path, record: dict[str, 
     """Score the best model on the test images, save and export it, and complete the record."""
     dataset = ready.dataset
     refined = context.results["refine"]
-    hp = refined.best_run.hp
-    model = best_model(context, hp, best_weights(context.state, refined))
-    if ready.transfer is not None:
-        model = _whole(ready.transfer, model)
+    run, weights = refined.best_run, best_weights(context.state, refined)
+    hp = run.hp
+    if isinstance(context.data, FeatureData) and run.regime == FINE_TUNED:
+        model = fine_tuned_model(context.data, hp, weights)
+    else:
+        model = best_model(context, hp, weights)
+        model = model if ready.transfer is None else _whole(ready.transfer, model)
     record["test"], probabilities = evaluate(model, dataset)
     augment = augmentation(
         context.data.augmented_by, dataset.image_shape, seed=context.settings.seed

@@ -9,11 +9,12 @@ import keras
 import numpy as np
 
 from kcnn.data import Dataset
+from kcnn.recipe.clock import Clock
 from kcnn.recipe.files import read_arrays, write_arrays
 from kcnn.recipe.problem import Problem
 from kcnn.recipe.settings import RecipeError, Settings
 from kcnn.recipe.training_data import ImageData, looked_at_once, seed_for
-from kcnn.transfer import cache_features, head_of, linear_probe
+from kcnn.transfer import cache_features, head_of, linear_probe, regime
 
 __all__ = ["FeatureData", "Transfer"]
 
@@ -25,6 +26,8 @@ HEADS_AT_ONCE = 256  # rows of features
 class Transfer:
     """A frozen backbone, and what the recipe trains in its place: heads on its features.
 
+    `regime` is what `kcnn.transfer` recommends for so many images.
+
     Args:
         backbone: takes raw images of the data set's shape, 0..255; without a head.
         dataset: what is to be learned.
@@ -33,6 +36,7 @@ class Transfer:
     def __init__(self, backbone: keras.Model, dataset: Dataset):
         self.backbone = backbone
         self.dataset = dataset
+        self.regime = regime(max(len(dataset.train), dataset.classes), dataset.classes)
         try:
             self.probe = self.model(0.0)
         except ValueError as error:
@@ -65,6 +69,11 @@ class Transfer:
         head_of(model).set_weights(head.get_weights())
         return model
 
+    def restore(self, weights: list[np.ndarray]) -> None:
+        """Freeze the backbone again, with the weights it had."""
+        self.backbone.trainable = False
+        self.backbone.set_weights(weights)
+
 
 class FeatureData:
     """What a frozen backbone makes of a data set: each training image in several views.
@@ -89,7 +98,7 @@ class FeatureData:
         most = MEMORY // max(1, 4 * transfer.features * self.train_images)
         self.views = max(1, min(views, most))
         self.seed = settings.seed
-        self._transfer = transfer
+        self.transfer = transfer
         self._file = folder / "features.npz"
         self._arrays: dict[str, np.ndarray] = {}
 
@@ -124,24 +133,32 @@ class FeatureData:
         chosen = np.sort(order[np.argsort(place[order], kind="stable")][:images])
         return kept["train_x"][chosen], labels[chosen]
 
+    @property
+    def seconds_per_image(self) -> float:
+        """Of a pass through the backbone."""
+        return float(self._kept()["seconds_per_image"])
+
     def _kept(self) -> dict[str, np.ndarray]:
         if not self._arrays:
             self._arrays = read_arrays(self._file) if self._file.exists() else self._computed()
         return self._arrays
 
     def _computed(self) -> dict[str, np.ndarray]:
-        probe, train = self._transfer.probe, self.dataset.train
+        probe, train = self.transfer.probe, self.dataset.train
         at_once = looked_at_once(self.dataset.image_shape)
         augment = self.images.augmentation(self.seed) if self.views > 1 else None
         seen = cache_features(
             probe, train, views=self.views, augment=augment, batch_size=at_once, seed=self.seed
         )
+        began = Clock.now()
         looked = cache_features(probe, self.images.evaluated("val"))
+        seconds = (Clock.now() - began) / self.val_images
         arrays = {
             "train_x": seen.x.reshape(-1, seen.x.shape[-1]),
             "train_y": seen.y.reshape(-1, *seen.y.shape[2:]),
             "val_x": looked.x[0],
             "val_y": looked.y[0],
+            "seconds_per_image": np.array(seconds),
         }
         self._file.parent.mkdir(parents=True, exist_ok=True)
         write_arrays(self._file, arrays)

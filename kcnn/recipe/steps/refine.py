@@ -3,50 +3,41 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kcnn.callbacks import Finding
-from kcnn.recipe.checkpoint import BestWeights, Checkpoint
-from kcnn.recipe.files import read_json, write_json
+from kcnn.recipe.checkpoint import Checkpoint
+from kcnn.recipe.fine_tuning import FROZEN, fine_tune
+from kcnn.recipe.long_run import LongRun, best_of, planned, run_folder, train_long
 from kcnn.recipe.results import read_result
-from kcnn.recipe.schedule import WarmupCosine
 from kcnn.recipe.step import Context, Outcome, Step
 from kcnn.recipe.steps.refine_plot import refine_plot
 from kcnn.recipe.steps.search import Searched, Trial
 from kcnn.recipe.steps.search_page import hp_words
-from kcnn.recipe.training import Length, Score, fit, is_better, length_of, standard_error
-from kcnn.report import Block, Cell, Columns, Findings, Row, Table
-from kcnn.report.words import loss, num, percent, rate
+from kcnn.recipe.training import Length, Score, length_of
+from kcnn.recipe.transfer import FeatureData
+from kcnn.report import Block, Cell, Columns, Findings, Heading, Note, Row, Table
+from kcnn.report.words import duration, loss, num, percent, rate
 
 __all__ = ["LongRun", "Refine", "Refined", "best_weights"]
 
-WARMUP_SHARE = 0.05  # of all updates
 SPREAD = 2.0  # later runs draw rate and decay within this factor of the best trial's
 FULL = 0.5  # of the best trial's updates: what ended earlier was given up
 TIME_KEPT = 0.1  # of the time left, for scoring, export and the page
 
 
 @dataclass(frozen=True)
-class LongRun:
-    """One longer training: its settings, curves and best epoch (from 1)."""
+class Regimes:
+    """Frozen or fine-tuned: what the data recommend, and why one was not tried, if so."""
 
-    hp: dict[str, Any]
-    epochs: int
-    updates: int
-    history: dict[str, tuple[float | None, ...]]
-    best_epoch: int | None
-    val_accuracy: float | None
-    val_loss: float | None
-
-    @property
-    def score(self) -> Score | None:
-        """Of the best epoch; None where all diverged."""
-        return None if self.val_loss is None else Score(self.val_loss, self.val_accuracy)
+    recommended: str
+    reason: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +46,7 @@ class Refined:
 
     runs: tuple[LongRun, ...]
     best: int | None
+    regimes: Regimes | None = None
 
     @property
     def best_run(self) -> LongRun | None:
@@ -80,19 +72,30 @@ class Refine(Step[Refined]):
         Each epoch ends with a checkpoint, so an interrupted run goes on where it was.
         """
         candidates = _candidates(context)
-        runs = []
-        for index, hp in enumerate(candidates):
-            row = Checkpoint.row(_folder(context.state, index))
-            if row is None:
-                row = _train(context, index, hp, len(candidates))
-            runs.append(read_result(LongRun, row))
-        best = _best(runs, context.data.val_images)
-        result = Refined(tuple(runs), runs.index(best) if best else None)
+        runs = [_trained(context, i, hp, len(candidates)) for i, hp in enumerate(candidates)]
+        regimes = None
+        if isinstance(context.data, FeatureData):
+            tuned, note = fine_tune(context, context.data, runs)
+            runs += [tuned] if tuned else []
+            advised = context.data.transfer.regime
+            regimes = Regimes(advised.name, advised.reason, note)
+        best = best_of(runs, context.data.val_images)
+        result = Refined(tuple(runs), runs.index(best) if best else None, regimes)
         search = context.results["search"]
         return Outcome(result, (judge_refinement(best, search.best_trial),))
 
     def usable(self, result: Refined) -> bool:
         return result.best is not None
+
+    def lines(self, result: Refined) -> Iterable[Any]:
+        if result.regimes is None:
+            return ()
+        told = [
+            f"    {run.regime}: {run.score.told() if run.score else 'diverged'} "
+            f"in {duration(run.seconds)}"
+            for run in result.runs
+        ]
+        return (*told, *([f"    {result.regimes.note}"] if result.regimes.note else []))
 
     def page(self, result: Refined, findings: Sequence[dict[str, Any]]) -> list[Block]:
         names = list(dict.fromkeys(name for run in result.runs for name in run.hp))
@@ -111,32 +114,34 @@ class Refine(Step[Refined]):
         numeric = frozenset(range(1, len(columns)))
         plot = tuple(p for p in [refine_plot(result.runs, result.best)] if p is not None)
         return [
-            Columns((plot, (Findings(findings),)), wide=True),
+            Columns((plot, (Findings(findings), *_regimes(result))), wide=True),
             Table("Longer runs", columns, tuple(rows), numeric),
         ]
 
 
-def _best(runs: Sequence[LongRun], images: int | None) -> LongRun | None:
-    """The best run; of those as good as equal, one whose schedule came to its end.
-
-    An epoch in the middle that scores like a whole run does so by luck: on a few images the loss
-    of one epoch says little, while a rate that came down to zero is what the run was for.
-    """
-
-    def pick(among: Sequence[LongRun]) -> LongRun | None:
-        best: LongRun | None = None
-        for run in among:
-            if run.score and is_better(run.score, best.score if best else None, images=images):
-                best = run
-        return best
-
-    best, ended = pick(runs), pick([run for run in runs if run.best_epoch == run.epochs])
-    if best is None or ended is None or best.score is None or ended.score is None:
-        return best
-    if best.score.accuracy is None or ended.score.accuracy is None:
-        return best
-    close = best.score.accuracy - ended.score.accuracy
-    return ended if close <= standard_error(best.score.accuracy, images) + 1e-6 else best
+def _regimes(result: Refined) -> list[Block]:
+    """The two ways to transfer side by side: the best run of each."""
+    if result.regimes is None:
+        return []
+    found: dict[str, LongRun] = {}
+    for run in result.runs:
+        best = found.get(run.regime)
+        if best is None or run is result.best_run or (run.score and best.score is None):
+            found[run.regime] = run
+    measures: dict[str, Callable[[LongRun], str]] = {
+        "Validation accuracy": lambda run: percent(run.val_accuracy),
+        "Validation loss": lambda run: loss(run.val_loss),
+        "Rate of the head": lambda run: rate(run.hp.get("learning_rate")),
+        "Rate of the body": lambda run: hp_words(run.hp.get("body_learning_rate")),
+        "Epochs": lambda run: num(run.epochs),
+        "Time": lambda run: duration(run.seconds),
+    }
+    rows = tuple(Row((w, *(told(run) for run in found.values()))) for w, told in measures.items())
+    columns = ("", *(name.capitalize() for name in found))
+    words = f"Recommended by the data: {result.regimes.reason}"
+    notes = [Note(words)] + ([Note(f"{result.regimes.note}.")] if result.regimes.note else [])
+    table = Table("Frozen or fine-tuned", columns, rows, frozenset(range(1, len(columns))))
+    return [Heading(table.label), table, *notes]
 
 
 def best_weights(state: Path, result: Refined) -> list[np.ndarray]:
@@ -144,11 +149,28 @@ def best_weights(state: Path, result: Refined) -> list[np.ndarray]:
     run = result.best_run
     if run is None or run.best_epoch is None:
         raise ValueError("best_weights: no longer training has come to an end.")
-    return Checkpoint.best_weights(_folder(state, result.best or 0), run.best_epoch)
+    return Checkpoint.best_weights(run_folder(state, result.best or 0), run.best_epoch)
 
 
-def _folder(state: Path, index: int) -> Path:
-    return state / f"refine-{index}"
+def _trained(context: Context, index: int, hp: dict[str, Any], count: int) -> LongRun:
+    """Longer training number `index`, or what it gave in an earlier sitting."""
+    folder = run_folder(context.state, index)
+    row = Checkpoint.row(folder)
+    if row is not None:
+        return read_result(LongRun, row)
+    length = planned(folder, refine_length(context, int(hp["batch_size"])))
+    assert length is not None
+    return train_long(
+        context.models.fresh(hp),
+        context.data,
+        hp,
+        length,
+        folder=folder,
+        purpose=f"refine {index}",
+        title=f"refining, run {index + 1} of {count}",
+        display=context.display,
+        regime=FROZEN if isinstance(context.data, FeatureData) else "",
+    )
 
 
 def _candidates(context: Context) -> list[dict[str, Any]]:
@@ -199,57 +221,6 @@ def _seconds_per_update(context: Context) -> float | None:
     if best is not None and best.updates and best.seconds:
         return best.seconds / best.updates
     return context.results["learning_rates"].seconds_per_update
-
-
-def _train(context: Context, index: int, hp: dict[str, Any], count: int) -> dict[str, Any]:
-    batch_size = int(hp["batch_size"])
-    length = _kept_length(context, index, batch_size)
-    model = context.models.fresh(hp)
-    best = BestWeights(context.data.val_images, last=length.epochs)
-    checkpoint = Checkpoint(_folder(context.state, index), best)
-    start = checkpoint.restore(model)
-    schedule = WarmupCosine(
-        hp["learning_rate"],
-        total=length.total,
-        warmup=max(1, round(WARMUP_SHARE * length.total)),
-        start=start * length.updates,
-    )
-    title = f"refining, run {index + 1} of {count}, {length.epochs} epochs"
-    with context.display.progress(title, length.epochs) as bar:
-        bar.show(start)
-        if start < length.epochs:
-            fit(
-                model,
-                context.data,
-                batch_size,
-                length,
-                purpose=f"refine {index}",
-                start=start,
-                callbacks=[schedule, best, checkpoint, bar.per_epoch()],
-            )
-    row = LongRun(
-        hp,
-        length.epochs,
-        length.total,
-        {key: tuple(values) for key, values in best.history.items()},
-        best.epoch,
-        best.score.accuracy if best.score else None,
-        best.score.loss if best.score else None,
-    )
-    checkpoint.done(asdict(row))
-    return Checkpoint.row(_folder(context.state, index)) or {}
-
-
-def _kept_length(context: Context, index: int, batch_size: int) -> Length:
-    """The length that an earlier sitting had planned, or a new plan that is written down."""
-    file = _folder(context.state, index) / "length.json"
-    planned = read_json(file)
-    if planned is None:
-        length = refine_length(context, batch_size)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, asdict(length))
-        return length
-    return read_result(Length, planned)
 
 
 def judge_refinement(best: LongRun | None, coarse: Trial) -> Finding:

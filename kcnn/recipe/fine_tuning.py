@@ -1,0 +1,112 @@
+"""The second regime of transfer: the whole network learns, from the best head on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from kcnn.recipe.checkpoint import Checkpoint
+from kcnn.recipe.long_run import LongRun, best_of, planned, run_folder, train_long
+from kcnn.recipe.results import read_result
+from kcnn.recipe.step import Context
+from kcnn.recipe.training import Length, length_of
+from kcnn.recipe.training_data import looked_at_once
+from kcnn.recipe.transfer import FeatureData
+from kcnn.transfer import blocks_of, head_of, unfreeze
+
+__all__ = ["FINE_TUNED", "FROZEN", "fine_tune", "fine_tuned_model"]
+
+FROZEN, FINE_TUNED = "frozen", "fine-tuned"
+
+RATE = 5e-4  # Adam's, of the head; benchmarks/transfer.py
+FEW, FEW_DECAY = 5, 0.8  # with fewer images a class, early blocks learn slower (same benchmark)
+BATCH = 32  # images, at most: fewer of large ones, for the memory
+BACKWARD = 3.0  # a training step costs about three passes forward
+SECONDS = {"quick": 120.0, "standard": 900.0, "thorough": 7200.0}  # where no --time is given
+PASSES = {"quick": (3, 15), "standard": (3, 30), "thorough": (3, 60)}  # least and most
+TIME_KEPT = 0.15  # of the time left, for scoring, export and the page
+
+
+def fine_tune(
+    context: Context, data: FeatureData, runs: Sequence[LongRun]
+) -> tuple[LongRun | None, str]:
+    """Let the backbone learn too, from the best of the trained heads on; or why it was not tried.
+
+    As long as the budget or the time allows. The backbone is as before afterwards.
+    """
+    frozen = best_of(runs, data.val_images)
+    if frozen is None or frozen.best_epoch is None:
+        return None, "fine-tuning was not tried: every head diverged"
+    folder = run_folder(context.state, len(runs))
+    kept = Checkpoint.row(folder)
+    if kept is not None:
+        return read_result(LongRun, kept), ""
+    batch_size = min(BATCH, looked_at_once(data.dataset.image_shape), data.train_images)
+    plan, seconds = _length(context, data, batch_size)
+    length = planned(folder, plan)
+    if length is None:
+        least = PASSES[context.settings.budget][0]
+        return None, (
+            f"fine-tuning was not tried: {least} epochs of it would take about "
+            f"{least * seconds:.0f} s; a larger --budget or --time leaves room for it"
+        )
+    images = data.train_images / data.problem.classes
+    decay = FEW_DECAY if images < FEW else 1.0
+    blocks = len(blocks_of(data.transfer.backbone))
+    hp = {
+        "learning_rate": RATE,
+        "body_learning_rate": RATE * decay**blocks,
+        "weight_decay": 0.0,
+        "batch_size": batch_size,
+        "dropout": frozen.hp.get("dropout", 0.0),
+    }
+    before = data.transfer.backbone.get_weights()
+    try:
+        model = _compiled(data, hp, decay)
+        of = run_folder(context.state, list(runs).index(frozen))
+        head_of(model).set_weights(Checkpoint.best_weights(of, frozen.best_epoch))
+        run = train_long(
+            model,
+            data.images,
+            hp,
+            length,
+            folder=folder,
+            purpose="fine-tuning",
+            title="fine-tuning the whole network",
+            display=context.display,
+            regime=FINE_TUNED,
+        )
+    finally:
+        data.transfer.restore(before)
+    return run, ""
+
+
+def fine_tuned_model(data: FeatureData, hp: dict[str, Any], weights: list[Any]) -> keras.Model:
+    """The whole network with these weights, compiled to be trained on."""
+    model = _compiled(data, hp, 1.0)  # rates of single layers are of this training alone
+    model.set_weights(weights)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def _compiled(data: FeatureData, hp: dict[str, Any], decay: float) -> keras.Model:
+    model = data.transfer.model(hp["dropout"])
+    data.images.problem.compile(model, keras.optimizers.Adam(hp["learning_rate"]))
+    return unfreeze(model, learning_rate=hp["learning_rate"], layer_decay=decay)
+
+
+def _length(context: Context, data: FeatureData, batch_size: int) -> tuple[Length | None, float]:
+    """How long to fine-tune, None where it is not worth beginning; and seconds of an epoch."""
+    forward = data.seconds_per_image
+    epoch = forward * (BACKWARD * data.train_images + data.val_images)
+    least, most = PASSES[context.settings.budget]
+    allowed = SECONDS[context.settings.budget]
+    if context.clock.left is not None:
+        allowed, most = (1 - TIME_KEPT) * context.clock.left, 10_000
+    passes = min(most, allowed / max(epoch, 1e-6))
+    per_pass = max(1, data.train_images // batch_size)
+    if passes < least and (data.transfer.regime.name != "fine_tune" or passes * per_pass < 50):
+        return None, epoch
+    return length_of(int(passes * per_pass), per_pass, least=1, most=most), epoch
