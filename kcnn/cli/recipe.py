@@ -91,6 +91,17 @@ _file = click.Path(path_type=Path, dir_okay=False)
     default="float32",
     show_default=True,
 )
+@click.option(
+    "--strategy",
+    help="mirrored for all GPUs, mirrored:GPU:0,GPU:1 for these, or one device such as GPU:1.",
+)
+@click.option(
+    "--jit",
+    type=click.Choice(["auto", "on", "off"]),
+    default="auto",
+    show_default=True,
+    help="Whether XLA compiles the training step.",
+)
 @click.option("--deterministic", is_flag=True, help="The same weights, bit by bit, every time.")
 @click.option("--log-json", type=_file, help="Add every event to this file, one JSON a line.")
 @click.option("--keep-going", is_flag=True, help="Go on after a step that failed.")

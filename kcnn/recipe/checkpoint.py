@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,16 @@ class BestWeights(keras.callbacks.Callback):
 
     Args:
         images: Validation images behind the scores.
-        last: The last epoch (from 1) of a schedule that ends at zero, if it is one.
+        last: The last epoch (from 1) of a schedule that ends at zero, if it is one; or a
+            function that says of an epoch whether it is the last.
     """
 
-    def __init__(self, images: int | None = None, *, last: int | None = None):
+    def __init__(
+        self, images: int | None = None, *, last: int | Callable[[int], bool] | None = None
+    ):
         super().__init__()
         self.images = images
-        self.last = last
+        self.is_last = last if callable(last) else lambda epoch: epoch == last
         self.weights: list[np.ndarray] | None = None
         self.score: Score | None = None
         self.epoch: int | None = None
@@ -48,7 +52,7 @@ class BestWeights(keras.callbacks.Callback):
         for key, value in logs.items():
             self.history.setdefault(key, []).append(float(value))
         score = Score.of(logs)
-        ended = epoch + 1 == self.last and self._as_good(score)
+        ended = self.is_last(epoch + 1) and self._as_good(score)
         if ended or is_better(score, self.score, images=self.images):
             self.score, self.epoch = score, epoch + 1
             self.weights = self.model.get_weights()

@@ -1,10 +1,11 @@
-"""How long a run has taken and may take."""
+"""How long a run has taken and may take, and how fast a model trains."""
 
 from __future__ import annotations
 
+import statistics
 import time
 
-__all__ = ["Clock"]
+__all__ = ["Clock", "Pace"]
 
 
 class Clock:
@@ -26,3 +27,20 @@ class Clock:
     def left(self) -> float | None:
         """Seconds until the limit, None without one."""
         return None if self.limit is None else max(0.0, self.limit - self.spent)
+
+
+class Pace:
+    """Seconds between two updates: their median, which the tracing of the first does not move."""
+
+    def __init__(self) -> None:
+        self._moments: list[float] = []
+
+    def tick(self) -> None:
+        """An update has ended."""
+        self._moments.append(Clock.now())
+
+    @property
+    def seconds(self) -> float | None:
+        """None before the second update."""
+        gaps = [b - a for a, b in zip(self._moments, self._moments[1:], strict=False)]
+        return statistics.median(gaps) if gaps else None

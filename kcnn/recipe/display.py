@@ -16,7 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from kcnn.callbacks import Finding
+from kcnn.recipe.clock import Clock
 from kcnn.recipe.training import Score
+from kcnn.report.words import duration
 
 __all__ = ["Bar", "Display"]
 
@@ -37,7 +39,8 @@ class Bar:
         self._progress, self._task = progress, progress.add_task(title, total=total, note="")
         self._offset = 0.0
         self._note = ""
-        self._said = time.monotonic()
+        self._began = self._said = time.monotonic()
+        self._first: float | None = None
 
     def moved(self, offset: float) -> Bar:
         """The same bar; from now on `offset` is added to what is done."""
@@ -47,11 +50,18 @@ class Bar:
     def show(self, done: float, note: str | None = None) -> None:
         """Set how much is done and what is said beside it."""
         self._note = self._note if note is None else note
-        self._progress.update(self._task, completed=done + self._offset, note=self._note)
-        now = time.monotonic()
+        now, done = time.monotonic(), done + self._offset
+        self._first = done if self._first is None else self._first
+        told = self._note
+        moved = done - self._first
+        here = (now - self._began) / moved * (self._total - done) if moved > 0 else None
+        left = self._display.remaining(here)
+        if left is not None:
+            told = ", ".join([*filter(None, [told]), f"about {duration(left)} left in all"])
+        self._progress.update(self._task, completed=done, note=told)
         if now - self._said >= LINE_EVERY:
             self._said = now
-            self._display.progressed(self._title, done + self._offset, self._total, self._note)
+            self._display.progressed(self._title, done, self._total, told)
 
     def per_epoch(self) -> keras.callbacks.Callback:
         """Moves one step an epoch and says the validation scores."""
@@ -74,11 +84,24 @@ class Display:
     Args:
         console: where to print; the terminal if None.
         log_json: a file to which every event is added as a line of JSON.
+
+    Attributes:
+        later: seconds that the steps after the present one will take; None: not known.
+        clock: of the run, where it may take so long and no longer.
     """
+
+    later: float | None = None
+    clock: Clock | None = None
 
     def __init__(self, console: Console | None = None, *, log_json: str | Path | None = None):
         self.console = console or Console(highlight=False)
         self._log_json = None if log_json is None else Path(log_json)
+
+    def remaining(self, here: float | None) -> float | None:
+        """Seconds until the run's end, with so many left in the present step."""
+        if self.clock is not None and self.clock.left is not None:
+            return self.clock.left
+        return None if here is None or self.later is None else here + self.later
 
     def event(self, kind: str, **values: Any) -> None:
         """Add a line to the JSON log, where there is one."""

@@ -44,6 +44,8 @@ def fine_tune(
     if kept is not None:
         return read_result(LongRun, kept), ""
     batch_size = min(BATCH, looked_at_once(data.dataset.image_shape), data.train_images)
+    if frozen.val_accuracy == 1.0:
+        return None, "fine-tuning was not tried: nothing is left to gain over the frozen backbone"
     plan, seconds = _length(context, data, batch_size)
     length = planned(folder, plan)
     if length is None:
@@ -76,6 +78,7 @@ def fine_tune(
             purpose="fine-tuning",
             title="fine-tuning the whole network",
             display=context.display,
+            logs=context.logs,
             regime=FINE_TUNED,
         )
     finally:

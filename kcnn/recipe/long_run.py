@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from kcnn.recipe.checkpoint import BestWeights, Checkpoint
 from kcnn.recipe.clock import Clock
 from kcnn.recipe.display import Display
 from kcnn.recipe.files import read_json, write_json
+from kcnn.recipe.logs import EpochLog
 from kcnn.recipe.results import read_result
 from kcnn.recipe.schedule import WarmupCosine
 from kcnn.recipe.training import Length, Score, fit, is_better, standard_error
@@ -20,7 +21,8 @@ from kcnn.recipe.training_data import TrainingData
 
 __all__ = ["LongRun", "best_of", "planned", "run_folder", "train_long"]
 
-WARMUP_SHARE = 0.05  # of all updates
+
+FREE = 4  # times the epochs that were expected, where the clock ends a training
 
 
 @dataclass(frozen=True)
@@ -73,18 +75,26 @@ def train_long(
     purpose: str,
     title: str,
     display: Display,
+    logs: Path | None = None,
     regime: str = "",
+    seconds: float | None = None,
 ) -> LongRun:
-    """Train from the last whole epoch in `folder` on; each epoch ends with a checkpoint."""
+    """Train from the last whole epoch in `folder` on; each epoch ends with a checkpoint.
+
+    With `seconds` the schedule ends with them, and `length` is about what they allow.
+    """
     began = Clock.now()
-    best = BestWeights(data.val_images, last=length.epochs)
+    total = _kept_seconds(folder, seconds)
+    best = BestWeights(data.val_images, last=lambda epoch: epoch == length.epochs or schedule.ended)
     checkpoint = Checkpoint(folder, best)
     start = checkpoint.restore(model)
+    log = EpochLog(logs, purpose.replace(" ", "-"), best.history)
     schedule = WarmupCosine(
         hp["learning_rate"],
         total=length.total,
-        warmup=max(1, round(WARMUP_SHARE * length.total)),
         start=start * length.updates,
+        seconds=seconds,
+        done=1 - seconds / total if seconds and total else 0.0,
     )
     with display.progress(f"{title}, {length.epochs} epochs", length.epochs) as bar:
         bar.show(start)
@@ -93,15 +103,16 @@ def train_long(
                 model,
                 data,
                 int(hp["batch_size"]),
-                length,
+                replace(length, epochs=FREE * length.epochs) if seconds else length,
                 purpose=purpose,
                 start=start,
-                callbacks=[schedule, best, checkpoint, bar.per_epoch()],
+                callbacks=[schedule, best, checkpoint, log, bar.per_epoch()],
             )
+    epochs = len(best.history.get("loss", ()))
     row = LongRun(
         hp,
-        length.epochs,
-        length.total,
+        epochs if seconds else length.epochs,
+        epochs * length.updates if seconds else length.total,
         {key: tuple(values) for key, values in best.history.items()},
         best.epoch,
         best.score.accuracy if best.score else None,
@@ -111,6 +122,17 @@ def train_long(
     )
     checkpoint.done(asdict(row))
     return read_result(LongRun, Checkpoint.row(folder))
+
+
+def _kept_seconds(folder: Path, seconds: float | None) -> float | None:
+    """What an earlier sitting began with, of which `seconds` are left."""
+    if seconds is None:
+        return None
+    file = folder / "seconds.json"
+    if read_json(file) is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(file, seconds)
+    return max(seconds, float(read_json(file)))
 
 
 def best_of(runs: Sequence[LongRun], images: int | None) -> LongRun | None:

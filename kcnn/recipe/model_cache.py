@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from kcnn.callbacks import Snapshot
+from kcnn.recipe.devices import scope_of
 from kcnn.recipe.hyper import HyperParameters
 from kcnn.recipe.optimizer import adjustable, optimizer_named, set_training
 from kcnn.recipe.problem import Problem, _first_line
@@ -45,6 +46,8 @@ class ModelCache:
         seed: of the initial weights, the same for each model.
         precision: dtype policy while building.
         compile_args: further arguments of `model.compile`, for models that come uncompiled.
+        strategy: of `tf.distribute`, in whose scope models are built and compiled.
+        jit: whether the training step is compiled by XLA; None leaves it to Keras.
     """
 
     def __init__(
@@ -56,6 +59,8 @@ class ModelCache:
         seed: int = 0,
         precision: str = "float32",
         compile_args: Mapping[str, Any] | None = None,
+        strategy: Any = None,
+        jit: bool | None = None,
     ):
         self.problem = problem
         self._build = build
@@ -63,6 +68,8 @@ class ModelCache:
         self._seed = seed
         self._precision = precision
         self._compile_args = dict(compile_args or {})
+        self._strategy = strategy
+        self._jit = jit
         self._entries: dict[tuple, _Entry] = {}
         self._read: set[str] = set()
         self.uncompiled = False
@@ -76,7 +83,8 @@ class ModelCache:
         entry = self._entries.pop(key, None)
         if entry is None:
             self._release(KEPT - 1)
-            entry = self._made(hp)
+            with scope_of(self._strategy):
+                entry = self._made(hp)
             key = self._key(hp)  # now that it is known what the builder reads
         self._entries[key] = entry  # the last used is the last in order
         entry.start.restore()
@@ -133,6 +141,8 @@ class ModelCache:
             chosen = self._optimizer
             base = optimizer_named(chosen) if isinstance(chosen, str) else chosen
             self.problem.compile(model, adjustable(base, decays=decays), **self._compile_args)
+        if self._jit is not None:
+            model.jit_compile = self._jit
         if not model.built:
             model(keras.ops.zeros((1, *self.problem.input_shape)), training=False)
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)

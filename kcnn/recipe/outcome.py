@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from kcnn.preprocessing import Preprocessing
 from kcnn.recipe.evaluation import evaluate, sample_images, worst_images
 from kcnn.recipe.files import write_arrays
 from kcnn.recipe.fine_tuning import FINE_TUNED, fine_tuned_model
+from kcnn.recipe.logs import TENSORBOARD
 from kcnn.recipe.optimizer import plain
 from kcnn.recipe.prepare import Prepared
 from kcnn.recipe.step import Context
@@ -107,3 +109,6 @@ def say_outcome(context: Context, path: Path, record: dict[str, Any]) -> None:
     say(f"    model        {path / 'model.keras'}  (images in, logits out)")
     say(f"    SavedModel   {path / 'saved_model' / '1'}  (images in, probabilities)")
     say(f"    record       {path / 'result.json'}")
+    board = importlib.util.find_spec(TENSORBOARD) is not None
+    plots = "tensorboard --logdir there" if board else "pip install tensorboard for live plots"
+    say(f"    curves       {path / 'logs'}  (CSV; {plots})")

@@ -10,6 +10,7 @@ import keras
 
 from kcnn.data import Dataset, load
 from kcnn.recipe.clock import Clock
+from kcnn.recipe.devices import strategy_of
 from kcnn.recipe.display import Display
 from kcnn.recipe.identity import identity_of
 from kcnn.recipe.model_cache import Build, ModelCache, as_builder
@@ -25,6 +26,7 @@ RATE_FACTOR = 5.0  # rates searched from the pick of step 3 / 5 to * 5
 DECAYS = (1e-5, 1e-3)
 BATCH_FACTORS = (1, 0.5, 2)
 DROPOUTS = (0.0, 0.2, 0.5)  # before a new head
+JIT = {"auto": None, "on": True, "off": False}
 
 
 class Prepared:
@@ -80,6 +82,8 @@ class Prepared:
             seed=settings.seed,
             precision=settings.precision,
             compile_args=compile_args,
+            strategy=strategy_of(settings.strategy),
+            jit=JIT[settings.jit],
         )
         hp = {**self.space.defaults(), "batch_size": self.batch_size}
         self.first_model = self.models.fresh(hp)
@@ -90,7 +94,13 @@ class Prepared:
         self.chosen = [] if settings.batch_size else [f"batch size {self.batch_size} by data size"]
 
     def context(
-        self, state: Path, display: Display, clock: Clock | None = None, *, run_id: str = "run"
+        self,
+        state: Path,
+        display: Display,
+        clock: Clock | None = None,
+        *,
+        logs: Path | None = None,
+        run_id: str = "run",
     ) -> Context:
         """What the steps share; they keep in `state` what they go on from."""
         return Context(
@@ -102,6 +112,7 @@ class Prepared:
             state,
             display,
             clock or Clock(),
+            logs=logs,
             run_id=run_id,
             identity=self.identity,
         )

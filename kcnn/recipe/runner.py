@@ -101,7 +101,8 @@ def run(
         run_id = folder.claim(ready.identity)
         record = opened(record, ready, command=command, chosen=chosen)
         clock = Clock(seconds_of(asked.time), record["seconds"])
-        context = ready.context(folder.state, display, clock, run_id=run_id)
+        logs = folder.path / "logs"
+        context = ready.context(folder.state, display, clock, logs=logs, run_id=run_id)
         display.say(headline(record, ready))
         _work(context, ready, folder, record)
     return record
@@ -135,6 +136,8 @@ def _run_steps(context: Context, folder: RunFolder, record: dict[str, Any]) -> N
         kept = folder.step(step.name)
         context.display.step(number, step.title, kept=kept is not None)
         if kept is None:
+            context.display.clock = context.clock
+            context.display.later = _seconds_after(number, context)
             kept = _run_step(context, step, number)
             folder.keep_step(step.name, kept)
         result: Any = read_result(step.Result, kept["result"])
@@ -171,6 +174,13 @@ def _run_step(context: Context, step: Step[Any], number: int) -> dict[str, Any]:
             "result": asdict(found.result),
         }
     )
+
+
+def _seconds_after(number: int, context: Context) -> float | None:
+    """About how long the steps after this one will take."""
+    expected = [step.expected_seconds(context) for step in STEPS[number:]]
+    known = [seconds for seconds in expected if seconds is not None]
+    return sum(known) if len(known) == len(expected) else None
 
 
 def _must_stop(step: Step[Any], result: Any, kept: dict[str, Any], context: Context) -> bool:

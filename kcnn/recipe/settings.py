@@ -51,6 +51,7 @@ CHOICES = {
     "search": ("random", "grid", "tpe"),
     "pruner": ("median", "asha", "none"),
     "precision": ("float32", "mixed_bfloat16", "mixed_float16"),
+    "jit": ("auto", "on", "off"),
 }
 FREE_ON_RESUME = ("keep_going", "storage", "time")  # they change no result that is there already
 
@@ -71,6 +72,9 @@ class Settings:
         pruner: "median", "asha" or "none".
         batch_size: images per update before the search varies it; None chooses by data size.
         precision: dtype policy of the models.
+        strategy: of `tf.distribute` on this machine: "mirrored" for all GPUs, one device like
+            "GPU:1", "mirrored:GPU:0,GPU:1" for these, or None.
+        jit: whether XLA compiles the training step: "on", "off", or "auto" as Keras decides.
         deterministic: TensorFlow's deterministic operations: a repeated or resumed run ends
             with the same weights, bit by bit.
         storage: an Optuna storage URL that several workers share; None: a journal file in the
@@ -90,6 +94,8 @@ class Settings:
     pruner: str = "median"
     batch_size: int | None = None
     precision: str = "float32"
+    strategy: str | None = None
+    jit: str = "auto"
     deterministic: bool = False
     storage: str | None = None
     keep_going: bool = False
@@ -106,6 +112,10 @@ class Settings:
             raise RecipeError(f"batch_size must be at least 1; received {self.batch_size}.")
         if not 0 <= self.seed < 2**31:
             raise RecipeError(f"seed must lie in 0..2**31-1; received {self.seed}.")
+        if self.jit == "on" and (self.strategy or "").startswith("mirrored"):
+            raise RecipeError(
+                "jit='on' does not work with strategy 'mirrored' in Keras; give one of them."
+            )
         object.__setattr__(self, "time", seconds_of(self.time))
 
     def to_dict(self) -> dict[str, Any]:

@@ -143,14 +143,18 @@ class Phase:
         return [self.first, *[None] * (self.trials - 1)][: self.trials]
 
 
-def announce(storage: Any, name: str, about: Mapping[str, Any]) -> None:
-    """Tell workers that a search begins, under the name of its first phase."""
+def announce(storage: Any, name: str, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell workers that a search begins, under the name of its first phase; what they are told.
+
+    That is `about`, or what an earlier sitting of the run has told them.
+    """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
         storage=storage, study_name=name, direction="minimize", load_if_exists=True
     )
     if ABOUT not in study.user_attrs:
         study.set_user_attr(ABOUT, dict(about))
+    return dict(study.user_attrs[ABOUT])
 
 
 @contextmanager

@@ -53,6 +53,7 @@ class Context:
     display: Display = field(default_factory=Display)
     clock: Clock = field(default_factory=Clock)
     results: dict[str, Any] = field(default_factory=dict)
+    logs: Path | None = None
     run_id: str = "run"
     identity: dict[str, Any] = field(default_factory=dict)
 
@@ -95,6 +96,10 @@ class Step(ABC, Generic[R]):
     @abstractmethod
     def run(self, context: Context) -> Outcome[R]:
         """Do it."""
+
+    def expected_seconds(self, context: Context) -> float | None:
+        """About how long it will take, None where that is not known yet."""
+        return 0.0
 
     def usable(self, result: R) -> bool:
         """Whether a later step that needs the result can start from it."""

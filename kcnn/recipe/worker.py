@@ -12,6 +12,8 @@ import optuna
 from kcnn.recipe.display import Display
 from kcnn.recipe.identity import changes, check_same
 from kcnn.recipe.prepare import Prepared
+from kcnn.recipe.results import read_result
+from kcnn.recipe.search_plan import SearchPlan
 from kcnn.recipe.settings import RecipeError, Settings
 from kcnn.recipe.shared_search import ABOUT, open_storage, storage_errors
 from kcnn.recipe.steps.search import run_phases
@@ -70,7 +72,10 @@ def work(
         context = ready.context(state, display, run_id=about["run"])
         display.say(f"Working on the search of run {about['run']}.")
         rows, _ = run_phases(
-            context, ready.space.around(about["rate"]), storage, about["seconds_per_update"]
+            context,
+            ready.space.around(about["rate"]),
+            storage,
+            read_result(SearchPlan, about["plan"]),
         )
     done = sum(row["seconds"] is not None for row in rows)
     display.say(f"The search has ended with {done} trials.")

@@ -12,8 +12,9 @@ import numpy as np
 from rich.table import Table as Lines
 
 from kcnn.callbacks import LRSweep
-from kcnn.recipe.clock import Clock
+from kcnn.recipe.clock import Pace
 from kcnn.recipe.step import Context, Outcome, Step
+from kcnn.recipe.steps.small_sample import usual_rates
 from kcnn.report import Block, Cell, Columns, Findings, Note, Plot, Row, Table
 from kcnn.report.axes import from_to, numbers
 from kcnn.report.canvas import SPECTRUM, axes, legend, log_ticks
@@ -25,6 +26,9 @@ RATES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 ITERATIONS = 100
 WEIGHT_DECAY = 1e-4
 SMOOTHED_OVER = 10  # iterations, of the thick lines
+TIME_SHARE = 0.06  # of the time left, for the sweep
+FEWEST = 20  # iterations that say something of a rate
+FEW = 50  # iterations below which only the optimizer's usual rates are tried
 
 
 @dataclass(frozen=True)
@@ -76,15 +80,20 @@ def sweep_learning_rates(
         on_iteration: called as `on_iteration(index of the rate, iteration, loss)`.
     """
     sweep = LRSweep(rates, iterations=iterations, weight_decay=weight_decay, seed=seed)
-    began = Clock.now()
-    found = sweep.run(model, x, y, batch_size=batch_size, on_iteration=on_iteration)
-    updates = sum(len(curve.losses) for curve in found.curves)
+    pace = Pace()
+
+    def told(index: int, iteration: int, loss: float) -> None:
+        pace.tick()
+        if on_iteration is not None:
+            on_iteration(index, iteration, loss)
+
+    found = sweep.run(model, x, y, batch_size=batch_size, on_iteration=told)
     result = LearningRates(
         weight_decay or 0.0,
         iterations,
         tuple(Rate(c.lr, c.losses, c.verdict, c.reason) for c in found.curves),
         found.suggestion,
-        (Clock.now() - began) / max(1, updates),
+        pace.seconds,
     )
     return Outcome(result, found.findings)
 
@@ -103,14 +112,20 @@ class SweepLearningRates(Step[LearningRates]):
     def run(self, context: Context) -> Outcome[LearningRates]:
         model = context.models.fresh(context.hp)
         data = context.data.train(context.batch_size, purpose="learning rates")
-        with context.display.progress("trying rates", len(RATES) * ITERATIONS) as bar:
+        rates, iterations = _affordable(context, model)
+        with context.display.progress("trying rates", len(rates) * iterations) as bar:
 
             def show(index: int, iteration: int, loss: float) -> None:
-                done = index * ITERATIONS + iteration + 1
-                bar.show(done, f"rate {RATES[index]:.0e}, loss {loss:.3f}")
+                done = index * iterations + iteration + 1
+                bar.show(done, f"rate {rates[index]:.0e}, loss {loss:.3f}")
 
             return sweep_learning_rates(
-                model, data.take(ITERATIONS), seed=context.settings.seed, on_iteration=show
+                model,
+                data.take(iterations),
+                rates=rates,
+                iterations=iterations,
+                seed=context.settings.seed,
+                on_iteration=show,
             )
 
     def usable(self, result: LearningRates) -> bool:
@@ -152,6 +167,19 @@ class SweepLearningRates(Step[LearningRates]):
             Table("Verdict on each learning rate", ("Rate", "Verdict", "Why"), rows),
             Note(note),
         ]
+
+
+def _affordable(context: Context, model: keras.Model) -> tuple[tuple[float, ...], int]:
+    """The rates and iterations that the time allows; all where there is no limit."""
+    sample = context.results.get("small_sample")
+    if context.clock.left is None or sample is None or not sample.seconds_per_update:
+        return RATES, ITERATIONS
+    update = sample.seconds_per_update / sample.images * context.batch_size
+    updates = TIME_SHARE * context.clock.left / update
+    if updates >= len(RATES) * FEW:
+        return RATES, min(ITERATIONS, int(updates / len(RATES)))
+    usual = tuple(sorted(usual_rates(model), reverse=True))
+    return usual, max(FEWEST, min(ITERATIONS, int(updates / len(usual))))
 
 
 def _plot(rows: Sequence[Rate], pick: float | None, named: dict[float, str]) -> Plot | None:

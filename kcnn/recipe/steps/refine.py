@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,20 @@ from kcnn.recipe.fine_tuning import FROZEN, fine_tune
 from kcnn.recipe.long_run import LongRun, best_of, planned, run_folder, train_long
 from kcnn.recipe.results import read_result
 from kcnn.recipe.step import Context, Outcome, Step
-from kcnn.recipe.steps.refine_plot import refine_plot
+from kcnn.recipe.steps.refine_page import refine_page
 from kcnn.recipe.steps.search import Searched, Trial
-from kcnn.recipe.steps.search_page import hp_words
 from kcnn.recipe.training import Length, Score, length_of
 from kcnn.recipe.transfer import FeatureData
-from kcnn.report import Block, Cell, Columns, Findings, Heading, Note, Row, Table
-from kcnn.report.words import duration, loss, num, percent, rate
+from kcnn.report import Block
+from kcnn.report.words import duration, rate
 
 __all__ = ["LongRun", "Refine", "Refined", "best_weights"]
 
 SPREAD = 2.0  # later runs draw rate and decay within this factor of the best trial's
 FULL = 0.5  # of the best trial's updates: what ended earlier was given up
-TIME_KEPT = 0.1  # of the time left, for scoring, export and the page
+TIME_KEPT = 0.1  # of the time left at most, for scoring, export and the page
+HEAD_SHARE = 0.25  # of the time, for heads on a frozen backbone's features
+FINISH = 15.0  # seconds that these take apart from the test images
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,14 @@ class Refine(Step[Refined]):
         search = context.results["search"]
         return Outcome(result, (judge_refinement(best, search.best_trial),))
 
+    def expected_seconds(self, context: Context) -> float | None:
+        speed = _seconds_per_update(context)
+        if speed is None:
+            return None
+        found = context.results.get("search")
+        hp = found.best_trial.hp if found and found.best_trial else context.hp
+        return context.budget.refine_runs * speed * refine_length(context, hp["batch_size"]).total
+
     def usable(self, result: Refined) -> bool:
         return result.best is not None
 
@@ -98,50 +107,7 @@ class Refine(Step[Refined]):
         return (*told, *([f"    {result.regimes.note}"] if result.regimes.note else []))
 
     def page(self, result: Refined, findings: Sequence[dict[str, Any]]) -> list[Block]:
-        names = list(dict.fromkeys(name for run in result.runs for name in run.hp))
-        columns = ("Run", *(n.replace("_", " ").capitalize() for n in names))
-        columns += ("Best epoch", "Val. loss", "Val. accuracy")
-        rows = []
-        for i, run in enumerate(result.runs):
-            cells: tuple[Cell | str, ...] = (
-                str(i + 1),
-                *(hp_words(run.hp.get(n)) for n in names),
-                f"{num(run.best_epoch)} of {num(run.epochs)}",
-                Cell(loss(run.val_loss), run.val_loss),
-                Cell(percent(run.val_accuracy), run.val_accuracy),
-            )
-            rows.append(Row(cells, "best" if i == result.best else ""))
-        numeric = frozenset(range(1, len(columns)))
-        plot = tuple(p for p in [refine_plot(result.runs, result.best)] if p is not None)
-        return [
-            Columns((plot, (Findings(findings), *_regimes(result))), wide=True),
-            Table("Longer runs", columns, tuple(rows), numeric),
-        ]
-
-
-def _regimes(result: Refined) -> list[Block]:
-    """The two ways to transfer side by side: the best run of each."""
-    if result.regimes is None:
-        return []
-    found: dict[str, LongRun] = {}
-    for run in result.runs:
-        best = found.get(run.regime)
-        if best is None or run is result.best_run or (run.score and best.score is None):
-            found[run.regime] = run
-    measures: dict[str, Callable[[LongRun], str]] = {
-        "Validation accuracy": lambda run: percent(run.val_accuracy),
-        "Validation loss": lambda run: loss(run.val_loss),
-        "Rate of the head": lambda run: rate(run.hp.get("learning_rate")),
-        "Rate of the body": lambda run: hp_words(run.hp.get("body_learning_rate")),
-        "Epochs": lambda run: num(run.epochs),
-        "Time": lambda run: duration(run.seconds),
-    }
-    rows = tuple(Row((w, *(told(run) for run in found.values()))) for w, told in measures.items())
-    columns = ("", *(name.capitalize() for name in found))
-    words = f"Recommended by the data: {result.regimes.reason}"
-    notes = [Note(words)] + ([Note(f"{result.regimes.note}.")] if result.regimes.note else [])
-    table = Table("Frozen or fine-tuned", columns, rows, frozenset(range(1, len(columns))))
-    return [Heading(table.label), table, *notes]
+        return refine_page(result, findings)
 
 
 def best_weights(state: Path, result: Refined) -> list[np.ndarray]:
@@ -160,6 +126,7 @@ def _trained(context: Context, index: int, hp: dict[str, Any], count: int) -> Lo
         return read_result(LongRun, row)
     length = planned(folder, refine_length(context, int(hp["batch_size"])))
     assert length is not None
+    seconds = None if isinstance(context.data, FeatureData) else seconds_for(context)
     return train_long(
         context.models.fresh(hp),
         context.data,
@@ -169,7 +136,9 @@ def _trained(context: Context, index: int, hp: dict[str, Any], count: int) -> Lo
         purpose=f"refine {index}",
         title=f"refining, run {index + 1} of {count}",
         display=context.display,
+        logs=context.logs,
         regime=FROZEN if isinstance(context.data, FeatureData) else "",
+        seconds=seconds,
     )
 
 
@@ -208,19 +177,30 @@ def refine_length(context: Context, batch_size: int) -> Length:
     least, most = context.budget.refine_epochs
     updates = context.budget.refine_updates
     speed = _seconds_per_update(context)
-    if context.clock.left is not None and speed:
-        updates = max(10, round((1 - TIME_KEPT) * context.clock.left / speed))
-        least, most = 1, 10_000
+    seconds = seconds_for(context)
+    if seconds is not None and speed:
+        allowed = max(10, round(seconds / speed))
+        if isinstance(context.data, FeatureData):  # heads are quick; the rest is fine-tuning's
+            updates = min(updates, round(HEAD_SHARE * allowed) + 10)
+        else:
+            updates, least, most = allowed, 1, 10_000
     per_pass = context.updates_per_pass(batch_size)
     return length_of(updates, per_pass, least=least, most=most, looks=10)
 
 
+def seconds_for(context: Context) -> float | None:
+    """Of the time that is left, what the longer training may take."""
+    left = context.clock.left
+    return None if left is None else max(1.0, left - min(TIME_KEPT * left, FINISH))
+
+
 def _seconds_per_update(context: Context) -> float | None:
     """Of the best trial, validation included; else of the sweep."""
-    best: Trial | None = context.results["search"].best_trial
+    search, rates = context.results.get("search"), context.results.get("learning_rates")
+    best: Trial | None = search.best_trial if search else None
     if best is not None and best.updates and best.seconds:
         return best.seconds / best.updates
-    return context.results["learning_rates"].seconds_per_update
+    return rates.seconds_per_update if rates else None
 
 
 def judge_refinement(best: LongRun | None, coarse: Trial) -> Finding:

@@ -10,26 +10,26 @@ from typing import Any
 
 from rich.table import Table as Lines
 
-from kcnn.callbacks import Finding
 from kcnn.recipe.clock import Clock
 from kcnn.recipe.files import jsonable
+from kcnn.recipe.logs import write_rows
 from kcnn.recipe.narrowing import narrowed
 from kcnn.recipe.problem import accuracy_key
 from kcnn.recipe.results import read_result
+from kcnn.recipe.schedule import WarmupCosine
+from kcnn.recipe.search_plan import SearchPlan, search_plan
 from kcnn.recipe.shared_search import Phase, Report, announce, open_storage, storage_errors
 from kcnn.recipe.space import Space
 from kcnn.recipe.step import Context, Outcome, Step
 from kcnn.recipe.steps.search_page import hp_words, search_page
-from kcnn.recipe.training import Length, fit, length_of
+from kcnn.recipe.steps.search_verdict import judge_search
+from kcnn.recipe.training import fit
 from kcnn.report import Block
 
 __all__ = ["Search", "Searched", "Trial", "run_phases"]
 
 NARROWED_FROM = 8  # trials; with fewer there is no best quarter to speak of
 FIRST_SHARE = 0.6  # of the trials, in the whole space; the others in the narrowed one
-MOST_PASSES = 5  # over the training images, of a trial
-TIME_SHARE = 0.4  # of the time left, for the search
-WELL_BELOW = 0.95  # of what guessing costs
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,19 @@ class Search(Step[Searched]):
         space = context.space.around(rate)
         storage = open_storage(context.settings.storage, context.state)
         with storage_errors(context.settings.storage or "in the run's folder"):
-            speed = context.results["learning_rates"].seconds_per_update
             about = {
                 "run": context.run_id,
                 "identity": context.identity,
                 "rate": rate,
-                "seconds_per_update": speed,
+                "plan": asdict(self._plan(context)),
                 "began": time.time(),
             }
-            announce(storage, f"{context.run_id} search", jsonable(about))
-            rows, smaller = run_phases(context, space, storage, speed)
+            about = announce(storage, f"{context.run_id} search", jsonable(about))
+            plan = read_result(SearchPlan, about["plan"])
+            rows, smaller = run_phases(context, space, storage, plan)
+        if context.logs is not None:
+            told = ({k: v for k, v in row.items() if k != "hp"} | row["hp"] for row in rows)
+            write_rows(context.logs / "trials.csv", told)
         trials = tuple(read_result(Trial, row) for row in rows)
         ended = [t for t in trials if t.state == "finished" and t.val_loss is not None]
         best = min(ended, key=lambda t: t.val_loss or math.inf) if ended else None
@@ -109,6 +112,17 @@ class Search(Step[Searched]):
             smaller.to_dict() if smaller else None,
         )
         return Outcome(result, (judge_search(result, context.results["initial_loss"].expected),))
+
+    def expected_seconds(self, context: Context) -> float | None:
+        rates = context.results.get("learning_rates")
+        if rates is None or rates.seconds_per_update is None:
+            return None
+        plan = self._plan(context)
+        updates = plan.length(context, context.batch_size).total
+        return plan.seconds or plan.trials * updates * rates.seconds_per_update
+
+    def _plan(self, context: Context) -> SearchPlan:
+        return search_plan(context, context.results["learning_rates"].seconds_per_update)
 
     def usable(self, result: Searched) -> bool:
         return result.best is not None
@@ -136,14 +150,12 @@ class Search(Step[Searched]):
 
 
 def run_phases(
-    context: Context, space: Space, storage: Any, speed: float | None
+    context: Context, space: Space, storage: Any, plan: SearchPlan
 ) -> tuple[list[dict[str, Any]], Space | None]:
     """Rows of all trials, whoever trained them, and the narrowed space if there was one."""
-    count = context.budget.trials
+    count = plan.trials
     first = math.ceil(FIRST_SHARE * count) if count >= NARROWED_FROM else count
-    until = None
-    if context.clock.left is not None:
-        until = Clock.now() + TIME_SHARE * context.clock.left
+    until = None if plan.seconds is None else Clock.now() + count * plan.seconds
     common = {
         "storage": storage,
         "sampler": context.settings.search,
@@ -161,7 +173,7 @@ def run_phases(
         )
         rows = [
             {**row, "phase": 1}
-            for row in wide.run(_trainer(context, bar, 0, speed), bar, until=until)
+            for row in wide.run(_trainer(context, bar, 0, plan), bar, until=until)
         ]
         ended = [(row["hp"], row["val_loss"]) for row in rows if row["state"] == "finished"]
         if first == count or len(ended) < 2:
@@ -174,25 +186,29 @@ def run_phases(
             seed=seed + 1,
             **common,
         )
-        found = more.run(_trainer(context, bar, first, speed), bar.moved(first), until=until)
+        found = more.run(_trainer(context, bar, first, plan), bar.moved(first), until=until)
     rows += [{**row, "phase": 2, "number": row["number"] + first} for row in found]
     return rows, smaller
 
 
-def _trainer(context: Context, bar: Any, offset: int, speed: float | None):
+def _trainer(context: Context, bar: Any, offset: int, plan: SearchPlan):
     """A function that trains one trial and gives its row."""
 
     def train(place: int, hp: dict[str, Any], report: Report) -> dict[str, Any]:
         batch_size = int(hp["batch_size"])
-        model = context.models.fresh(hp)
-        length = trial_length(context, batch_size, speed)
+        length = plan.length(context, batch_size)
+        callbacks: list[Any] = [report]
+        if plan.seconds is not None:
+            expected = plan.expected(context, batch_size)
+            schedule = WarmupCosine(hp["learning_rate"], total=expected, seconds=plan.seconds)
+            callbacks.append(schedule)
         history = fit(
-            model,
+            context.models.fresh(hp),
             context.data,
             batch_size,
             length,
             purpose=f"search {offset + place}",
-            callbacks=[report, bar.pulse(length.epochs)],
+            callbacks=[*callbacks, bar.pulse(length.epochs)],
         )
         epochs = len(history.get("val_loss", ()))
         key = accuracy_key(history)
@@ -201,56 +217,10 @@ def _trainer(context: Context, bar: Any, offset: int, speed: float | None):
             "val_loss": _last(history, "val_loss"),
             "val_accuracy": _last(history, f"val_{key}") if key else None,
             "epochs": epochs,
-            "updates": epochs * length.updates,
+            "updates": epochs * length.updates if plan.seconds is None else schedule.step,
         }
 
     return train
-
-
-def trial_length(context: Context, batch_size: int, speed: float | None) -> Length:
-    """How long a trial trains: the budget's updates, or what the time allows."""
-    updates = context.budget.search_updates
-    if context.clock.limit is not None and speed:
-        share = TIME_SHARE * context.clock.limit / context.budget.trials
-        updates = max(10, round(share / speed))
-    return length_of(updates, context.updates_per_pass(batch_size), least=1, most=MOST_PASSES)
-
-
-def judge_search(result: Searched, guess: float | None) -> Finding:
-    """Fails when every trial diverged; warns when the best is hardly better than guessing."""
-    best, trials = result.best_trial, result.trials
-    expected = "a validation loss well below guessing"
-    if guess is not None:
-        expected += f", which costs {guess:.3f}"
-    if best is None or best.val_loss is None:
-        return Finding(
-            "search",
-            "failure",
-            seen=f"all {len(trials)} trials diverged",
-            expected=expected,
-            advice="Lower the learning rate by 10 and look at the data for outliers.",
-            cause="lr_too_high",
-            where="learning_rate",
-        )
-    accuracy = "" if best.val_accuracy is None else f", accuracy {best.val_accuracy:.1%}"
-    values = ", ".join(f"{k.replace('_', ' ')} {hp_words(v)}" for k, v in best.hp.items())
-    seen = (
-        f"best of {len(trials)} trials: validation loss {best.val_loss:.3f}{accuracy} at {values}"
-    )
-    evidence = {"val_loss": best.val_loss, "val_accuracy": best.val_accuracy}
-    if guess is None or best.val_loss < WELL_BELOW * guess:
-        return Finding("search", "ok", seen=seen, expected=expected, evidence=evidence)
-    return Finding(
-        "search",
-        "warning",
-        seen=seen,
-        expected=expected,
-        advice="Training longer may help (--budget standard or thorough); if the loss stays "
-        "there, look at labels and validation images side by side.",
-        cause="too_few_epochs",
-        where="epochs",
-        evidence=evidence,
-    )
 
 
 def _last(history: dict[str, list[float]], key: str) -> float | None:

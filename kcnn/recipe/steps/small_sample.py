@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from kcnn.callbacks import SmallSampleCheck
+from kcnn.recipe.clock import Pace
 from kcnn.recipe.step import Context, Outcome, Step
 from kcnn.report import Block, Columns, Findings, Plot, Row, Table
 from kcnn.report.axes import curve, from_to, log_if_wide, numbers
@@ -33,6 +34,7 @@ class SmallSample:
     accuracy: float | None
     iterations: int
     learning_rate: float
+    seconds_per_update: float | None = None
 
 
 def overfit_small_sample(
@@ -68,9 +70,21 @@ def overfit_small_sample(
         seed=seed,
         sink=None,
     )
-    found = check.run(model, on_iteration=on_iteration)
+    pace = Pace()
+
+    def told(iteration: int, loss: float) -> None:
+        pace.tick()
+        if on_iteration is not None:
+            on_iteration(iteration, loss)
+
+    found = check.run(model, on_iteration=told)
     result = SmallSample(
-        found.images, found.losses, found.accuracy, found.iterations, found.learning_rate
+        found.images,
+        found.losses,
+        found.accuracy,
+        found.iterations,
+        found.learning_rate,
+        pace.seconds,
     )
     return Outcome(result, (found.finding,))
 
