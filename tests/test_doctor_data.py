@@ -3,10 +3,11 @@
 import keras
 import numpy as np
 import pytest
+from doctor_tools import found
 
-from kcnn.callbacks.doctor._facts import read_facts
-from kcnn.callbacks.doctor._plan import fading
-from kcnn.callbacks.doctor._rows import draw
+from kcnn.callbacks.data import Rows, draw
+from kcnn.callbacks.doctor._context import read_context
+from kcnn.callbacks.doctor.checks.fading_schedule import fading
 from kcnn.callbacks.doctor.program.loss import read_loss
 from kcnn.callbacks.doctor.program.neighbours import agreement, placeless_agreement
 from kcnn.callbacks.doctor.program.rates import step_rates
@@ -26,9 +27,9 @@ def net(*body, optimizer="adam", units=3, shape=(5,)):
 
 
 def weights(model, x=X, y=Y, **fit):
-    """Cause to weight of the suspicions; 2 when firm."""
-    found = read_facts(model, draw(x, y, fit)).suspects
-    return {s.cause: 2.0 if s.firm else s.weight for s in reversed(found)}
+    """Cause to prior of the hypotheses; 2 when proven."""
+    hypotheses = sorted(found(model, x, y, **fit), key=lambda h: h.prior)
+    return {h.cause: 2.0 if h.is_proven else h.prior for h in hypotheses}
 
 
 def test_a_sound_program_raises_no_strong_suspicion():
@@ -46,8 +47,8 @@ def test_nan_is_found_wherever_it_is(place):
 @pytest.mark.parametrize(("shuffle", "firm"), [(False, True), (True, False)])
 def test_class_blocks_matter_only_without_shuffling(shuffle, firm):
     order = np.argsort(Y, kind="stable")
-    found = weights(net(), X[order], Y[order], shuffle=shuffle)
-    assert (found.get("missing_shuffle") == 2) == firm
+    named = weights(net(), X[order], Y[order], shuffle=shuffle)
+    assert (named.get("missing_shuffle") == 2) == firm
 
 
 def test_ordered_classes_before_validation_split():
@@ -97,7 +98,7 @@ def test_bodies_that_cannot_work(body, cause):
     assert weights(net(*body))[cause] == 2
 
 
-def test_a_linear_stack_is_suspected_and_left_to_a_trial():
+def test_a_linear_stack_is_likely_and_left_to_a_trial():
     stack = net(keras.layers.Dense(8), keras.layers.Dense(8))
     assert 0.88 < weights(stack)["missing_hidden_activation"] < 1
     bent = net(keras.layers.Dense(8, "relu"), keras.layers.Dense(8, "relu"))
@@ -134,8 +135,8 @@ def test_neighbours_tell_labels_that_belong_from_labels_that_do_not():
     loss = read_loss("sparse_categorical_crossentropy")
     task = read_task(Y, loss=loss, units=3, scores=True)
     rows = draw(X, Y, {}).train
-    right = agreement(rows, task, Y)
-    wrong = agreement(rows, task, RNG.permutation(Y))
+    right = agreement(rows, task)
+    wrong = agreement(Rows(rows.x, RNG.permutation(Y)), task)
     assert right[0] > 8
     assert abs(wrong[0]) < 4
 
@@ -147,10 +148,11 @@ def test_words_tell_where_places_do_not():
     texts = [keras.layers.Embedding(100, 4), keras.layers.Flatten()]
     loss = "sparse_categorical_crossentropy"
     for labels, known in ((y, True), (RNG.permutation(y), False)):
-        facts = read_facts(net(*texts, units=2, shape=(12,)), draw(ids, labels, {}))
+        program = read_context(net(*texts, units=2, shape=(12,)), draw(ids, labels, {}))
         task = read_task(labels, loss=read_loss(loss), units=2, scores=True)
-        assert abs(agreement(facts.case.train, task, labels)[0]) < 4
-        assert (placeless_agreement(facts) > 6) == known
+        rows = program.case.train
+        assert abs(agreement(rows, task)[0]) < 4
+        assert (placeless_agreement(program.graph, rows, task) > 6) == known
 
 
 def test_rates_of_a_schedule_step_by_step():

@@ -4,9 +4,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from doctor_tools import found
 
-from kcnn.callbacks.doctor._facts import read_facts
-from kcnn.callbacks.doctor._rows import draw
 from kcnn.callbacks.doctor.program.graph import activation_kind
 from kcnn.callbacks.doctor.program.head import read_head
 from kcnn.callbacks.doctor.program.loss import read_loss
@@ -24,11 +23,11 @@ def facts(units, activation, loss, y, *, x=X, metrics=None, hidden="relu", optim
     layers = [keras.layers.Input(x.shape[1:]), keras.layers.Dense(8, activation=hidden)]
     model = keras.Sequential([*layers, keras.layers.Dense(units, activation=activation)])
     model.compile(optimizer, loss, metrics=metrics)
-    return read_facts(model, draw(x, y, fit))
+    return found(model, x, y, **fit)
 
 
 def named(*args, **kwargs):
-    return [s.cause for s in facts(*args, **kwargs).suspects if s.firm]
+    return [h.cause for h in facts(*args, **kwargs) if h.is_proven]
 
 
 @pytest.mark.parametrize(
@@ -61,8 +60,8 @@ def test_the_task_is_read_from_the_targets(y, loss, units, kind, form):
     ],
 )
 def test_losses_are_recognised_by_name_type_or_trial(loss, kind, logits):
-    found = read_loss(loss)
-    assert (found.kind, found.from_logits) == (kind, logits)
+    facts = read_loss(loss)
+    assert (facts.kind, facts.from_logits) == (kind, logits)
 
 
 @pytest.mark.parametrize("name", ["linear", "relu", "sigmoid", "tanh", "softmax"])
@@ -136,8 +135,8 @@ def test_a_double_softmax_is_seen_and_a_single_one_with_from_logits_is_not():
         [keras.layers.Input((6,)), keras.layers.Dense(4, "softmax"), keras.layers.Softmax()]
     )
     double.compile("adam", "categorical_crossentropy")
-    found = read_facts(double, draw(X, HOT, {})).suspects
-    assert [s.cause for s in found if s.firm] == ["loss_activation_mismatch"]
+    causes = [h.cause for h in found(double, X, HOT) if h.is_proven]
+    assert causes == ["loss_activation_mismatch"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What the doctor says of checks that break, of ordinary rates, and of many classes."""
 
+import dataclasses
 import itertools
 import re
 import subprocess
@@ -12,9 +13,9 @@ import pytest
 import tensorflow as tf
 
 from kcnn.callbacks import Diagnosis, Doctor, OverfitDetector, examine, read_curves
-from kcnn.callbacks.doctor import _facts
+from kcnn.callbacks.data import draw
+from kcnn.callbacks.doctor import _context, _registry
 from kcnn.callbacks.doctor._page import proof
-from kcnn.callbacks.doctor._rows import draw
 from kcnn.callbacks.doctor.program.loss import read_loss
 from kcnn.callbacks.doctor.program.task import read_task
 
@@ -30,15 +31,13 @@ def net(optimizer="adam", units=3, activation="softmax", loss="sparse_categorica
     return model
 
 
-def break_check(monkeypatch, name):
-    def broken(*args, **kwargs):
-        raise TypeError("unsupported operand")
-
-    monkeypatch.setattr(_facts, name, broken)
+def broken(*args, **kwargs):
+    raise TypeError("unsupported operand")
 
 
 def test_a_check_that_breaks_is_told_and_the_others_go_on(monkeypatch):
-    break_check(monkeypatch, "judge_leak")
+    balance = dataclasses.replace(_registry._CHECKS["class_balance"], function=broken)
+    monkeypatch.setitem(_registry._CHECKS, balance.id, balance)
     y = (Y > 0).astype("float32")
     found = examine(net(units=1, loss="binary_crossentropy"), X, y, epochs=2)
     assert "wrong_output_activation" in found.causes
@@ -51,7 +50,7 @@ def test_blindness_never_reads_healthy(monkeypatch):
     healthy = examine(net(keras.optimizers.Adam(0.01)), X, Y, epochs=12)
     assert healthy.healthy
     assert healthy.complete
-    break_check(monkeypatch, "read_task")
+    monkeypatch.setattr(_context, "read_task", broken)
     blind = examine(net(keras.optimizers.Adam(0.01)), X, Y, epochs=12)
     assert not blind.healthy
     assert str(blind).startswith("unknown")
@@ -85,7 +84,7 @@ def test_class_numbers_with_gaps_are_the_answers_they_name(ids):
     y = np.repeat(ids, 5)
     task = read_task(y, loss=read_loss("sparse_categorical_crossentropy"), units=1000, scores=True)
     assert (task.kind, task.classes) == ("multiclass", 100)
-    np.testing.assert_array_equal(task.labels, y)
+    np.testing.assert_array_equal(task.classes_of(y), y)
 
 
 def test_class_weights_of_a_hundred_classes_reach_the_trials():

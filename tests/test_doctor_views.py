@@ -3,16 +3,17 @@
 import keras
 import numpy as np
 import pytest
+from doctor_tools import found
 
 from kcnn.callbacks import examine
-from kcnn.callbacks.doctor._facts import read_facts
-from kcnn.callbacks.doctor._labels import _renumbered
-from kcnn.callbacks.doctor._rows import Rows, draw
-from kcnn.callbacks.doctor._weigh import convincing, hopeless
+from kcnn.callbacks.data import Rows
+from kcnn.callbacks.doctor._ranking import Gain, convincing, hopeless
+from kcnn.callbacks.doctor.checks.validation_rows import renumbered
 from kcnn.callbacks.doctor.program.graph import runs_away
 from kcnn.callbacks.doctor.program.neighbours import contradicts
 from kcnn.callbacks.doctor.program.skill import loss_skill
-from kcnn.callbacks.doctor.program.view import graph_of, unlinked
+from kcnn.callbacks.doctor.program.view import graph_of
+from kcnn.callbacks.keras_internals import graph_links
 
 RNG = np.random.default_rng(4)
 X = RNG.normal(size=(160, 6)).astype("float32")
@@ -39,8 +40,7 @@ def firm(model, x, y, loss, weight=0.89):
     model.compile("adam", loss)
     if not model.built:
         model(keras.tree.map_structure(lambda leaf: leaf[:2], x))
-    with unlinked(model):
-        return [s.cause for s in read_facts(model, draw(x, y, {})).suspects if s.weight >= weight]
+    return [h.cause for h in found(model, x, y) if h.prior >= weight]
 
 
 def stack(*layers):
@@ -60,7 +60,7 @@ def test_reading_a_subclassed_model_leaves_no_links():
     model = Net()
     model(X[:2])
     before = [len(layer._inbound_nodes) for layer in model._flatten_layers()]
-    with unlinked(model):
+    with graph_links(model):
         assert graph_of(model, X[:2]) is not model
     assert [len(layer._inbound_nodes) for layer in model._flatten_layers()] == before
 
@@ -126,15 +126,15 @@ def test_trials_find_the_rate_of_a_model_with_several_outputs():
     model.compile(
         keras.optimizers.SGD(1e-6), ["sparse_categorical_crossentropy", "binary_crossentropy"]
     )
-    found = examine(model, [X, X], [y, y % 2], epochs=60, batch_size=16)
-    assert found.causes[:1] == ["lr_too_low"], str(found)
+    diagnosis = examine(model, [X, X], [y, y % 2], epochs=60, batch_size=16)
+    assert diagnosis.causes[:1] == ["lr_too_low"], str(diagnosis)
 
 
 def test_a_renumbering_of_the_classes_is_told_from_errors():
     other = np.array([2, 0, 3, 1])
-    assert _renumbered(IDS, other[IDS], 4)
-    assert not _renumbered(IDS, IDS, 4)
-    assert not _renumbered(IDS, RNG.permutation(IDS), 4)
+    assert renumbered(IDS, other[IDS], 4)
+    assert not renumbered(IDS, IDS, 4)
+    assert not renumbered(IDS, RNG.permutation(IDS), 4)
 
 
 def test_skill_under_a_loss_of_the_users_own():
@@ -158,16 +158,16 @@ def test_skill_under_a_loss_of_the_users_own():
 def test_only_what_no_outcome_could_prove_is_left_out(weight):
     for before in np.linspace(-1, 1, 41):
         best = 1 - before, (1.02 - before) / 0.02
-        assert hopeless(weight, before) == (not convincing(*best, weight, before))
+        assert hopeless(weight, before) == (not convincing(Gain(*best), weight, before))
 
 
 def suspects(model, x, y, loss):
     model.compile("adam", loss)
-    return {s.cause: s.seen for s in reversed(read_facts(model, draw(x, y, {})).suspects)}
+    return {h.cause: h.seen for h in sorted(found(model, x, y), key=lambda h: h.prior)}
 
 
-@pytest.mark.parametrize(("trainable", "found"), [(False, True), (True, False)])
-def test_an_embedding_frozen_at_its_random_start(trainable, found):
+@pytest.mark.parametrize(("trainable", "frozen"), [(False, True), (True, False)])
+def test_an_embedding_frozen_at_its_random_start(trainable, frozen):
     words = RNG.integers(0, 50, (160, 6))
     model = keras.Sequential([
         keras.layers.Input((6,), dtype="int32"),
@@ -176,7 +176,7 @@ def test_an_embedding_frozen_at_its_random_start(trainable, found):
         keras.layers.Dense(4, activation="softmax"),
     ])  # fmt: skip
     named = suspects(model, words, IDS, "sparse_categorical_crossentropy")
-    assert ("frozen_layers" in named) == found
+    assert ("frozen_layers" in named) == frozen
     model.layers[0].set_weights([RNG.normal(size=(50, 8))])
     named = suspects(model, words, IDS, "sparse_categorical_crossentropy")
     assert "frozen_layers" not in named  # vectors from elsewhere may well be frozen
@@ -191,8 +191,8 @@ def test_activations_that_grow_faster_than_their_input(activation, away):
     assert runs_away(keras.layers.Dense(3, activation=activation)) == away
 
 
-@pytest.mark.parametrize(("strides", "found"), [(1, False), (4, True)])
-def test_maps_of_a_few_pixels_are_worth_a_trial(strides, found):
+@pytest.mark.parametrize(("strides", "small"), [(1, False), (4, True)])
+def test_maps_of_a_few_pixels_are_worth_a_trial(strides, small):
     model = keras.Sequential([
         keras.layers.Input((8, 8, 1)),
         keras.layers.Conv2D(32, 3, strides=strides, padding="same", activation="relu"),
@@ -200,7 +200,7 @@ def test_maps_of_a_few_pixels_are_worth_a_trial(strides, found):
         keras.layers.Dense(1, activation="sigmoid"),
     ])  # fmt: skip
     named = suspects(model, PICTURES, IDS[:40] % 2, "binary_crossentropy")
-    assert ("2x2" in named.get("insufficient_capacity", "")) == found
+    assert ("2x2" in named.get("insufficient_capacity", "")) == small
 
 
 def test_the_same_rows_with_other_labels_contradict_themselves():

@@ -75,3 +75,10 @@ def test_every_example_is_run_by_a_test():
     text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "tests").glob("test_*.py"))
     missing = [p.name for p in EXAMPLES if p.name not in text]
     assert not missing, f"no test runs {missing}"
+
+
+def test_a_check_of_ones_own_is_asked_and_its_number_can_be_set():
+    printed = run_example(ROOT / "examples" / "10_own_check.py")
+    first, second = re.findall(r"-> (root cause: \S+|healthy.*)", printed)
+    assert first == "root cause: label_misalignment"
+    assert second.startswith("healthy")

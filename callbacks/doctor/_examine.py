@@ -1,26 +1,31 @@
-"""`examine`: look, train as the user does, look again, try what would mend it, rank."""
+"""`examine`: read the program, train as the user does, try what would mend it, rank."""
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from kcnn.callbacks.data import Case, draw
+from kcnn.callbacks.doctor._context import read_context
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
-from kcnn.callbacks.doctor._facts import read_facts
-from kcnn.callbacks.doctor._rows import Case, draw
+from kcnn.callbacks.doctor._ranking import EXCUSED, rank
+from kcnn.callbacks.doctor._registry import Selection
 from kcnn.callbacks.doctor._run import Run, run_fit
 from kcnn.callbacks.doctor._trace import Trace, first_rows, untouched
-from kcnn.callbacks.doctor._verdict import Verdict
+from kcnn.callbacks.doctor.trials.after_run import judge_run
+from kcnn.callbacks.doctor.trials.series import TrialReport
 from kcnn.callbacks.state import require_compiled
 
 __all__ = ["examine"]
 
-FLOOR = 12.0  # seconds that an examination may take however short the run
+FLOOR = 30.0  # seconds that an examination may take however short the run: tracing takes most
+TIMES = 2.0  # the run; an examination ends there, and says what it left out
+RUN, TRIALS = 0.6, 0.92  # shares of the budget after which the run, and trials, are cut
 
 
 def examine(
@@ -30,6 +35,9 @@ def examine(
     *,
     budget_s: float | None = None,
     fast: bool = False,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    parameters: Mapping[str, Mapping[str, float]] | None = None,
     runner: Callable[[Case, Trace], Run] | None = None,
     **fit: Any,
 ) -> Diagnosis:
@@ -38,9 +46,11 @@ def examine(
     Args:
         model: Compiled model.
         x, y: What `model.fit` takes: arrays, a data set, a PyDataset, a generator.
-        budget_s: Seconds that all of it may take; by default three times the training
-            run, and 12 s for short ones.
+        budget_s: Seconds that all of it may take, reading and building included; by default
+            twice the training run, and 30 s for short ones.
         fast: Do not train where the set-up alone proves a failure.
+        select, ignore: Ids of checks (`kcnn.callbacks.doctor.registered()`), by default all.
+        parameters: Check id to its numbers by name.
         runner: Does the run, and may leave its end behind; None: `model.fit`, untrained after.
         **fit: The other arguments of `model.fit` (`epochs`, `batch_size`,
             `validation_data`, `class_weight`, ...). `verbose` is 0 unless given.
@@ -50,7 +60,7 @@ def examine(
         compiled functions and all random states are as before.
 
     Raises:
-        ValueError: for a model that is not compiled, or without samples.
+        ValueError: for a model that is not compiled, without samples, or an unknown check.
         NotImplementedError: for a model with a `train_step` of its own and no `call`.
         Exception: what `fit` itself raises, after the model is restored; the exception
             carries the findings as `error.diagnosis`.
@@ -61,50 +71,47 @@ def examine(
             "Set KERAS_BACKEND=tensorflow."
         )
     require_compiled(model, "examine")
+    selection = Selection(tuple(select), tuple(ignore), parameters or {})
     begin = time.perf_counter()
     case = draw(x, y, fit)
-    error = _build(model, case)
-    if error is not None:
-        return _fail(error, Diagnosis())
+    _build(model, case)
     with untouched(model) as snapshot, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        facts = read_facts(model, case)
-        run: Run | None = None
-        verdict = Verdict(model, facts)
-        if fast and verdict.proven:
+        context = read_context(model, case, selection)
+        set_up = list(context.hypotheses("static", "data", "start"))
+        if fast and any(h.is_proven and h.cause not in EXCUSED | {"wrong_metric"} for h in set_up):
             case.notes.append("the set-up alone shows the failure: fit was not run")
-            return verdict.diagnosis(None)
+            return rank(context)
+        report = TrialReport()
         try:
-            until = np.inf if budget_s is None else begin + 0.6 * budget_s
+            until = begin + RUN * (budget_s or np.inf)
             run = runner(case, snapshot) if runner else run_fit(model, case, until=until)
             snapshot.restore()
+            context.run = run
             if run.error is None:
-                limit = budget_s
-                if limit is None:
-                    limit = max(FLOOR, 3 * run.seconds)
-                try:
-                    verdict.weigh(run, until=begin + 0.92 * limit)
-                except Exception as trouble:  # a model that only its own fit can train
-                    case.broke("trying changes on copies", trouble, blind=False)
+                limit = budget_s or max(FLOOR, TIMES * run.seconds)
+                report = judge_run(context, run, until=begin + TRIALS * limit)
         except KeyboardInterrupt as stop:
-            return _fail(stop, verdict.diagnosis(run))
-        diagnosis = verdict.diagnosis(run)
-    if run.error is not None:
-        return _fail(run.error, diagnosis)
+            _fail(stop, rank(context, report))
+        except Exception as trouble:  # a model that only its own fit can train
+            case.broke("trying changes on copies", trouble, blind=False)
+        diagnosis = rank(context, report)
+    if context.run is not None and context.run.error is not None:
+        _fail(context.run.error, diagnosis)
     return diagnosis
 
 
-def _fail(error: BaseException, diagnosis: Diagnosis) -> Diagnosis:
+def _fail(error: BaseException, diagnosis: Diagnosis) -> None:
     error.diagnosis = diagnosis  # type: ignore[attr-defined]
     if diagnosis.findings and hasattr(error, "add_note"):
         error.add_note(f"kcnn doctor: {diagnosis}")
     raise error
 
 
-def _build(model: keras.Model, case: Any) -> BaseException | None:
+def _build(model: keras.Model, case: Any) -> None:
     """Give an unbuilt model its weights, as the first batch of `fit` would."""
     if model.built and model.variables:
-        return None
+        return
     try:
         model(first_rows(case.train.x, min(2, case.train.n)))
     except NotImplementedError:
@@ -115,5 +122,4 @@ def _build(model: keras.Model, case: Any) -> BaseException | None:
             "be looked at from outside; give it a call(inputs) that returns its outputs."
         ) from None
     except Exception as error:
-        return error
-    return None
+        _fail(error, Diagnosis())

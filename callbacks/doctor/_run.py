@@ -8,7 +8,7 @@ import time
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._rows import Case
+from kcnn.callbacks.data import Case
 from kcnn.callbacks.keras_internals import array_of
 from kcnn.callbacks.state import innermost
 

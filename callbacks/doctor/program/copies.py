@@ -40,31 +40,31 @@ def changed(layer: Any, **changes: Any) -> Any:
     return new
 
 
-def copy_model(model: keras.Model, sample: Any, edit: Any = None) -> keras.Model | None:
-    """A clone of `model` with the same weights, or None where it cannot be cloned.
+def copy_model(model: keras.Model, sample: Any, edit: Any = None) -> keras.Model:
+    """A clone of `model` with the same weights.
 
     Args:
         sample: A few input rows; the clone is called on them once.
         edit: `edit(layer) -> layer or None` replaces single layers of the clone.
+
+    Raises:
+        Exception: whatever layers raise that have no configuration, or do not fit once changed.
     """
 
     def make(layer):
         new = edit(layer) if edit is not None else None
         return changed(layer) if new is None else new
 
-    try:
-        if isinstance(model, (keras.Sequential, Functional)):
-            nested = any(isinstance(layer, keras.Model) for layer in model.layers)
-            with _uncompiled(model):  # losses and metrics of the user's own cannot be cloned
-                twin = keras.models.clone_model(model, clone_function=make, recursive=nested)
-        elif edit is None:
-            twin = model.__class__.from_config(model.get_config())
-        else:
-            return None
-        twin(sample)
-        match_weights(twin, model)
-    except Exception:  # custom layers without a config, lambdas, ...: no twin
-        return None
+    if isinstance(model, (keras.Sequential, Functional)):
+        nested = any(isinstance(layer, keras.Model) for layer in model.layers)
+        with _uncompiled(model):  # losses and metrics of the user's own cannot be cloned
+            twin = keras.models.clone_model(model, clone_function=make, recursive=nested)
+    elif edit is None:
+        twin = model.__class__.from_config(model.get_config())
+    else:
+        raise TypeError(f"the call of {model.name} cannot be traced")
+    twin(sample)
+    match_weights(twin, model)
     return twin
 
 

@@ -14,19 +14,31 @@ from kcnn.callbacks.doctor.program.head import HeadFacts
 from kcnn.callbacks.doctor.program.loss import LossFacts
 from kcnn.callbacks.doctor.program.task import TaskFacts
 
-__all__ = ["Standard"]
+__all__ = ["CustomaryEnd", "right_head"]
+
+RIGHT = {
+    "binary": "Dense(1, activation='sigmoid') with loss='binary_crossentropy'",
+    "multiclass": "Dense({k}, activation='softmax') with a categorical cross-entropy",
+    "multilabel": "Dense({k}, activation='sigmoid') with loss='binary_crossentropy'",
+    "regression": "Dense({k}) without activation with loss='mse'",
+}
 
 
-class Standard:
+def right_head(task: TaskFacts) -> str:
+    """In words, a head and a loss that fit the task."""
+    return RIGHT[task.kind].format(k=task.classes)
+
+
+class CustomaryEnd:
     """What the end of the network would customarily be.
 
     `known` is False where the number of outputs does not fit, so that none can be tried.
     """
 
-    def __init__(self, task: TaskFacts, head: HeadFacts):
+    def __init__(self, task: TaskFacts | None, head: HeadFacts):
         self.known, self.activation, self.loss = False, "linear", "mse"
         kind = "mse"
-        if head.rank == 2 and task.scaled == 1.0:
+        if task is not None and head.rank == 2 and task.scaled == 1.0:
             if task.kind == "binary" and head.units == 1 and set(task.values) <= {0, 1}:
                 self.known, self.activation, kind = True, "sigmoid", "bce"
                 self.loss = "binary_crossentropy"
@@ -46,8 +58,11 @@ class Standard:
         self.head = HeadFacts(ends, head.units, head.rank)
         self.facts = LossFacts(kind, self.loss)
 
-    def same(self, head: HeadFacts, loss: LossFacts) -> bool:
-        """Whether the program has this end already (scores with from_logits count as such)."""
+    def differs(self, context: Any) -> bool:
+        """Whether it is known and the program has another (scores with from_logits are none)."""
+        return self.known and not self._same(context.head, context.loss)
+
+    def _same(self, head: HeadFacts, loss: LossFacts) -> bool:
         squashed = head.activations == self.head.activations
         bare = loss.from_logits and not head.activations
         if self.facts.kind == "mse":  # other losses of numbers are as good

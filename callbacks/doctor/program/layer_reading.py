@@ -14,9 +14,10 @@ from kcnn.callbacks.doctor.program.graph import (
     known_graph,
     layer_activation,
 )
+from kcnn.callbacks.doctor.program.rows import tensors
 from kcnn.callbacks.keras_internals import array_of
 
-__all__ = ["LayerReading", "read_layers"]
+__all__ = ["LayerReading", "read_activations", "read_layers"]
 
 
 @dataclasses.dataclass
@@ -25,19 +26,15 @@ class LayerReading:
 
     Args:
         dead: Share of units that are zero for every row, per relu layer.
-        saturated: Share of outputs at an end of sigmoid or tanh, per such layer.
-        flat: Names of layers whose outputs hardly differ between rows.
         size: Root mean square of each layer's output, in order.
         gradient: Norm of the kernel gradient over the norm of the kernel, in order.
         gradient_norm: Norm of the whole gradient.
     """
 
-    dead: dict[str, float]
-    saturated: dict[str, float]
-    flat: list[str]
-    size: dict[str, float]
-    gradient: dict[str, float]
-    gradient_norm: float
+    dead: dict[str, float] = dataclasses.field(default_factory=dict)
+    size: dict[str, float] = dataclasses.field(default_factory=dict)
+    gradient: dict[str, float] = dataclasses.field(default_factory=dict)
+    gradient_norm: float = 0.0
 
     @property
     def fading(self) -> float:
@@ -48,58 +45,54 @@ class LayerReading:
         return float(values[0] / max(np.median(values[-2:]), 1e-30))
 
 
-def read_layers(model: keras.Model, x: Any, y: Any, weight: Any = None) -> LayerReading:
-    """Look at a model of known graph on a batch; gradients (in training mode, so that batch
-    statistics move) for any model."""
+def read_layers(model: keras.Model, x: Any, y: Any) -> LayerReading:
+    """Look at a model on a batch: activations where its graph is known, gradients in training
+    mode, so that batch statistics move."""
+    reading = read_activations(model, x)
+    reading.gradient, reading.gradient_norm = _gradients(model, tensors(x), tensors(y))
+    return reading
+
+
+def read_activations(model: keras.Model, x: Any) -> LayerReading:
+    """Look at the activations alone; nothing of them where the graph is not known."""
+    reading = LayerReading()
+    layers = [
+        layer
+        for layer in (model.layers if known_graph(model) else [])
+        if (layer_activation(layer) is not None or isinstance(layer, keras.layers.RNN))
+        and not isinstance(layer, keras.Model)
+        and len(layer._inbound_nodes) == 1
+    ]
+    if not layers:
+        return reading
+    inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
+    outs = keras.Model(inputs, [layer.output for layer in layers])(tensors(x), training=False)
+    outs = outs if isinstance(outs, (list, tuple)) else [outs]
+    for layer, out in zip(layers, outs, strict=True):
+        values = keras.ops.convert_to_numpy(out).astype("float64")
+        rows = values.reshape(-1, values.shape[-1])
+        reading.size[layer.name] = float(np.sqrt((rows**2).mean()))
+        if layer_activation(layer) == "relu":
+            reading.dead[layer.name] = float((rows.max(0) <= 0).mean())
+    return reading
+
+
+def _gradients(model: keras.Model, x: Any, y: Any) -> tuple[dict[str, float], float]:
     import tensorflow as tf
 
-    from kcnn.callbacks.doctor.trials.trainer import tensors
-
-    dead: dict[str, float] = {}
-    saturated: dict[str, float] = {}
-    flat: list[str] = []
-    size: dict[str, float] = {}
-    x, y = tensors(x), tensors(y)
-    if known_graph(model):
-        layers = [
-            layer
-            for layer in model.layers
-            if (layer_activation(layer) is not None or isinstance(layer, keras.layers.RNN))
-            and not isinstance(layer, keras.Model)
-            and len(layer._inbound_nodes) == 1
-        ]
-        if layers:
-            ends = [layer.output for layer in layers]
-            inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
-            outs = keras.Model(inputs, ends)(x, training=False)
-            outs = outs if isinstance(outs, (list, tuple)) else [outs]
-            for layer, out in zip(layers, outs, strict=True):
-                out = np.asarray(out, "float64")
-                rows = out.reshape(-1, out.shape[-1])
-                kind = layer_activation(layer)
-                size[layer.name] = float(np.sqrt((rows**2).mean()))
-                if kind == "relu":
-                    dead[layer.name] = float((rows.max(0) <= 0).mean())
-                if kind in ("sigmoid", "tanh") and layer is not model.layers[-1]:
-                    low = -1.0 if kind == "tanh" else 0.0
-                    edge = (rows < low + 0.02) | (rows > 0.98)
-                    saturated[layer.name] = float(edge.mean())
-                spread = out.reshape(len(out), -1).std(0).mean()
-                if spread < 1e-3 * (size[layer.name] + 1e-12):
-                    flat.append(layer.name)
     with tf.GradientTape() as tape:
-        loss = model.compute_loss(x, y, model(x, training=True), weight)
+        loss = model.compute_loss(x, y, model(x, training=True), None)
     variables = model.trainable_variables
     grads = tape.gradient(loss, variables)
-    gradient, total = {}, 0.0
-    by_id = {id(v): g for v, g in zip(variables, grads, strict=True) if g is not None}
-    for g in by_id.values():
-        total += float(tf.reduce_sum(tf.square(tf.convert_to_tensor(g))))
+    by_id = {
+        id(v): np.asarray(tf.convert_to_tensor(g), "float64")
+        for v, g in zip(variables, grads, strict=True)
+        if g is not None
+    }
+    relative = {}
     for layer in flat_layers(model):
         kernel = kernel_of(layer)
         if kernel is not None and id(kernel) in by_id:
-            g = np.asarray(tf.convert_to_tensor(by_id[id(kernel)]), "float64")
-            value = array_of(kernel)
-            scale = float(np.linalg.norm(value)) + 1e-12
-            gradient[layer.name] = float(np.linalg.norm(g)) / scale
-    return LayerReading(dead, saturated, flat, size, gradient, float(np.sqrt(total)))
+            scale = float(np.linalg.norm(array_of(kernel))) + 1e-12
+            relative[layer.name] = float(np.linalg.norm(by_id[id(kernel)])) / scale
+    return relative, float(np.sqrt(sum((g**2).sum() for g in by_id.values())))

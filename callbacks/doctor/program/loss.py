@@ -10,30 +10,22 @@ import numpy as np
 
 __all__ = ["LossFacts", "metric_names", "read_loss"]
 
-NAMES = {
-    "binary_crossentropy": "bce",
-    "binary_focal_crossentropy": "bce",
-    "categorical_crossentropy": "cce",
-    "categorical_focal_crossentropy": "cce",
-    "sparse_categorical_crossentropy": "scce",
-    "mean_squared_error": "mse",
-    "mse": "mse",
-    "mean_absolute_error": "mae",
-    "mae": "mae",
-    "mean_squared_logarithmic_error": "msle",
-    "msle": "msle",
-    "mean_absolute_percentage_error": "mape",
-    "mape": "mape",
-    "huber": "huber",
-    "log_cosh": "huber",
-    "kl_divergence": "kld",
-    "kld": "kld",
+KINDS = {
+    "bce": "binary_crossentropy binary_focal_crossentropy",
+    "cce": "categorical_crossentropy categorical_focal_crossentropy",
+    "scce": "sparse_categorical_crossentropy",
+    "mse": "mean_squared_error mse",
+    "mae": "mean_absolute_error mae",
+    "msle": "mean_squared_logarithmic_error msle",
+    "mape": "mean_absolute_percentage_error mape",
+    "huber": "huber log_cosh",
+    "kld": "kl_divergence kld",
     "poisson": "poisson",
-    "hinge": "hinge",
-    "squared_hinge": "hinge",
-    "categorical_hinge": "chinge",
-    "cosine_similarity": "cosine",
+    "hinge": "hinge squared_hinge",
+    "chinge": "categorical_hinge",
+    "cosine": "cosine_similarity",
 }
+NAMES = {name: kind for kind, names in KINDS.items() for name in names.split()}
 CLASSIFYING = {"bce", "cce", "scce", "hinge", "chinge", "kld"}
 REGRESSING = {"mse", "mae", "msle", "mape", "huber"}
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._rows import Rows
+from kcnn.callbacks.data import Rows
 from kcnn.callbacks.doctor.program.graph import flat_layers
 from kcnn.callbacks.doctor.program.task import TaskFacts
-
-if TYPE_CHECKING:
-    from kcnn.callbacks.doctor._facts import Facts
 
 __all__ = ["agreement", "contradicts", "placeless_agreement"]
 
 
-def agreement(rows: Rows, task: TaskFacts, labels: np.ndarray | None, seed: int = 0):
+def agreement(rows: Rows, task: TaskFacts, seed: int = 0):
     """Do near neighbours share labels? (z above chance, agreement 0..1, chance), or None.
 
     The five nearest of up to 1500 rows, in standardised and (wide data) projected columns;
@@ -37,8 +34,8 @@ def agreement(rows: Rows, task: TaskFacts, labels: np.ndarray | None, seed: int 
     np.fill_diagonal(near, np.inf)
     five = np.argpartition(near, 5, axis=1)[:, :5]
     n = len(pick)
-    if labels is not None:
-        mine = labels[pick]
+    mine = task.classes_of(rows.y[pick]) if isinstance(rows.y, np.ndarray) else None
+    if mine is not None:
         rng = np.random.default_rng(seed)
 
         def score(own):  # mean over classes, so that a large class does not hide the others
@@ -72,15 +69,14 @@ def _linear(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.corrcoef(said, true)[0, 1] * np.sqrt(len(x) - half))
 
 
-def placeless_agreement(facts: Facts) -> float:
+def placeless_agreement(graph: Any, rows: Rows, task: TaskFacts) -> float:
     """How far labels agree above chance (z) where neighbours are sought by what occurs, not where.
 
     Texts are compared by their words, images and series by the size of their spectra.
     """
-    rows, task = facts.case.train, facts.task
     most = slice(0, 1500)
     x = np.asarray(rows.x[most], "float64")
-    if any(isinstance(layer, keras.layers.Embedding) for layer in flat_layers(facts.graph)):
+    if any(isinstance(layer, keras.layers.Embedding) for layer in flat_layers(graph)):
         ids = np.abs(x.reshape(len(x), -1)).astype("int64") % 499
         what = np.stack([np.bincount(row, minlength=499) for row in ids])
     elif x.ndim >= 3:
@@ -91,8 +87,7 @@ def placeless_agreement(facts: Facts) -> float:
         what = what.reshape(len(x), -1)
     else:
         return 0.0
-    labels = None if task.labels is None else task.labels[: len(x)]
-    found = agreement(Rows(what, rows.y[most]), task, labels)
+    found = agreement(Rows(what, rows.y[most]), task)
     return 0.0 if found is None else float(found[0])
 
 

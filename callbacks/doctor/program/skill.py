@@ -24,21 +24,17 @@ def classes_of(out: np.ndarray, head: HeadFacts, loss: LossFacts) -> np.ndarray:
     return (out[:, 0] > cut).astype(int)
 
 
-def skill(
-    out: Any, y: Any, task: TaskFacts, head: HeadFacts, loss: LossFacts, labels: Any = None
-) -> float:
+def skill(out: Any, y: Any, task: TaskFacts, head: HeadFacts, loss: LossFacts) -> float:
     """Skill of predictions `out` (n, ...) for targets `y` (n, ...), -1..1.
 
     Classes: errors avoided of those the majority class makes, mixed (0.3) with the
     cross-entropy avoided. Several labels: the same over all of them. Numbers: R squared,
     targets clipped to their middle 98 %; of images and the like over all columns at once.
     """
-    if not isinstance(out, np.ndarray) or not isinstance(y, np.ndarray):
-        return _several(out, y, task, head, loss)
     if not np.isfinite(out).all():
         return -1.0
-    if task.kind in ("binary", "multiclass") and labels is not None:
-        return _class_skill(out, np.asarray(labels), task, head, loss)
+    if task.exclusive:
+        return _class_skill(out, np.asarray(task.classes_of(y)), task, head, loss)
     if task.kind == "multilabel" and out.shape == y.shape:
         raw = loss.from_logits and "sigmoid" not in head.activations
         said = out > (0.0 if raw or head.activation == "tanh" else 0.5)
@@ -67,20 +63,6 @@ def skill(
     if truth.shape[1] >= 16:  # pixels: those that hardly ever change do not count like others
         return float(np.clip(1 - left.sum() / var[alive].sum(), -1, 1))
     return float(np.clip((1 - left / var[alive]).mean(), -1, 1))
-
-
-def _several(out, y, task, head, loss):
-    """Mean over several outputs: classes by the largest score, else numbers."""
-    if isinstance(out, dict) and isinstance(y, dict):
-        if not out.keys() <= y.keys():
-            return float("nan")
-        out, y = [out[k] for k in out], [y[k] for k in out]
-    outs, targets = keras.tree.flatten(out), keras.tree.flatten(y)
-    if len(outs) != len(targets) or any(t is None for t in targets):
-        return float("nan")
-    return float(
-        np.mean([skill(o, t, task, head, loss) for o, t in zip(outs, targets, strict=True)])
-    )
 
 
 def _class_skill(out, labels, task, head, loss):

@@ -20,8 +20,6 @@ class TaskFacts:
         kind: `"binary"`, `"multiclass"`, `"multilabel"`, `"regression"` or `"other"`.
         form: `"ids"` (one integer a row), `"onehot"`, `"bits"` or `"numbers"`.
         classes: Number of classes that occur (binary: 2), of labels, or of target columns.
-        labels: Class of each row (n,), or None: the given number where the outputs have a
-            place for it, so that gaps stay; else its rank among those that occur.
         values: The distinct values: all of classes, else the first 64.
         whole: True when every target is a whole number.
     """
@@ -29,12 +27,32 @@ class TaskFacts:
     kind: str
     form: str
     classes: int
-    labels: np.ndarray | None
     values: np.ndarray
     whole: bool
     low: float
     high: float
     scaled: float = 1.0
+    placed: bool = False
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether each row belongs to one class."""
+        return self.kind in ("binary", "multiclass")
+
+    def classes_of(self, y: np.ndarray) -> np.ndarray | None:
+        """Class of each row (n,), or None for targets that are none.
+
+        The given number where the outputs have a place for it, so that gaps stay; else its rank
+        among those that occur.
+        """
+        if not self.exclusive:
+            return None
+        if self.form == "onehot":
+            return y.argmax(1)
+        column = np.nan_to_num(y.reshape(len(y), -1)[:, 0])
+        if self.placed:
+            return column.astype("int64")
+        return np.clip(np.searchsorted(self.values, column), 0, len(self.values) - 1)
 
 
 def read_task(y: np.ndarray, *, loss: LossFacts, units: int, scores: bool) -> TaskFacts:
@@ -45,33 +63,34 @@ def read_task(y: np.ndarray, *, loss: LossFacts, units: int, scores: bool) -> Ta
     flat = y.reshape(len(y), -1) if y.ndim > 1 else y[:, None]
     finite = flat[np.isfinite(flat).all(1)] if flat.dtype.kind == "f" else flat
     if not len(finite):
-        return TaskFacts("other", "numbers", flat.shape[1], None, np.array([]), False, 0, 0)
+        return TaskFacts("other", "numbers", flat.shape[1], np.array([]), False, 0, 0)
     values = np.unique(finite if flat.shape[1] == 1 else finite[:20000])
     whole = bool(np.all(values == np.round(values)))
     low, high = float(finite.min()), float(finite.max())
 
-    def facts(kind, form, classes, labels=None, scaled=1.0):
+    placed = whole and low >= 0 and high < units  # each number has an output of its own
+
+    def facts(kind, form, classes, scaled=1.0):
         kept = values if form == "ids" else values[:64]
-        return TaskFacts(kind, form, classes, labels, kept, whole, low, high, scaled=scaled)
+        return TaskFacts(kind, form, classes, kept, whole, low, high, scaled, placed)
 
     if y.ndim > 2:
         return facts("other", "numbers", int(y.shape[-1]))
     if flat.shape[1] > 1:
         return _columns(flat, finite, values, facts, loss)
     column = flat[:, 0]
-    placed = whole and low >= 0 and high < units  # each number has an output of its own
     few = len(values) <= max(2, min(200, len(finite) // 4))
     wants_classes = loss.classifies or scores or units > 1
     if len(values) <= 2 and (whole or loss.classifies):
         if whole or units > 1 or loss.kind in ("bce", "scce", "cce"):
-            return facts("binary", "ids", 2, _ids(column, values, placed))
+            return facts("binary", "ids", 2)
     if placed and loss.kind == "scce":
-        return facts("multiclass", "ids", len(values), _ids(column, values, placed))
+        return facts("multiclass", "ids", len(values))
     if whole and few and (loss.classifies or (wants_classes and len(values) <= 100)):
         if not (loss.regresses and units == 1 and not _class_like(column, values, scores)):
-            return facts("multiclass", "ids", len(values), _ids(column, values, placed))
+            return facts("multiclass", "ids", len(values))
     if loss.kind in ("scce", "cce") and len(values) <= max(100, len(finite) // 20):
-        return facts("multiclass", "ids", len(values), _ids(column, values, placed))  # scaled
+        return facts("multiclass", "ids", len(values))  # scaled
     return facts("regression", "numbers", 1)
 
 
@@ -81,30 +100,24 @@ def _columns(flat, finite, values, facts, loss):
         top = float(values[-1]) or 1.0
         counts = (finite != 0).sum(1)
         if np.all(counts == 1):
-            return facts("multiclass", "onehot", k, flat.argmax(1), scaled=top)
+            return facts("multiclass", "onehot", k, scaled=top)
         if np.all(counts <= 1) and k > 2 and loss.kind in ("cce", "kld", "chinge"):
-            return facts("multiclass", "onehot", k, flat.argmax(1), scaled=0.0)  # empty rows
+            return facts("multiclass", "onehot", k, scaled=0.0)  # empty rows
         if loss.regresses and top != 1.0:
             return facts("regression", "numbers", k)
         return facts("multilabel", "bits", k)
     if len(values) <= 2 and set(values) <= {-1.0, 1.0}:
         if np.all((finite > 0).sum(1) == 1) and k > 2:
-            return facts("multiclass", "onehot", k, flat.argmax(1))
+            return facts("multiclass", "onehot", k)
         return facts("multilabel", "bits", k)
     inside = finite.min() >= 0 and finite.max() <= 1
     if inside and np.allclose(finite.sum(1), 1, atol=1e-3) and k > 1:
-        return facts("multiclass", "onehot", k, flat.argmax(1))  # smoothed or mixed
+        return facts("multiclass", "onehot", k)  # smoothed or mixed
     top = finite.max(1, keepdims=True)
     one = (finite > 0).sum(1) == 1
     if loss.classifies and one.all() and len(values) <= 3 and np.ptp(top) == 0:
-        return facts("multiclass", "onehot", k, flat.argmax(1), scaled=float(top[0, 0]))
+        return facts("multiclass", "onehot", k, scaled=float(top[0, 0]))
     return facts("regression", "numbers", k)
-
-
-def _ids(column: np.ndarray, values: np.ndarray, placed: bool) -> np.ndarray:
-    if placed:
-        return np.nan_to_num(column).astype("int64")
-    return np.clip(np.searchsorted(values, np.nan_to_num(column)), 0, len(values) - 1)
 
 
 def _class_like(column: np.ndarray, values: np.ndarray, scores: bool) -> bool:

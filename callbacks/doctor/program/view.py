@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -11,7 +9,7 @@ import numpy as np
 
 from kcnn.callbacks.doctor.program.graph import known_graph
 
-__all__ = ["graph_of", "unlinked"]
+__all__ = ["graph_of"]
 
 
 def graph_of(model: keras.Model, x: Any) -> keras.Model:
@@ -37,18 +35,3 @@ def graph_of(model: keras.Model, x: Any) -> keras.Model:
 def _entry(leaf: np.ndarray) -> Any:
     dtype = "float32" if leaf.dtype.kind == "f" else str(leaf.dtype)
     return keras.Input(leaf.shape[1:], dtype=dtype)
-
-
-@contextlib.contextmanager
-def unlinked(model: keras.Model) -> Iterator[None]:
-    """What was traced through the model's layers is forgotten at the end."""
-    links = [
-        (nodes, len(nodes))
-        for layer in model._flatten_layers()
-        for nodes in (layer._inbound_nodes, layer._outbound_nodes)
-    ]
-    try:
-        yield
-    finally:
-        for nodes, count in links:
-            del nodes[count:]

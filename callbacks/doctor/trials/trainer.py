@@ -1,4 +1,4 @@
-"""A bench for brief trainings: one compiled loop, many settings, no new graph."""
+"""Brief trainings of one network: one compiled loop for any rows, order and rates."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._rows import Rows
+from kcnn.callbacks.data import Rows
+from kcnn.callbacks.doctor.program.rows import tensors
 from kcnn.callbacks.keras_internals import array_of
 from kcnn.callbacks.state import innermost
 
-__all__ = ["Trainer", "batch_order"]
+__all__ = ["Trainer", "batch_order", "copy_optimizer"]
 
 
 def batch_order(n: int, batch: int, steps: int, *, shuffle: bool, seed: int) -> np.ndarray:
@@ -105,7 +106,8 @@ class Trainer:
             with tf.GradientTape() as tape:
                 out = model(x, training=True)
                 loss = model.compute_loss(x, y, out, weight)
-            optimizer.apply(tape.gradient(loss, variables), variables)
+                whole = optimizer.scale_loss(loss)  # of mixed precision; itself elsewhere
+            optimizer.apply(tape.gradient(whole, variables), variables)
             return tf.cast(loss, tf.float32)
 
         def loop(x, y, weight, order, rates):
@@ -158,18 +160,6 @@ class Trainer:
         return keras.tree.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
 
 
-def tensors(nest: Any) -> Any:
-    """Arrays as tensors, float64 as float32 like `fit` does."""
-    import tensorflow as tf
-
-    def one(leaf):
-        if isinstance(leaf, np.ndarray) and leaf.dtype == np.float64:
-            leaf = leaf.astype("float32")
-        return tf.convert_to_tensor(leaf)
-
-    return keras.tree.map_structure(one, nest)
-
-
 def copy_optimizer(optimizer: Any, **changes: Any) -> Any:
     """A fresh optimizer of the same kind whose learning rate is a plain variable."""
     inner = innermost(optimizer)[-1]
@@ -177,4 +167,7 @@ def copy_optimizer(optimizer: Any, **changes: Any) -> Any:
     if not isinstance(config.get("learning_rate"), (int, float)):
         config["learning_rate"] = 0.001
     config.update(changes)
-    return type(inner).from_config(config)
+    copy = type(inner).from_config(config)
+    if any(isinstance(one, keras.optimizers.LossScaleOptimizer) for one in innermost(optimizer)):
+        return keras.optimizers.LossScaleOptimizer(copy)
+    return copy

@@ -1,0 +1,124 @@
+"""What the doctor costs: `examine` beyond the user's own fit, and the live doctor beside it.
+
+Run: python benchmarks/doctor_cost.py [--rows 1000 10000 100000] [--rounds 5] [--only live]
+
+`examine`: seconds beyond the fit inside it, against rows, width and epochs, on a table of 16
+columns and a perceptron; a network that does well, and one whose rate is a thousandth of the
+customary one. Live: epochs of ResNet-20 on random 32x32 images with and without
+`Doctor(x, y)`, alternating, in epochs of 100 and of 8 steps; the median of the paired ratios, and
+the share of the epoch spent in the doctor's own hooks. Writes doctor_cost.json beside this file.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def examined(rows: int, width: int, epochs: int, rate: float) -> dict[str, float]:
+    """Seconds of `examine` and of the fit inside it."""
+    import keras
+    import numpy as np
+
+    from kcnn.callbacks import examine
+
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 5, rows)
+    x = (rng.normal(size=(5, 16))[y] + rng.normal(size=(rows, 16))).astype("float32")
+    body = [keras.layers.Dense(width, "relu") for _ in range(2)]
+    layers = [keras.Input((16,)), *body, keras.layers.Dense(5, "softmax")]
+    model = keras.Sequential(layers)
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", ["accuracy"])
+    begin = time.perf_counter()
+    found = examine(model, x, y, epochs=epochs, batch_size=64, validation_split=0.1)
+    whole = time.perf_counter() - begin
+    fit = found.numbers["run_seconds"]
+    return {
+        "rows": rows, "width": width, "epochs": epochs, "rate": rate,
+        "fit_s": round(fit, 2), "beyond_s": round(whole - fit, 2),
+    }  # fmt: skip
+
+
+def live(steps: int, batch: int, rounds: int) -> dict[str, float]:
+    """Epochs with the doctor over epochs without, and the share of its own hooks."""
+    import keras
+    import numpy as np
+
+    import kcnn
+    from kcnn.callbacks import Doctor
+
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(steps * batch, 32, 32, 3)).astype("float32")
+    y = rng.integers(0, 10, len(x))
+    model = kcnn.create_model("resnet20", classes=10, input_shape=(32, 32, 3))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss, metrics=["accuracy"])
+    spent = []
+
+    class Timed(Doctor):
+        """Notes the seconds in its own hooks, which other programs on the machine spare."""
+
+        def on_train_batch_end(self, batch, logs=None):
+            begin = time.perf_counter()
+            super().on_train_batch_end(batch, logs)
+            spent.append(time.perf_counter() - begin)
+
+        def on_epoch_end(self, epoch, logs=None):
+            begin = time.perf_counter()
+            super().on_epoch_end(epoch, logs)
+            spent.append(time.perf_counter() - begin)
+
+    class Clock(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.begin = time.perf_counter()
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.seconds = time.perf_counter() - self.begin
+
+    def run(callbacks, epochs=3):
+        clock = Clock()
+        model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0, callbacks=[*callbacks, clock])
+        return clock.seconds
+
+    run([], 1)
+    pairs = [(run([]), run([Timed(x[:128], y[:128], sink=None)])) for _ in range(rounds)]
+    return {
+        "steps": steps,
+        "step_ms": round(1000 * statistics.median(p for p, _ in pairs) / (3 * steps), 1),
+        "ratio": round(statistics.median(w / p for p, w in pairs), 4),
+        "own_share": round(sum(spent) / sum(w for _, w in pairs), 4),
+    }
+
+
+def main() -> None:
+    """Measure, print, and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, nargs="+", default=[1000, 10_000, 100_000, 1_000_000])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--only", choices=("examine", "live"))
+    options = parser.parse_args()
+    file = Path(__file__).with_suffix(".json")
+    result = json.loads(file.read_text()) if file.exists() else {}
+    if options.only != "live":
+        cases = [(rows, 64, 1, 1e-3) for rows in options.rows]
+        cases += [(10_000, width, 1, 1e-3) for width in (16, 1024)]
+        cases += [(10_000, 64, 4, 1e-3), (1000, 64, 8, 1e-6), (100_000, 64, 1, 1e-6)]
+        result["examine"] = [examined(*case) for case in cases]
+        for row in result["examine"]:
+            print(row)
+    if options.only != "examine":
+        result["live"] = [live(steps, options.batch, options.rounds) for steps in (100, 8)]
+        for row in result["live"]:
+            print(row)
+    file.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""A possible root cause, how certain it is, and the change that would mend it."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+from kcnn.callbacks._finding import Finding
+from kcnn.callbacks.doctor.interventions import Intervention
+
+__all__ = ["Certainty", "Hypothesis", "likely", "possible", "proven"]
+
+
+class Certainty(enum.IntEnum):
+    """How certain a cause is before any trial."""
+
+    POSSIBLE = 1  # an ordinary setting that may be the fault: worth a trial
+    LIKELY = 2  # odd in itself: a warning, unless a trial speaks against it
+    PROVEN = 3  # the facts alone decide
+
+
+@dataclasses.dataclass(frozen=True)
+class Hypothesis:
+    """One possible root cause. Checks make it by `proven`, `likely` and `possible`.
+
+    Args:
+        strength: 0..1, how far beyond its bound what was seen lies: orders hypotheses of one
+            check and certainty (see `ranking`).
+        cause: Label of the taxonomy; empty for the one cause of its check.
+        cure: The change that would mend it; None for that of its check, if it has one.
+        check, stage: Filled in when the check is run.
+        prior: 0..1, likelihood before any trial, from the table of `ranking`.
+    """
+
+    certainty: Certainty
+    seen: str
+    expected: str
+    advice: str
+    where: str | None = None
+    strength: float = 0.0
+    cause: str = ""
+    cure: Intervention | None = None
+    evidence: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    check: str = ""
+    stage: str = ""
+    prior: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, str, str | None]:
+        """What tells one hypothesis from another."""
+        return self.check, self.cause, self.where
+
+    @property
+    def last(self) -> bool:
+        """Whether its cure is tried only where no other one helped."""
+        return self.cure is not None and self.cure.last
+
+    @property
+    def is_proven(self) -> bool:
+        return self.certainty is Certainty.PROVEN
+
+    def finding(self, severity: str, **more: Any) -> Finding:
+        """The hypothesis as a finding; `more` joins the evidence."""
+        return Finding(
+            self.check, severity, self.seen, self.expected, self.advice, cause=self.cause,
+            where=self.where, evidence={**self.evidence, **more},
+        )  # fmt: skip
+
+
+def proven(seen: str, expected: str, advice: str, where: Any = None, **more: Any) -> Hypothesis:
+    """A cause that the facts alone prove."""
+    return Hypothesis(Certainty.PROVEN, seen, expected, advice, where, **more)
+
+
+def likely(seen: str, expected: str, advice: str, where: Any = None, **more: Any) -> Hypothesis:
+    """A cause that a trial should confirm: what was seen is odd in itself."""
+    return Hypothesis(Certainty.LIKELY, seen, expected, advice, where, **more)
+
+
+def possible(seen: str, expected: str, advice: str, where: Any = None, **more: Any) -> Hypothesis:
+    """An ordinary setting that may be the cause: named only when a trial confirms it."""
+    return Hypothesis(Certainty.POSSIBLE, seen, expected, advice, where, **more)

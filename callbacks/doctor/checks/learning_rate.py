@@ -1,0 +1,81 @@
+import numpy as np
+
+from kcnn.callbacks.doctor._hypothesis import likely, possible, proven
+from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor.interventions import Intervention
+
+WHERE = "compile(optimizer=...)"
+
+
+def told(context, kind, seen, strength=0.0, cure=None, cause=""):
+    """A hypothesis about the rate."""
+    name, usual = context.optimizer_name, context.customary_rate
+    return kind(
+        seen, f"about {usual:g}", f"Set learning_rate={usual:g} in {name}(...).", WHERE,
+        strength=strength, cure=cure, cause=cause,
+        evidence={"learning_rate": context.rate, "usual": usual, "optimizer": name},
+    )  # fmt: skip
+
+
+def lowered(context):
+    """The rate at a tenth, or at the customary one where that is lower."""
+    return Intervention(rate=min(0.1, context.customary_rate / context.rate))
+
+
+def raised(context):
+    """The rate at ten times, or at the customary one where that is higher."""
+    return Intervention(rate=max(10.0, context.customary_rate / context.rate))
+
+
+def pace(context):
+    """The rate over the customary one; a step of SGD goes 1 / (1 - momentum) times its rate."""
+    momentum = float(getattr(context.inner_optimizer, "momentum", 0.0) or 0.0)
+    sgd = context.optimizer_name == "SGD"
+    return context.rate / (max(1 - momentum, 1e-2) if sgd else 1.0) / context.customary_rate
+
+
+@check("rate_too_high", "lr_too_high", stage="static")
+def rate_too_high(
+    context,
+    *,
+    times=parameter(8, "times the customary rate: beyond what people set on purpose"),
+    odd=parameter(18, "the same, odd in itself"),
+):
+    """A rate of the wrong sign, or far above what is customary."""
+    rate = context.rate
+    if not np.isfinite(rate) or rate < 0:
+        seen = f"learning rate {rate:g}: the loss is climbed, not descended"
+        yield told(context, proven, seen)
+    elif pace(context) >= times:
+        kind = likely if pace(context) >= odd else possible
+        strength = np.log10(pace(context) / odd) / 1.25 if kind is likely else 0.5
+        seen = f"learning rate {rate:g} of {context.optimizer_name}"
+        yield told(context, kind, seen, strength, lowered(context))
+
+
+@check("rate_too_low", "lr_too_low", stage="static")
+def rate_too_low(
+    context,
+    *,
+    times=parameter(0.6, "of the customary rate: a trial is worth its steps"),
+    odd=parameter(0.1, "the same, odd in itself"),
+):
+    """A rate of zero, or far below what is customary."""
+    rate = context.rate
+    if rate == 0:
+        yield told(context, proven, "learning rate 0")
+    elif 0 < pace(context) <= times:
+        below = np.log10(odd / pace(context))
+        kind = likely if below >= 0 else possible
+        strength = below / 1.45 if kind is likely else 1 + below / np.log10(times / odd)
+        seen = f"learning rate {rate:g} of {context.optimizer_name}"
+        yield told(context, kind, seen, strength, raised(context))
+
+
+@check("rate_up_or_down", "lr_too_high", "lr_too_low", stage="end", needs=("trials",))
+def rate_up_or_down(context):
+    """Any rate may be wrong for a network: worth a trial at a tenth and at ten times."""
+    if context.rate > 0:
+        seen = f"learning rate {context.rate:g} of {context.optimizer_name}"
+        yield told(context, possible, seen, cure=lowered(context))
+        yield told(context, possible, seen, cure=raised(context), cause="lr_too_low")

@@ -1,0 +1,37 @@
+from kcnn.callbacks.doctor._hypothesis import likely
+from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor.interventions import relaxed
+
+PENALTIES = ("kernel_regularizer", "activity_regularizer", "bias_regularizer")
+STRONG = 0.85  # of a dropout, or of a penalty put on its scale
+
+
+@check("strong_regularization", "excessive_regularization", stage="static", cure=relaxed)
+def strong_regularization(
+    context,
+    *,
+    dropout=parameter(0.7, "0.5 is the strongest that is customary (JMLR 15, 2014)"),
+    noise=parameter(1.0, "as large as inputs of spread 1"),
+    penalty=parameter(0.03, "1e-4 to 1e-2 are customary"),
+):
+    """Dropout, noise or penalties far beyond what is usual."""
+    strong = []
+    for layer in context.layers:
+        rate, spread = getattr(layer, "rate", None), getattr(layer, "stddev", None)
+        kind = type(layer).__name__
+        if "Dropout" in kind and isinstance(rate, (int, float)) and rate >= dropout:
+            strong.append((rate, layer, f"dropout of {rate:g}"))
+        if kind == "GaussianNoise" and spread is not None and spread >= noise:
+            strong.append((0.8, layer, f"noise of {spread:g}"))
+        for name in PENALTIES:
+            given = getattr(layer, name, None)
+            l1, l2 = (float(getattr(given, power, 0) or 0) for power in ("l1", "l2"))
+            size = max(3 * l1, l2)
+            if size >= penalty:
+                strong.append((min(0.9, 0.7 + size / 5), layer, f"{name} of {size:g}"))
+    if strong:
+        top, layer, words = max(strong, key=lambda item: item[0])
+        yield likely(
+            f"{words} in {layer.name}", "dropout up to 0.5, penalties around 1e-4",
+            f"Lower it in {layer.name}.", layer.name, strength=float(top >= STRONG),
+        )  # fmt: skip

@@ -1,0 +1,40 @@
+import dataclasses
+
+from kcnn.callbacks.doctor._hypothesis import proven
+from kcnn.callbacks.doctor._ranking import gain_of
+from kcnn.callbacks.doctor._registry import check, parameter
+
+
+@check(
+    "untransformed_rows", "augmentation_breaks_label", stage="end", cost="training",
+    needs=("trials", "validation"),
+)  # fmt: skip
+def untransformed_rows(
+    context,
+    *,
+    rows=parameter(40, "validation rows: half of them train, half of them judge"),
+    gain=parameter(0.15, "honest transforms slow the training down a little"),
+    ratio=parameter(1.7, "the same, of what is missing to perfection"),
+    well=parameter(0.85, "skill at which transforms do no harm"),
+):
+    """Half of the untransformed validation rows teach better than the transformed training rows."""
+    trials = context.trials
+    val = trials.data.val
+    if not context.case.moving or trials.data.held_out or val is None or val.n < rows:
+        return
+    half = val.n // 2
+    judge = val.take(slice(half, None))
+    data = dataclasses.replace(trials.data, train=val.take(slice(0, half)), val=judge, look=judge)
+    clean = trials.on(data)
+    before, after = clean.ended_outcome(), clean.run()
+    if before is None or after is None or before.val > well:
+        return
+    won = gain_of(after, before)
+    if won.value >= gain and won.ratio >= ratio:
+        yield proven(
+            f"trained on {half} untransformed samples the model does better ({after.val:.2f}) than "
+            f"on the randomly transformed training data ({before.val:.2f})",
+            "transforms that keep the target",
+            "Remove the random transforms one by one from the training pipeline.", "x",
+            evidence={"before": before.val, "after": after.val},
+        )  # fmt: skip

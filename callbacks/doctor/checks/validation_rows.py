@@ -1,0 +1,82 @@
+import dataclasses
+
+import numpy as np
+
+from kcnn.callbacks.doctor._hypothesis import Certainty, proven
+from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor.program.neighbours import agreement
+from kcnn.callbacks.doctor.program.skill import classes_of
+from kcnn.callbacks.doctor.trials.data import split_rows
+
+
+@check(
+    "validation_rows", "preprocessing_mismatch", "label_encoding", "label_misalignment",
+    "missing_shuffle", stage="end", cost="training", needs=("trials", "targets", "validation"),
+)  # fmt: skip
+def validation_rows(
+    context,
+    *,
+    gap=parameter(0.3, "skill on training rows less that on validation rows"),
+    odd_gap=parameter(0.15, "the same, where the two sides look prepared differently"),
+    skill=parameter(0.35, "on held-out training rows: they can be answered"),
+):
+    """Held-out training rows are answered well and validation rows are not."""
+    case, trials, final = context.case, context.trials, context.final
+    likely = {one.cause: one for one in context.found if one.prior >= 0.6}
+    order = likely.get("missing_shuffle") if case.val_kind == "split" else None
+    if case.val_kind == "split" and order is None:
+        return  # the same array, prepared alike, and in no order
+    val = trials.data.val
+    if trials.data.held_out or val is None or val.n < 20 or case.train.n < 80 or case.moving:
+        return
+    odd = "preprocessing_mismatch" in likely or order is not None
+    least = odd_gap if odd else gap
+    if not (final.train > 0.5 and final.train - final.val > least):
+        return
+    other = trials.on(split_rows(context, trials.steps, own_validation=False))
+    out, trainer = other.run(), other.trainer()
+    if out is None or not np.isfinite(out.val):
+        return
+    if out.val < skill or out.val - final.val < least:
+        return
+    if order is not None:
+        yield dataclasses.replace(order, certainty=Certainty.PROVEN)
+        return
+    words = f"skill {out.val:.2f} on held-out training rows, {final.val:.2f} on validation rows"
+    more = {
+        "where": "validation_data",
+        "evidence": {"held_out_training_rows": out.val, "validation_rows": final.val},
+    }
+    ids = context.task.classes_of(val.y)
+    mine = agreement(val, context.task)
+    said = classes_of(trainer.predict(val.x), context.head, context.loss)
+    if ids is not None and renumbered(said, ids, context.task.classes):
+        yield proven(
+            words + ": the classes are numbered differently", "one numbering of the classes",
+            "Encode the labels of both sets with the same mapping.", cause="label_encoding", **more,
+        )  # fmt: skip
+    elif mine is not None and mine[0] < 3:
+        yield proven(
+            words + ": neighbours there share no labels",
+            "validation labels that go with their inputs",
+            "Check that x_val and y_val are shuffled and sorted together.",
+            cause="label_misalignment", **more,
+        )  # fmt: skip
+    else:
+        yield proven(
+            words, "training and validation inputs prepared alike",
+            "Apply the very same scaling, colour order and layout to x_val as to x.", **more,
+        )  # fmt: skip
+
+
+def renumbered(said: np.ndarray, labels: np.ndarray, classes: int) -> bool:
+    """Another numbering of the classes makes the predictions right."""
+    if classes < 2:
+        return False
+    places = max(classes, int(labels.max(initial=0)) + 1)  # class numbers may have gaps
+    table = np.zeros((places, places))
+    np.add.at(table, (np.clip(said, 0, places - 1), labels), 1)
+    right = float(np.trace(table) / max(table.sum(), 1))
+    used = table.argmax(1)[table.sum(1) > 0]
+    renamed = float(table.max(1).sum() / max(table.sum(), 1))
+    return renamed > 0.6 and renamed - right > 0.4 and len(set(used)) >= 0.8 * len(used)

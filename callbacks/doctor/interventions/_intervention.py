@@ -1,0 +1,107 @@
+"""One change to a program that can be tried on a copy, and that says itself in words."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["Edit", "Intervention"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Edit:
+    """A change to the layers of a network.
+
+    Args:
+        tried: What is changed, for "on a copy with ...".
+        advice: The same as what to do.
+        build: `build(model)` answers `edit(layer) -> layer or None` (None leaves it as it is).
+    """
+
+    tried: str
+    advice: str
+    build: Callable[[Any], Callable[[Any], Any]] = dataclasses.field(compare=False)
+
+
+# What a field of an intervention changes, and what to do about it.
+WORDS = {
+    "hold": ("the first learning rate held to the end",
+             "Let the schedule fall later: larger decay_steps, or a larger decay_rate."),
+    "scale_x": ("inputs scaled to mean 0 and spread 1",
+                "Scale the inputs to mean 0 and spread 1, in training and validation alike: "
+                "keras.layers.Normalization() adapted to x, or x / 255.0 for images."),
+    "scale_y": ("targets scaled to mean 0 and spread 1",
+                "Train on (y - y.mean()) / y.std() and undo it after predict."),
+    "balance": ("every class weighted alike",
+                "Pass class_weight={...} to fit so that every class counts alike."),
+    "clip": ("gradients clipped (clipnorm=1.0)", "Set clipnorm=1.0 in the optimizer."),
+    "head": ("the customary last activation and loss", ""),
+    "fresh": ("weights drawn anew (random normal, biases 0)",
+              "Remove kernel_initializer and bias_initializer, or use 'he_normal'."),
+    "shuffle": ("shuffled rows", "Set shuffle=True, or shuffle the rows before fit "
+                "(dataset.shuffle(len(x)))."),
+    "longer": ("training that goes on", ""),
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Intervention:
+    """A change to data, rates, loss or network; every field at its default changes nothing.
+
+    Args:
+        scale_x, scale_y: Inputs, targets scaled to mean 0 and spread 1.
+        balance: Every class weighted alike.
+        shuffle: Rows in random order.
+        batch: Samples a step; as many samples are seen in all.
+        rate: Factor on the learning rate; with `optimizer`, the rate itself.
+        hold: The first rate of a schedule kept to the end.
+        optimizer: Another optimizer, by name.
+        clip: Gradients clipped.
+        longer: Training goes on from where the run ended.
+        head: The customary last activation and loss.
+        fresh: Weights drawn anew.
+        edit: A change of layers.
+        last: Tried only where no other change mended anything.
+    """
+
+    scale_x: bool = False
+    scale_y: bool = False
+    balance: bool = False
+    shuffle: bool = False
+    batch: int | None = None
+    rate: float = 1.0
+    hold: bool = False
+    optimizer: str = ""
+    clip: bool = False
+    longer: bool = False
+    head: bool = False
+    fresh: bool = False
+    edit: Edit | None = None
+    last: bool = False
+
+    def tried(self, rate: float) -> str:
+        """What was changed, with its numbers; `rate` is the program's own learning rate."""
+        said = [tried for name, (tried, _) in WORDS.items() if getattr(self, name)]
+        if self.edit is not None:
+            said.append(self.edit.tried)
+        if self.optimizer:
+            said.append(f"{self.optimizer} at learning rate {self.rate:g}")
+        elif self.rate != 1.0:
+            said.append(f"learning rate {self.rate * rate:.2g}")
+        if self.batch is not None:
+            said.append(f"batches of {self.batch}")
+        return ", ".join(said)
+
+    def advice(self, rate: float, optimizer: str) -> str:
+        """The very change as what to do; empty where the hypothesis has to say it."""
+        said = [advice for name, (_, advice) in WORDS.items() if getattr(self, name) and advice]
+        if self.edit is not None:
+            said.append(self.edit.advice)
+        if self.optimizer:
+            said.append(f"Use keras.optimizers.{self.optimizer}({self.rate:g}).")
+        elif self.rate != 1.0:
+            said.append(f"Set learning_rate={self.rate * rate:.2g} in {optimizer}(...).")
+        if self.batch is not None:
+            said.append(f"Set batch_size={self.batch} in fit.")
+        return " ".join(said)

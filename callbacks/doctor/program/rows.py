@@ -1,0 +1,31 @@
+"""Rows: how many to look at, and as tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+__all__ = ["few", "tensors"]
+
+NUMBERS = 2_000_000  # that are looked at, and rows at least and at most
+FEWEST, MOST = 16, 256
+
+
+def few(x: Any) -> int:
+    """How many rows to look at: fewer when they are large."""
+    size = max(int(np.prod(leaf.shape[1:])) for leaf in keras.tree.flatten(x))
+    return int(np.clip(NUMBERS // max(size, 1), FEWEST, MOST))
+
+
+def tensors(nest: Any) -> Any:
+    """Arrays as tensors, float64 as float32 like `fit` does."""
+    import tensorflow as tf
+
+    def one(leaf):
+        if isinstance(leaf, np.ndarray) and leaf.dtype == np.float64:
+            leaf = leaf.astype("float32")
+        return tf.convert_to_tensor(leaf)
+
+    return keras.tree.map_structure(one, nest)

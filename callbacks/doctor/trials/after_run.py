@@ -1,0 +1,149 @@
+"""After the run: how it ended, what that shows, and which change would have mended it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+
+from kcnn.callbacks.doctor._hypothesis import Certainty, Hypothesis
+from kcnn.callbacks.doctor._ranking import EXCUSED, gain_of
+from kcnn.callbacks.doctor._run import Run
+from kcnn.callbacks.doctor.program.rates import step_rates
+from kcnn.callbacks.doctor.trials.runner import AS_IT_IS, TrialRunner
+from kcnn.callbacks.doctor.trials.series import NOTHING, TrialReport, run_trials
+
+__all__ = ["TRIAL_STEPS", "judge_run"]
+
+TRIAL_STEPS = 600  # of a trial: changes that matter part from their rival earlier (tuning half)
+BADLY = 0.5  # score of a program under which something must be wrong
+NO_SKILL = 3  # standard deviations above chance under which nothing is known
+HELPED = 0.08  # gain that speaks for a change where nothing is learned without it
+
+
+def judge_run(context: Any, run: Run, *, until: float) -> TrialReport:
+    """What the end of a run and trials say; hypotheses go into `context.found`."""
+    proven = [h for h in context.found if h.is_proven and h.cause != "wrong_metric"]
+    if any(one.cause not in EXCUSED for one in proven):
+        return TrialReport()
+    if not _open(context, run, until):
+        return TrialReport()
+    if proven:
+        if _does_well(context):
+            context.found[:] = [_excused(one) if one in proven else one for one in context.found]
+        return _numbers(context, TrialReport())
+    if context.trials.data.held_out and _standard_step(context):
+        _base(context)
+    context.start, context.now = context.trials.reading(), context.trials.reading(run.weights)
+    context.history = run.history
+    curves = list(context.hypotheses("run"))
+    ends = list(context.hypotheses("end"))
+    if any(one.is_proven for one in ends):  # what explains the curves is not told twice
+        context.found[:] = [one for one in context.found if one not in curves]
+    if any(one.is_proven for one in curves + ends):
+        return _numbers(context, TrialReport())
+    if not _standard_step(context):
+        context.case.unseen.append(
+            "no change was tried on copies: the model trains by a train_step of its own"
+        )
+        return _numbers(context, TrialReport())
+    if not context.trials.data.held_out and context.trials.length < context.trials.steps:
+        _base(context)
+    report = run_trials(context, [h for h in context.found if h.cure], context.base)
+    if not report.confirmed:
+        _fall_back(context, report)
+    return _numbers(context, report)
+
+
+def _standard_step(context: Any) -> bool:
+    return type(context.model).train_step is keras.Model.train_step
+
+
+def _open(context: Any, run: Run, until: float) -> bool:
+    """Make copies ready, and measure how the run ended; False where there can be none."""
+    case, steps = context.case, max(run.steps, 1)
+    rates = step_rates(context.model.optimizer, run.rates, steps)
+    runner = TrialRunner(
+        context, rates=rates, steps=steps, length=min(steps, TRIAL_STEPS), until=until
+    )
+    trainer = runner.trainer()
+    if trainer is None:
+        case.unseen.append(
+            "no change was tried: the model cannot be rebuilt from its configuration"
+        )
+        return False
+    if run.cut:
+        case.notes.append(f"the run was cut by the budget after {run.steps} steps")
+    runner.ended = runner.values(trainer, run.weights)
+    context.trials, context.run, context.history = runner, run, run.history
+    context.final = context.base = runner.ended_outcome()
+    return True
+
+
+def _base(context: Any) -> None:
+    """The program as it is, as long as a trial."""
+    trainer = context.trials.trainer()
+    context.base = context.trials.run(AS_IT_IS) or context.base
+    context.trials.based = trainer.values()
+
+
+def _does_well(context: Any) -> bool:
+    """The run ended with (nearly) all answers right, on validation rows too."""
+    final = context.final
+    if context.task is not None and context.task.exclusive:
+        return final.train >= 0.9 and not final.val < 0.9 and final.balanced >= 0.95
+    return final.train >= 0.95 and not final.val < 0.95
+
+
+def _excused(one: Hypothesis) -> Hypothesis:
+    return dataclasses.replace(one, certainty=Certainty.POSSIBLE)
+
+
+def _fall_back(context: Any, report: TrialReport) -> None:
+    """The program does badly and no trial mended it: the strongest suspicion is named.
+
+    One that a trial spoke against is not: it is named only where nothing is learned at all,
+    with or without its cure, so that the trial told nothing.
+    """
+    for one in context.found:
+        if one.check == "label_agreement" and _above_chance(context) < NO_SKILL:
+            report.confirmed.append(one.finding("failure"))
+            return
+    if context.base.score >= BADLY:
+        return
+    nothing = context.final.train < NOTHING
+    refuted = {one.key for one in report.refuted}
+    left = [
+        one
+        for one in sorted(context.found, key=lambda h: -h.prior)
+        if one.prior >= (0.45 if nothing else 0.7)
+        and one.key not in refuted
+        and not (one.stage == "end" and one.certainty is Certainty.POSSIBLE)
+    ]
+    if not left and nothing:
+        helped = [(gain_of(t.outcome, context.base).value, t.hypothesis) for t in report.trials]
+        helped = sorted((h for h in helped if h[0] > HELPED), key=lambda h: -h[0])
+        left = [one for _, one in helped]
+    if left:
+        report.confirmed.append(left[0].finding("failure", confirmed_by_trial=False))
+
+
+def _above_chance(context: Any) -> float:
+    """How far the rows that judge are answered better than by chance, in z."""
+    data, base = context.trials.data, context.base
+    rows = data.look if data.val is None else data.val
+    skill = base.balanced
+    if context.task is None or not context.task.exclusive:
+        skill = np.sqrt(max(base.val, 0.0)) if np.isfinite(base.val) else 0.0
+    return float(skill * np.sqrt(rows.n))
+
+
+def _numbers(context: Any, report: TrialReport) -> TrialReport:
+    trials = context.trials
+    report.numbers.update(
+        final=context.final.numbers(), base=context.base.numbers(), steps=trials.steps,
+        trial_steps=trials.length,
+    )  # fmt: skip
+    return report

@@ -1,0 +1,114 @@
+"""The rows of trials: which train, which judge, how they are scaled and weighted."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+
+from kcnn.callbacks.data import Rows
+from kcnn.callbacks.doctor.interventions import Intervention
+
+__all__ = ["TrialData", "class_weights", "scaled", "scaled_inputs", "split_rows", "unscaled"]
+
+FEWEST, MOST = 300, 2000  # rows that a skill is measured on: 300 tell 0.1 of skill from none
+HELD_OUT = 5  # one row in so many judges, where the user has no validation rows
+ENOUGH = 80  # rows of which some can be held out
+VALIDATION = 10  # validation rows that can judge
+
+
+@dataclasses.dataclass
+class TrialData:
+    """Rows that train, that judge (or None), and training rows that are looked at.
+
+    `held_out` says that the judging rows were taken from the training rows.
+    """
+
+    train: Rows
+    val: Rows | None
+    look: Rows
+    held_out: bool = False
+    loss_at_start: float | None = None
+    moments: list[Any] | None = None
+
+
+def split_rows(context: Any, steps: int, own_validation: bool = True) -> TrialData:
+    """The user's validation rows judge, or a fifth of the training rows held out."""
+    case = context.case
+    train, val, held_out = case.train, None, False
+    if own_validation and case.val is not None and case.val.n >= VALIDATION:
+        val = case.val
+    elif case.train.n >= ENOUGH:
+        held_out = True
+        order = np.random.default_rng(7).permutation(case.train.n)
+        cut = case.train.n // HELD_OUT
+        val, train = case.train.take(order[:cut]), case.train.take(np.sort(order[cut:]))
+    most = int(np.clip(steps * case.batch_size / 8, FEWEST, MOST))
+    look = train.take(np.random.default_rng(3).permutation(train.n)[:most])
+    if val is not None and val.n > most:
+        val = val.take(np.random.default_rng(4).permutation(val.n)[:most])
+    return TrialData(train, val, look, held_out)
+
+
+def scaled(data: TrialData, change: Intervention) -> Rows:
+    """Training rows under a change."""
+    x, y = data.train.x, data.train.y
+    if change.scale_x:
+        x = scaled_inputs(data, x)
+    if change.scale_y:
+        mean, std = _target_moments(data)
+        y = ((np.asarray(y, "float64") - mean) / std).astype("float32")
+    return Rows(x, y)
+
+
+def unscaled(data: TrialData, change: Intervention, out: Any) -> Any:
+    """Predictions in the units of the targets."""
+    if not change.scale_y or not isinstance(out, np.ndarray):
+        return out
+    mean, std = _target_moments(data)
+    return out * std.reshape(-1)[: out.shape[-1]] + mean
+
+
+def _target_moments(data: TrialData) -> tuple[Any, Any]:
+    values = np.asarray(data.train.y, "float64")
+    return values.mean(0), values.std(0) + 1e-12
+
+
+def scaled_inputs(data: TrialData, x: Any) -> Any:
+    """Inputs with mean 0 and spread 1, by the moments of the training rows."""
+    if data.moments is None:
+        data.moments = [_moments(leaf) for leaf in keras.tree.flatten(data.train.x)]
+    leaves = [
+        leaf if many is None else ((np.nan_to_num(leaf) - many[0]) / many[1]).astype("float32")
+        for leaf, many in zip(keras.tree.flatten(x), data.moments, strict=True)
+    ]
+    return keras.tree.pack_sequence_as(x, leaves)
+
+
+def _moments(leaf: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Mean and deviation per column, or per channel of images; None for what is no number."""
+    if leaf.dtype.kind not in "fiu":
+        return None
+    values = np.nan_to_num(np.asarray(leaf, "float64"))
+    axes = tuple(range(values.ndim - 1)) if values.ndim >= 4 else 0
+    mean, std = values.mean(axes), values.std(axes)
+    return mean, np.where(std < 1e-9, 1.0, std)
+
+
+def class_weights(context: Any, data: TrialData, change: Intervention) -> np.ndarray | None:
+    """A weight for each training row: the user's, or every class alike; None for none."""
+    rows, case = data.train, context.case
+    ids = None if context.task is None else context.task.classes_of(rows.y)
+    if ids is None or rows.weight is not None:
+        return rows.weight
+    if case.class_weight:
+        given = rows.y.reshape(-1) if context.task.form == "ids" else ids
+        kinds, place = np.unique(given, return_inverse=True)
+        return np.asarray([case.class_weight.get(int(k), 1.0) for k in kinds], "float32")[place]
+    if change.balance:
+        counts = np.bincount(ids)
+        even = len(ids) / (int((counts > 0).sum()) * np.maximum(counts, 1))
+        return even[ids].astype("float32")
+    return None

@@ -1,0 +1,100 @@
+"""How well a network does: skill on training rows and on rows it has not learned."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from kcnn.callbacks.data import Rows
+from kcnn.callbacks.doctor.interventions import Intervention
+from kcnn.callbacks.doctor.program.skill import balanced_skill, classes_of, loss_skill, skill
+from kcnn.callbacks.doctor.trials.data import TrialData, scaled_inputs, unscaled
+
+__all__ = ["Outcome", "measure"]
+
+
+@dataclasses.dataclass
+class Outcome:
+    """How a training ended: skills on training and on judging rows, and its losses."""
+
+    train: float
+    val: float
+    balanced: float = 1.0
+    losses: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    steps: int = 0
+
+    @property
+    def score(self) -> float:
+        """Mean of both skills; the training skill alone without judging rows."""
+        return self.train if not np.isfinite(self.val) else 0.5 * (self.train + self.val)
+
+    @property
+    def known(self) -> float:
+        """Skill on judging rows where there are any."""
+        return self.val if np.isfinite(self.val) else self.train
+
+    @property
+    def lost(self) -> bool:
+        """Whether the loss went to infinity."""
+        return bool(len(self.losses) and not np.isfinite(self.losses[-1]))
+
+    def numbers(self) -> dict[str, float]:
+        return {"train": self.train, "val": self.val, "balanced": self.balanced}
+
+
+def measure(context: Any, data: TrialData, trainer: Any, change: Intervention) -> Outcome:
+    """Skills of a trainer's present weights."""
+    train, balanced = _skill(context, data, trainer, data.look, change)
+    if data.val is None:
+        return Outcome(train, float("nan"), balanced)
+    val, balanced = _skill(context, data, trainer, data.val, change)
+    return Outcome(train, val, balanced)
+
+
+def _skill(context: Any, data: TrialData, trainer: Any, rows: Rows, change: Intervention):
+    out = trainer.predict(scaled_inputs(data, rows.x) if change.scale_x else rows.x)
+    out = unscaled(data, change, out)
+    task, balanced = context.task, 1.0
+    if task is None or not isinstance(out, np.ndarray):
+        value = _mean_skill(context, out, rows.y)
+    else:
+        head, loss = context.head, context.loss
+        if change.head:
+            head, loss = context.customary.head, context.customary.facts
+        ids = task.classes_of(rows.y)
+        if ids is not None:
+            balanced = balanced_skill(classes_of(out, head, loss), ids)
+        value = skill(out, rows.y, task, head, loss)
+        if balanced < 1.0 and context.case.class_weight:  # the user asks for every class alike
+            value = balanced
+        if task.kind == "regression" and context.loss.kind == "other":
+            own = loss_skill(context.model.loss, out, rows.y)  # another loss: judged by the user's
+            value = own if change.head and own > -1 else max(value, own)
+    if not np.isfinite(value):
+        value = _avoided(data, trainer, rows)
+    return value, balanced
+
+
+def _mean_skill(context: Any, out: Any, y: Any) -> float:
+    """Mean over several outputs, each by its own task."""
+    found = [
+        skill(one.prediction_in(out), one.target_in(y), one.task, one.head, one.loss)
+        for one in context.outputs
+    ]
+    return float(np.mean(found)) if found else float("nan")
+
+
+def _avoided(data: TrialData, trainer: Any, rows: Rows) -> float:
+    """Share of the loss at the start avoided: for tasks without a better measure."""
+    own = trainer.loss_of(rows)
+    if data.loss_at_start is None:
+        held = trainer.values()
+        trainer.reset()
+        data.loss_at_start = trainer.loss_of(data.look)
+        trainer.reset(held)
+    begin = data.loss_at_start
+    if not np.isfinite(own):
+        return -1.0
+    return float(np.clip(1 - own / begin, -1, 1)) if begin > 0 else float("nan")

@@ -1,0 +1,241 @@
+"""The trials after a run: which cures are tried, for how long, and what they prove."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from kcnn.callbacks._finding import Finding
+from kcnn.callbacks.doctor._hypothesis import Hypothesis
+from kcnn.callbacks.doctor._ranking import Gain, convincing, gain_of, hopeless
+from kcnn.callbacks.doctor.trials.measure import Outcome
+from kcnn.callbacks.doctor.trials.runner import AS_IT_IS, TrialRunner
+
+__all__ = ["Trial", "TrialReport", "run_trials"]
+
+NAMED = 2  # causes that are named at most: what a third change wins is mostly theirs
+# Causes that keep a network from learning its training rows: their cure must show there.
+UNDERFIT = {"lr_too_low", "too_few_epochs", "insufficient_capacity"}
+RATES = {"lr_too_high", "lr_too_low"}  # one advice on the rate, not two
+RATE_STEPS = 2  # further factors of ten that are tried where one helps
+SURE = 0.15  # a gain that two seeds do not differ by; a smaller one must come again
+NOTHING = 0.15  # skill under which nothing is learned: there a trial that wins nothing is no proof
+FAR = 0.3  # gain of another optimizer: a better one always wins something
+BALANCED = 0.55  # mean recall above which no class is missing
+KEPT = 0.02  # a trial shorter than the run must end better than the run by this
+
+
+@dataclasses.dataclass
+class Trial:
+    """One cure, tried, and what it won."""
+
+    hypothesis: Hypothesis
+    outcome: Outcome
+    gain: Gain
+    passed: bool
+
+    @property
+    def worth(self) -> float:
+        """What orders cures: gain, by how likely the hypothesis was."""
+        return self.gain.value * (0.25 + self.hypothesis.prior)
+
+
+@dataclasses.dataclass
+class TrialReport:
+    """What trials say: causes to name, hypotheses they speak against, numbers."""
+
+    confirmed: list[Finding] = dataclasses.field(default_factory=list)
+    refuted: list[Hypothesis] = dataclasses.field(default_factory=list)
+    numbers: dict[str, Any] = dataclasses.field(default_factory=dict)
+    trials: list[Trial] = dataclasses.field(default_factory=list)
+
+
+def run_trials(context: Any, hypotheses: Iterable[Hypothesis], base: Outcome) -> TrialReport:
+    """Try the cures of hypotheses, likeliest first; `base` is the program as it is."""
+    series = _Series(context, base)
+    candidates = series.worthwhile(hypotheses)
+    for one in candidates:
+        if not one.last:
+            series.attempt(one)
+    if not any(trial.gain.helps and trial.outcome.score > 0.5 for trial in series.trials):
+        for one in candidates:
+            if one.last:
+                series.attempt(one)
+    series.repeat_best()
+    return series.report()
+
+
+class _Series:
+    def __init__(self, context: Any, base: Outcome):
+        self.context, self.base = context, base
+        self.runner: TrialRunner = context.trials
+        self.final: Outcome = context.final
+        self.short = self.runner.length < self.runner.steps
+        self.trials: list[Trial] = []
+        self.untried = 0
+
+    def worthwhile(self, hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:
+        """One hypothesis for each cure, the likeliest, whose success could name a cause."""
+        best: dict[Any, Hypothesis] = {}
+        for one in sorted(hypotheses, key=lambda h: -h.prior):
+            if one.cure is None or (one.cause == "lr_too_low" and self.context.run_lost):
+                continue
+            if one.cure.balance or not hopeless(one.prior, self.base.score):
+                best.setdefault(one.cure, one)
+        return list(best.values())
+
+    def attempt(self, one: Hypothesis) -> None:
+        """Try one cure; a rate that helps, or is lost, is moved further."""
+        assert one.cure is not None
+        if not self.runner.time_left:
+            self.untried += 1
+            return
+        outcome = self.tried(one)
+        for _ in range(RATE_STEPS):
+            if outcome is None or one.cure.rate == 1.0 or one.cure.optimizer:
+                return
+            if not (gain_of(outcome, self.base).helps or outcome.lost):
+                return
+            if not self.runner.time_left:
+                return
+            factor = 10.0 if one.cure.rate > 1 else 0.1
+            further = dataclasses.replace(one.cure, rate=one.cure.rate * factor)
+            one = dataclasses.replace(one, cure=further)
+            more = self.runner.run(further)
+            if more is None or not (more.score > outcome.score + 0.01 or more.lost):
+                return
+            self.trials.append(self.judged(one, more))
+            outcome = more
+
+    def tried(self, one: Hypothesis) -> Outcome | None:
+        assert one.cure is not None
+        steps = self.runner.length
+        if one.cure.optimizer:  # a rate for all networks is slow for some
+            steps = max(steps, min(4 * steps, 3000))
+        outcome = self.gone_on(one) if one.cure.longer else self.runner.run(one.cure, steps=steps)
+        if outcome is not None:
+            self.trials.append(self.judged(one, outcome))
+        return outcome
+
+    def gone_on(self, one: Hypothesis) -> Outcome | None:
+        """Training from where the run ended; by held-out rows, from where the trial did."""
+        runner = self.runner
+        steps = min(max(runner.steps, min(400, 10 * runner.steps)), 2 * runner.length + 400)
+        start = runner.based if runner.data.held_out else runner.ended
+        return runner.run(one.cure or AS_IT_IS, steps=steps, seed=5, start=start)
+
+    def judged(self, one: Hypothesis, outcome: Outcome, *, whole: bool = False) -> Trial:
+        """A trial against the program as it is, over the same steps."""
+        assert one.cure is not None
+        held_out = self.runner.data.held_out
+        whole = whole or one.cure.longer
+        base = self.final if whole and not held_out else self.base
+        before = base.score if held_out else max(base.score, self.final.score)
+        gain = gain_of(outcome, base)
+        if one.cause in UNDERFIT:
+            learned = max(outcome.train, 0.0) - max(base.train, 0.0) + 0.05
+            gain = gain._replace(value=min(gain.value, learned))
+        passed = convincing(gain, one.prior, before)
+        if one.cure.optimizer:
+            passed = passed and gain.value >= FAR and outcome.score >= 0.5
+        if one.cure.balance:
+            recall = outcome.balanced, base.balanced
+            gain = Gain(
+                max(gain.value, 0.7 * (recall[0] - recall[1])),
+                max(gain.ratio, (1.02 - recall[1]) / max(1.02 - recall[0], 0.02)),
+            )
+            passed = base.balanced < BALANCED and convincing(gain, one.prior, 0.0)
+        return Trial(one, outcome, gain, passed)
+
+    def repeat_best(self) -> None:
+        """The best of short trials once more over the steps of the run, where these are few."""
+        self.trials.sort(key=lambda trial: -trial.worth)
+        if not self.short or self.runner.steps > 2 * self.runner.length:
+            return
+        best = [t for t in self.trials if t.passed and not t.hypothesis.cure.longer]  # type: ignore[union-attr]
+        for trial in best[:NAMED]:
+            cure = trial.hypothesis.cure
+            assert cure is not None
+            outcome = self.runner.run(cure, steps=self.runner.steps)
+            if outcome is not None and self.runner.time_left:
+                at = self.trials.index(trial)
+                self.trials[at] = self.judged(trial.hypothesis, outcome, whole=True)
+        self.trials.sort(key=lambda trial: -trial.worth)
+
+    def report(self) -> TrialReport:
+        report = TrialReport(trials=self.trials)
+        report.numbers["trials"] = [
+            {
+                "check": trial.hypothesis.check,
+                "cause": trial.hypothesis.cause,
+                "prior": trial.hypothesis.prior,
+                "tried": trial.hypothesis.cure and trial.hypothesis.cure.tried(self.context.rate),
+                "gain": trial.gain.value,
+                "ratio": trial.gain.ratio,
+                "passed": trial.passed,
+                "steps": trial.outcome.steps,
+                **trial.outcome.numbers(),
+            }
+            for trial in self.trials
+        ]
+        named: set[str] = set()
+        for trial in self.trials:
+            if len(report.confirmed) < NAMED and self.names(trial, named):
+                report.confirmed.append(self.finding(trial))
+                cause = trial.hypothesis.cause
+                named |= RATES if cause in RATES else {cause}
+        report.refuted = self.refuted(named)
+        if self.untried:
+            self.context.case.unseen.append(f"{self.untried} changes were not tried: time was up")
+        return report
+
+    def names(self, trial: Trial, named: set[str]) -> bool:
+        one, cure = trial.hypothesis, trial.hypothesis.cure
+        assert cure is not None
+        if not trial.passed or one.cause in named or (named and one.prior < 0.6):
+            return False
+        reached = self.base.score if self.runner.data.held_out else self.final.score
+        if self.short and trial.outcome.score < reached + KEPT and not cure.balance:
+            return False  # better than the run was at this length, but not than all of it
+        return self.comes_again(trial)
+
+    def comes_again(self, trial: Trial) -> bool:
+        """A small gain must come again with another seed."""
+        cure = trial.hypothesis.cure
+        assert cure is not None
+        if trial.gain.value >= SURE or cure.longer or cure.balance:
+            return True
+        base = self.runner.run(AS_IT_IS, seed=11)
+        again = self.runner.run(cure, seed=11)
+        if base is None or again is None:
+            return True
+        second = gain_of(again, base)
+        mean = Gain(
+            0.5 * (second.value + trial.gain.value), 0.5 * (second.ratio + trial.gain.ratio)
+        )
+        return convincing(mean, trial.hypothesis.prior, self.base.score)
+
+    def refuted(self, named: set[str]) -> list[Hypothesis]:
+        """Hypotheses whose cure won nothing, where there was something to be learned."""
+        if self.final.train < NOTHING:
+            return []
+        helped = {trial.hypothesis.cure for trial in self.trials if trial.passed}
+        return [
+            trial.hypothesis
+            for trial in self.trials
+            if trial.hypothesis.cure not in helped and trial.hypothesis.cause not in named
+        ]
+
+    def finding(self, trial: Trial) -> Finding:
+        """A confirmed cause, with the very change that was tried as advice."""
+        one, cure = trial.hypothesis, trial.hypothesis.cure
+        assert cure is not None
+        rate = self.context.rate
+        advice = cure.advice(rate, self.context.optimizer_name) or one.advice
+        told = dataclasses.replace(one, advice=advice).finding(
+            "failure", confirmed_by_trial=True, gain=trial.gain.value, before=self.base.score,
+            after=trial.outcome.score, trial_steps=trial.outcome.steps,
+            run_steps=self.runner.steps, tried=cure.tried(rate),
+        )  # fmt: skip
+        return told
