@@ -208,3 +208,27 @@ def test_the_same_rows_with_other_labels_contradict_themselves():
     assert not contradicts(Rows(twice, labels), labels)
     assert contradicts(Rows(twice, labels), RNG.permutation(labels))
     assert not contradicts(Rows(X, IDS), RNG.permutation(IDS))
+
+
+def test_trials_of_mixed_precision_keep_the_scale_of_the_loss():
+    keras.config.set_dtype_policy("mixed_float16")
+    y = (X[:, 0] > 0).astype(int)
+    model = stack(keras.layers.Dense(8, "relu"), keras.layers.Dense(1, "sigmoid", dtype="float32"))
+    model.compile(keras.optimizers.Adam(1e-6), "binary_crossentropy")
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    diagnosis = examine(model, X, y, epochs=40, batch_size=16)
+    assert diagnosis.causes[:1] == ["lr_too_low"], str(diagnosis)
+    assert diagnosis.complete, diagnosis.unseen
+
+
+def test_each_head_is_scored_by_its_own_task():
+    x = RNG.normal(size=(400, 6)).astype("float32")
+    kind, size = (x[:, 0] > 0).astype(int) + (x[:, 1] > 0), x[:, 2] + 300.0
+    inputs = keras.layers.Input((6,))
+    h = keras.layers.Dense(16, "relu")(inputs)
+    ends = [keras.layers.Dense(3, "softmax")(h), keras.layers.Dense(1)(h)]
+    model = keras.Model(inputs, ends)
+    model.compile(keras.optimizers.Adam(0.01), ["sparse_categorical_crossentropy", "mse"])
+    diagnosis = examine(model, x, [kind, size], epochs=3, batch_size=32)
+    final = diagnosis.numbers["final"]
+    assert final["train"] < 0.6  # the classes are learned, the far numbers are not

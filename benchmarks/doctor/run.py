@@ -61,6 +61,7 @@ def examine_one(one: Program, variant: str) -> Record:
         diagnosis = examine(case.model, case.x, case.y, verbose=0, **fit)
         record["examine_s"] = round(time.perf_counter() - start, 2)
         record["causes"] = list(diagnosis.causes)
+        record["unseen"] = list(diagnosis.unseen)
         record["fit_s"] = round(diagnosis.numbers["run_seconds"], 2)
         record["findings"] = [
             {"check": f.check, "cause": f.cause, "severity": f.severity, "seen": str(f.seen)[:200]}
@@ -92,6 +93,7 @@ def _say(record: Record) -> str:
     return (
         f"{mark} {record['program']:46} {record['variant']:7} {record['examine_s']:5.1f} s {ratio} "
         f"{', '.join(causes) or 'nothing'}{expected} {record.get('error', '')}"
+        f"{' UNSEEN: ' + record['unseen'][0] if record.get('unseen') else ''}"
     )
 
 

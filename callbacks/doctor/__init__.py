@@ -9,25 +9,20 @@ with `@check(...)`.
 from kcnn.callbacks.doctor._context import Context
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._examine import examine
-from kcnn.callbacks.doctor._hypothesis import Certainty, Hypothesis, likely, possible, proven
+from kcnn.callbacks.doctor._hypothesis import Certainty, Hypothesis
 from kcnn.callbacks.doctor._live import Doctor
-from kcnn.callbacks.doctor._registry import Check, check, parameter, registered
+from kcnn.callbacks.doctor._registry import (
+    Check,
+    check,
+    likely,
+    parameter,
+    possible,
+    proven,
+    registered,
+)  # fmt: skip
 from kcnn.callbacks.doctor.interventions import Edit, Intervention
 
 __all__ = [
-    "Certainty",
-    "Check",
-    "Context",
-    "Diagnosis",
-    "Doctor",
-    "Edit",
-    "Hypothesis",
-    "Intervention",
-    "check",
-    "examine",
-    "likely",
-    "parameter",
-    "possible",
-    "proven",
-    "registered",
-]
+    "Certainty", "Check", "Context", "Diagnosis", "Doctor", "Edit", "Hypothesis", "Intervention",
+    "check", "examine", "likely", "parameter", "possible", "proven", "registered",
+]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor.interventions import Intervention
 
-__all__ = ["Certainty", "Hypothesis", "likely", "possible", "proven"]
+__all__ = ["Certainty", "Hypothesis"]
 
 
 class Certainty(enum.IntEnum):
@@ -67,18 +67,3 @@ class Hypothesis:
             self.check, severity, self.seen, self.expected, self.advice, cause=self.cause,
             where=self.where, evidence={**self.evidence, **more},
         )  # fmt: skip
-
-
-def proven(seen: str, expected: str, advice: str, where: Any = None, **more: Any) -> Hypothesis:
-    """A cause that the facts alone prove."""
-    return Hypothesis(Certainty.PROVEN, seen, expected, advice, where, **more)
-
-
-def likely(seen: str, expected: str, advice: str, where: Any = None, **more: Any) -> Hypothesis:
-    """A cause that a trial should confirm: what was seen is odd in itself."""
-    return Hypothesis(Certainty.LIKELY, seen, expected, advice, where, **more)
-
-
-def possible(seen: str, expected: str, advice: str, where: Any = None, **more: Any) -> Hypothesis:
-    """An ordinary setting that may be the cause: named only when a trial confirms it."""
-    return Hypothesis(Certainty.POSSIBLE, seen, expected, advice, where, **more)

@@ -8,13 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 
 from kcnn.callbacks.data import Case
-from kcnn.callbacks.doctor._run import Run
+from kcnn.callbacks.doctor._run import Recorder, Run
 from kcnn.callbacks.doctor._trace import Trace
-from kcnn.callbacks.keras_internals import array_of
-from kcnn.callbacks.state import innermost
 
 __all__ = ["OwnFit"]
 
@@ -38,7 +35,7 @@ class OwnFit:
         if case.source == "generator":  # begins with the batches that were drawn
             self.given["x"] = case.x
         trace.put_back()
-        recorder, begin = _Recorder(), time.perf_counter()
+        recorder, begin = Recorder(), time.perf_counter()
         self.error: BaseException | None = None
         with warnings.catch_warnings():
             warnings.filters[:] = self._warnings  # type: ignore[index]
@@ -48,14 +45,7 @@ class OwnFit:
                 self.error = error
         seconds = time.perf_counter() - begin
         trace.end_here()
-        self.run = Run(
-            recorder.logs,
-            recorder.rates,
-            recorder.steps,
-            seconds,
-            [array_of(v) for v in self.model.variables],
-            self.error,
-        )
+        self.run = recorder.run(self.model, seconds, self.error)
         return self.run
 
     def result(self, *, stop: bool) -> Any:
@@ -79,26 +69,6 @@ class OwnFit:
         listed = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
         listed = [one for one in listed if one is not None]
         return self.fit(self.model, **{**self.given, "callbacks": [*listed, callback]})
-
-
-class _Recorder(keras.callbacks.Callback):
-    """Logs and rates of the epochs; steps are counted by what the epochs say they have."""
-
-    def __init__(self):
-        super().__init__()
-        self.logs: dict[str, list[float]] = {}
-        self.rates: list[float] = []
-        self.steps = self._batch = 0
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._batch = batch + 1
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.steps += self._batch
-        for name, value in (logs or {}).items():
-            self.logs.setdefault(name, []).append(float(np.mean(value)))
-        inner = innermost(self.model.optimizer)[-1]
-        self.rates.append(float(array_of(inner.learning_rate)))
 
 
 class _Stop(keras.callbacks.Callback):

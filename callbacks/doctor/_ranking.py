@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,17 @@ if TYPE_CHECKING:
     from kcnn.callbacks.doctor.trials.measure import Outcome
     from kcnn.callbacks.doctor.trials.series import TrialReport
 
-__all__ = ["EXCUSED", "Gain", "convincing", "gain_of", "hopeless", "loss_falls", "prior_of", "rank"]
+__all__ = [
+    "EXCUSED",
+    "Gain",
+    "convincing",
+    "gain_of",
+    "hopeless",
+    "in_order",
+    "loss_falls",
+    "prior_of",
+    "rank",
+]
 
 POSSIBLE, LIKELY = Certainty.POSSIBLE, Certainty.LIKELY
 
@@ -164,10 +175,8 @@ def rank(context: Any, report: TrialReport | None = None) -> Diagnosis:
     A likely cause that its own trial refuted, or that had nothing to win, is a note. A possible
     one is told only where the set-up shows it and no trial spoke against it.
     """
-    proven = sorted(
-        (one for one in context.found if one.is_proven),
-        key=lambda one: FIRST.index(one.cause) if one.cause in FIRST else len(FIRST),
-    )
+    found = in_order(context.found)
+    proven = [one for one in found if one.is_proven]
     failures = [one.finding("failure") for one in proven if one.cause != "wrong_metric"][:2]
     failures += [] if report is None else report.confirmed
     failures += [one.finding("failure") for one in proven if one.cause == "wrong_metric"]
@@ -176,18 +185,25 @@ def rank(context: Any, report: TrialReport | None = None) -> Diagnosis:
     refuted = set() if report is None else {one.key for one in report.refuted}
     rest = [
         one.finding(_severity(context, one, refuted))
-        for one in sorted(context.found, key=lambda one: -one.prior)
+        for one in found
         if one.cause not in said and _told(one, refuted)
     ]
     case = context.case
-    rest += [
-        Finding("data", "note", note, "all samples seen", "", where="x") for note in case.notes
-    ]
+    rest += [Finding("examination", "note", note, "") for note in case.notes]
     rest.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     numbers = {} if report is None else dict(report.numbers)
     if context.run is not None:
         numbers |= {"run_seconds": context.run.seconds, "history": context.run.history}
     return Diagnosis(tuple(failures + rest), numbers, tuple(case.unseen), case.blind)
+
+
+def in_order(hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:
+    """Likelier ones first; of proven ones, what must be mended before others can show."""
+
+    def place(one: Hypothesis) -> tuple[float, int]:
+        return -one.prior, FIRST.index(one.cause) if one.cause in FIRST else len(FIRST)
+
+    return sorted(hypotheses, key=place)
 
 
 def _told(one: Hypothesis, refuted: set[Any]) -> bool:
@@ -199,7 +215,7 @@ def _told(one: Hypothesis, refuted: set[Any]) -> bool:
 def _severity(context: Any, one: Hypothesis, refuted: set[Any]) -> str:
     if one.certainty is POSSIBLE or one.key in refuted:
         return "note"
-    if context.final is not None and one.cure and hopeless(one.prior, context.final.score):
+    if context.final is not None and hopeless(one.prior, context.final.score):
         return "note"
     losses = [] if context.run is None else context.run.history.get("loss", [])
     if one.cause in RATES and losses and loss_falls(losses):

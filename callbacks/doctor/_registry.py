@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from kcnn.callbacks.causes import CAUSES
-from kcnn.callbacks.doctor._hypothesis import Hypothesis
+from kcnn.callbacks.doctor._hypothesis import Certainty, Hypothesis
 from kcnn.callbacks.doctor.interventions import Intervention
 
-__all__ = ["COSTS", "Check", "Parameter", "Selection", "check", "parameter", "registered"]
+__all__ = [
+    "COSTS", "Check", "Parameter", "Selection", "check", "likely", "parameter", "possible",
+    "proven", "registered",
+]  # fmt: skip
 
 STAGES = (
     "static",
@@ -27,7 +30,7 @@ COSTS = ("free", "rows", "pass", "training")  # arithmetic, all rows, a batch th
 NEEDS: dict[str, Callable[[Any], bool]] = {
     "graph": lambda context: context.has_graph,
     "targets": lambda context: context.task is not None,
-    "classes": lambda context: context.task is not None and context.task.labels is not None,
+    "classes": lambda context: context.task is not None and context.task.exclusive,
     "arrays": lambda context: context.case.train.single,
     "validation": lambda context: context.case.val is not None,
     "trials": lambda context: context.trials is not None,
@@ -84,6 +87,21 @@ class Check:
                     stage=self.stage,
                     seen=looked.prefix + found.seen if self.per_output else found.seen,
                 )
+
+
+def proven(seen: str, expected: str, advice: str, where: Any = None, **more: Any) -> Hypothesis:
+    """A cause that the facts alone prove."""
+    return Hypothesis(Certainty.PROVEN, seen, expected, advice, where, **more)
+
+
+def likely(seen: str, expected: str, advice: str, where: Any = None, **more: Any) -> Hypothesis:
+    """A cause that a trial should confirm: what was seen is odd in itself."""
+    return Hypothesis(Certainty.LIKELY, seen, expected, advice, where, **more)
+
+
+def possible(seen: str, expected: str, advice: str, where: Any = None, **more: Any) -> Hypothesis:
+    """An ordinary setting that may be the cause: named only when a trial confirms it."""
+    return Hypothesis(Certainty.POSSIBLE, seen, expected, advice, where, **more)
 
 
 _CHECKS: dict[str, Check] = {}

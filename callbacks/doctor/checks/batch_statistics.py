@@ -1,5 +1,4 @@
-from kcnn.callbacks.doctor._hypothesis import proven
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, parameter, proven
 from kcnn.callbacks.doctor.interventions import unnormed
 
 

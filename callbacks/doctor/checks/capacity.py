@@ -1,7 +1,6 @@
 import keras
 
-from kcnn.callbacks.doctor._hypothesis import possible
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, parameter, possible
 from kcnn.callbacks.doctor.interventions import deeper, wider
 
 EXPECTED = "hidden layers as wide as the task needs"

@@ -1,5 +1,4 @@
-from kcnn.callbacks.doctor._hypothesis import likely, possible, proven
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, likely, parameter, possible, proven
 from kcnn.callbacks.doctor.interventions import leaky
 
 

@@ -1,8 +1,7 @@
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._hypothesis import likely, proven
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, likely, parameter, proven
 from kcnn.callbacks.doctor.interventions import thawed
 from kcnn.callbacks.doctor.program.graph import kernel_of
 from kcnn.callbacks.keras_internals import array_of

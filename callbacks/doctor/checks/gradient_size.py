@@ -1,8 +1,7 @@
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._hypothesis import likely
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, likely, parameter
 from kcnn.callbacks.doctor.interventions import Intervention, rectified
 
 

@@ -1,7 +1,6 @@
 import numpy as np
 
-from kcnn.callbacks.doctor._hypothesis import proven
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, parameter, proven
 
 
 @check("growing_loss", "lr_too_high", stage="run", needs=("no trials",))

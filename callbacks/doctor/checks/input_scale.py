@@ -1,8 +1,7 @@
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._hypothesis import likely, possible
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, likely, parameter, possible
 from kcnn.callbacks.doctor._trace import first_rows
 from kcnn.callbacks.doctor.interventions import Intervention
 from kcnn.callbacks.doctor.program.inputs import first_inputs, input_scale

@@ -1,5 +1,4 @@
-from kcnn.callbacks.doctor._hypothesis import likely, proven
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, likely, parameter, proven
 from kcnn.callbacks.doctor.program.neighbours import (
     agreement,
     contradicts,

@@ -1,7 +1,6 @@
 import keras
 
-from kcnn.callbacks.doctor._hypothesis import likely, possible
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, likely, parameter, possible
 from kcnn.callbacks.doctor.interventions import rectified
 from kcnn.callbacks.doctor.program.graph import bends, followers, kernel_of, layer_activation
 

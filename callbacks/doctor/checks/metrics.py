@@ -1,8 +1,7 @@
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._hypothesis import proven
-from kcnn.callbacks.doctor._registry import check
+from kcnn.callbacks.doctor._registry import check, proven
 
 SCORES = ("accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
 KERAS = "Write metrics=['accuracy'] and let Keras choose."

@@ -1,5 +1,4 @@
-from kcnn.callbacks.doctor._hypothesis import proven
-from kcnn.callbacks.doctor._registry import check
+from kcnn.callbacks.doctor._registry import check, proven
 from kcnn.callbacks.sanity import FILL_THEM, first_nonfinite, weights_of
 
 

@@ -1,7 +1,6 @@
 import numpy as np
 
-from kcnn.callbacks.doctor._hypothesis import likely, possible, proven
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, likely, parameter, possible, proven
 from kcnn.callbacks.doctor.interventions import Intervention
 from kcnn.callbacks.doctor.program.customary import right_head
 

@@ -1,5 +1,4 @@
-from kcnn.callbacks.doctor._hypothesis import likely, proven
-from kcnn.callbacks.doctor._registry import check
+from kcnn.callbacks.doctor._registry import check, likely, proven
 from kcnn.callbacks.doctor.program.customary import right_head
 
 SHAPE = (

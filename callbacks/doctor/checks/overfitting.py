@@ -1,7 +1,6 @@
 import numpy as np
 
-from kcnn.callbacks.doctor._hypothesis import likely, proven
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, likely, parameter, proven
 
 ADVICE = "Stop early (EarlyStopping(restore_best_weights=True)), or add dropout or data."
 

@@ -1,8 +1,7 @@
 import keras
 import numpy as np
 
-from kcnn.callbacks.doctor._hypothesis import likely, proven
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, likely, parameter, proven
 
 ADVICE = (
     "Check in train_step that gradients of this very loss reach the trainable weights and are "

@@ -1,5 +1,4 @@
-from kcnn.callbacks.doctor._hypothesis import possible
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, parameter, possible
 from kcnn.callbacks.doctor.interventions import Intervention
 
 PLAIN = ("SGD", "Adadelta", "Adagrad", "Ftrl")

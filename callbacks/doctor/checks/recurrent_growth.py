@@ -1,7 +1,6 @@
 import keras
 
-from kcnn.callbacks.doctor._hypothesis import possible
-from kcnn.callbacks.doctor._registry import check
+from kcnn.callbacks.doctor._registry import check, possible
 from kcnn.callbacks.doctor.interventions import bounded
 from kcnn.callbacks.doctor.program.graph import activation_kind
 

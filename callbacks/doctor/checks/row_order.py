@@ -1,7 +1,6 @@
 import numpy as np
 
-from kcnn.callbacks.doctor._hypothesis import likely, proven
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, likely, parameter, proven
 from kcnn.callbacks.doctor.interventions import Intervention
 
 SHUFFLE = "Set shuffle=True, or shuffle the rows (dataset.shuffle(len(x)))."

@@ -1,5 +1,4 @@
-from kcnn.callbacks.doctor._hypothesis import likely
-from kcnn.callbacks.doctor._registry import check
+from kcnn.callbacks.doctor._registry import check, likely
 from kcnn.callbacks.doctor.interventions import rectified
 from kcnn.callbacks.doctor.program.graph import runs_away
 

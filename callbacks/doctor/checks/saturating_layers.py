@@ -1,5 +1,4 @@
-from kcnn.callbacks.doctor._hypothesis import likely, possible
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, likely, parameter, possible
 from kcnn.callbacks.doctor.interventions import rectified
 from kcnn.callbacks.doctor.program.graph import is_norm, layer_activation
 

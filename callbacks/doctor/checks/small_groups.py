@@ -1,7 +1,6 @@
 import numpy as np
 
-from kcnn.callbacks.doctor._hypothesis import proven
-from kcnn.callbacks.doctor._registry import check
+from kcnn.callbacks.doctor._registry import check, proven
 from kcnn.callbacks.doctor.program.graph import is_norm
 
 

@@ -1,5 +1,4 @@
-from kcnn.callbacks.doctor._hypothesis import possible
-from kcnn.callbacks.doctor._registry import check
+from kcnn.callbacks.doctor._registry import check, possible
 from kcnn.callbacks.doctor.interventions import regularizes, relaxed
 
 

@@ -1,8 +1,7 @@
 import numpy as np
 
 from kcnn.callbacks.data import row_keys
-from kcnn.callbacks.doctor._hypothesis import proven
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, parameter, proven
 
 
 @check("split_leak", "data_leak", stage="data", cost="rows", needs=("arrays", "validation"))

@@ -1,5 +1,4 @@
-from kcnn.callbacks.doctor._hypothesis import likely
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, likely, parameter
 from kcnn.callbacks.doctor.interventions import relaxed
 
 PENALTIES = ("kernel_regularizer", "activity_regularizer", "bias_regularizer")

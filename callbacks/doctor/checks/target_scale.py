@@ -1,7 +1,6 @@
 import numpy as np
 
-from kcnn.callbacks.doctor._hypothesis import likely, possible
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, likely, parameter, possible
 from kcnn.callbacks.doctor.interventions import Intervention
 
 ODD = 1.25  # powers of ten beyond the bound from which it is odd in itself

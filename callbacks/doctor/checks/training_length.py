@@ -1,7 +1,6 @@
 import numpy as np
 
-from kcnn.callbacks.doctor._hypothesis import possible
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, parameter, possible
 from kcnn.callbacks.doctor.interventions import Intervention
 
 

@@ -1,8 +1,7 @@
 import dataclasses
 
-from kcnn.callbacks.doctor._hypothesis import proven
 from kcnn.callbacks.doctor._ranking import gain_of
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._registry import check, parameter, proven
 
 
 @check(

@@ -2,8 +2,8 @@ import dataclasses
 
 import numpy as np
 
-from kcnn.callbacks.doctor._hypothesis import Certainty, proven
-from kcnn.callbacks.doctor._registry import check, parameter
+from kcnn.callbacks.doctor._hypothesis import Certainty
+from kcnn.callbacks.doctor._registry import check, parameter, proven
 from kcnn.callbacks.doctor.program.neighbours import agreement
 from kcnn.callbacks.doctor.program.skill import classes_of
 from kcnn.callbacks.doctor.trials.data import split_rows

@@ -45,9 +45,8 @@ def judge_run(context: Any, run: Run, *, until: float) -> TrialReport:
     if any(one.is_proven for one in curves + ends):
         return _numbers(context, TrialReport())
     if not _standard_step(context):
-        context.case.unseen.append(
-            "no change was tried on copies: the model trains by a train_step of its own"
-        )
+        words = "no change was tried on copies: the model trains by a train_step of its own"
+        context.case.notes.append(words)
         return _numbers(context, TrialReport())
     if not context.trials.data.held_out and context.trials.length < context.trials.steps:
         _base(context)

@@ -89,8 +89,9 @@ class TrialRunner:
             if edit is None and not self._trainers:
                 twin = self.model
             else:
-                what = f"trying {change.tried(self.context.rate) or 'a copy'}"
-                self.context.case.broke(what, error, blind=False)
+                what = change.tried(self.context.rate) or "a copy"
+                words = f"{what} could not be tried: {type(error).__name__}"
+                self.context.case.notes.append(words)
                 return None
         optimizer = keras.optimizers.get(change.optimizer) if change.optimizer else None
         if change.clip:
