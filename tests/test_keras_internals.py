@@ -14,8 +14,8 @@ from kcnn.callbacks import keras_internals as internals
 CALLBACKS = Path(__file__).parents[1] / "callbacks"
 STEPS = {"train_function", "test_function", "predict_function", "make_train_function"}
 PRIVATE_MODULES = ("keras.src", "tensorflow.python")
-MINE = {"self", "cls"}
-PYTHONS = {"_getframe"}  # sys's
+MINE = {"self", "cls", "other"}
+PYTHONS = {"_getframe", "_replace"}  # of sys, of named tuples
 
 
 def net(**compiled):
@@ -133,6 +133,37 @@ def test_calls_in_graphs_are_counted_and_forgotten():
         assert len(internals.calls_of(last)) == 2
     assert len(internals.calls_of(last)) == 1
     assert internals.calls_of(Bare()) == []
+
+
+def test_graphs_are_walked_forwards_and_backwards():
+    model = net()
+    inner, last = model.get_layer("inner"), model.get_layer("last")
+    assert last in internals.operations_of(model)
+    assert internals.operations_of(Bare()) == []
+    (dropout,) = internals.followers_of(inner)
+    assert internals.followers_of(dropout) == [last]
+    assert internals.followers_of(Bare()) == []
+    made, taken, place = internals.origin_of(model.outputs[0])
+    assert (made, place) == (last, 0)
+    assert internals.origin_of(taken[0])[0] is dropout
+    assert internals.origin_of(np.ones(2)) is None
+
+
+def test_what_layers_and_compile_were_given():
+    class Own(keras.layers.Layer):
+        def __init__(self, units=2, **kwargs):
+            super().__init__(**kwargs)
+            self.units = units
+
+    assert internals.arguments_of(Own(units=5))["units"] == 5
+    assert internals.arguments_of(Bare()) is None
+    dense = keras.layers.Dense(2)
+    dense.build((None, 3))
+    assert internals.stored_kernel_of(dense).shape == (3, 2)
+    assert internals.stored_kernel_of(Bare()) is None
+    model = net(metrics=["mae"], weighted_metrics=["mse"])
+    assert internals.metrics_given_to(model) == ["mae", "mse"]
+    assert internals.metrics_given_to(Bare()) == []
 
 
 def test_global_names_and_seed_are_put_back(monkeypatch):

@@ -1,10 +1,9 @@
-"""What Keras does not offer in public, each behind a function with a fallback."""
+"""What Keras does not offer in public of training: rates, step functions, seeds, names."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -14,14 +13,8 @@ __all__ = [
     "TEST",
     "TRAIN",
     "array_of",
-    "calls_of",
-    "draws_random_numbers",
     "fresh_step_function",
-    "functional_of",
     "global_seed_state",
-    "graph_links",
-    "layers_of",
-    "loss_weights_of",
     "name_counters",
     "put_global_names",
     "put_step_functions",
@@ -56,20 +49,6 @@ def strategy_scope(model: keras.Model) -> contextlib.AbstractContextManager[Any]
     return contextlib.nullcontext() if strategy is None else strategy.scope()
 
 
-def layers_of(model: keras.Model) -> list[Any]:
-    """The model and all layers in it, those inside of layers too.
-
-    Without Keras's own walk: nested models opened, layers inside of other layers not.
-    """
-    walk = getattr(model, "_flatten_layers", None)
-    if walk is not None:
-        return list(walk())
-    found = [model]
-    for layer in getattr(model, "layers", ()):
-        found += layers_of(layer)
-    return found
-
-
 def rate_source(optimizer: Any) -> Any:
     """What the learning rate comes from: a variable, a schedule or a callable.
 
@@ -89,16 +68,6 @@ def untrack_variable(owner: Any, variable: Any) -> None:
     forget = getattr(owner, "_untrack_variable", None)
     if forget is not None:
         forget(variable)
-
-
-def loss_weights_of(model: keras.Model) -> Any:
-    """`loss_weights` as given to `compile`; None where there are none, or nothing tells."""
-    return getattr(getattr(model, "_compile_loss", None), "_user_loss_weights", None)
-
-
-def draws_random_numbers(layer: Any) -> bool:
-    """Whether a layer has a seed generator of its own; False where nothing tells."""
-    return bool(getattr(layer, "_seed_generators", None))
 
 
 def step_function(model: keras.Model) -> Any:
@@ -129,35 +98,6 @@ def put_step_functions(model: keras.Model, held: dict[str, Any]) -> None:
         delattr(model, name)
     for name, value in held.items():
         setattr(model, name, value)
-
-
-def functional_of(model: Any) -> keras.Model | None:
-    """The Functional model behind a Functional or built Sequential one; None for others."""
-    if isinstance(model, keras.Sequential):
-        return getattr(model, "_functional", None)
-    inputs = getattr(model, "_inputs_struct", None)
-    return model if isinstance(model, keras.Model) and inputs is not None else None
-
-
-def calls_of(layer: Any) -> list[Any]:
-    """The places in graphs where a layer was called; none where nothing tells."""
-    return list(getattr(layer, "_inbound_nodes", ()))
-
-
-@contextlib.contextmanager
-def graph_links(model: keras.Model) -> Iterator[None]:
-    """What is traced through the model's layers inside is forgotten at the end."""
-    links = [
-        (nodes, len(nodes))
-        for layer in layers_of(model)
-        for name in ("_inbound_nodes", "_outbound_nodes")
-        if (nodes := getattr(layer, name, None)) is not None
-    ]
-    try:
-        yield
-    finally:
-        for nodes, count in links:
-            del nodes[count:]
 
 
 def global_seed_state() -> Any:
