@@ -147,6 +147,26 @@ def test_regression_is_told_and_not_judged():
     assert finding.severity == "note"
 
 
+@pytest.mark.parametrize("form", ["names", "keys"])
+def test_losses_are_matched_with_their_outputs_by_name(form):
+    inputs = keras.Input((4,))
+    zeros = {"kernel_initializer": "zeros"}
+    out = [
+        keras.layers.Dense(5, "softmax", name="z_many", **zeros)(inputs),
+        keras.layers.Dense(2, "softmax", name="a_two", **zeros)(inputs),
+    ]
+    if form == "keys":
+        out = {"z_many": out[0], "a_two": out[1]}
+    model = keras.Model(inputs, out)
+    kind = "sparse_categorical_crossentropy"
+    weights = {"z_many": 3.0, "a_two": 1.0}
+    model.compile("sgd", {"z_many": kind, "a_two": kind}, loss_weights=weights)
+    y = {"z_many": np.arange(20) % 5, "a_two": np.arange(20) % 2}
+    finding = InitialLossCheck(sink=None).run(model, np.ones((20, 4), "float32"), y)
+    assert finding.severity == "ok"
+    assert finding.evidence["expected"] == pytest.approx(3 * math.log(5) + math.log(2))
+
+
 def test_loss_weights_and_two_outputs_add_up():
     inputs = keras.Input((20,))
     outputs = [keras.layers.Dense(n, kernel_initializer="zeros")(inputs) for n in (10, 1)]

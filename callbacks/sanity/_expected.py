@@ -61,9 +61,9 @@ def expected_of_model(model: keras.Model, classes: int | None = None) -> float |
 
     None where it is not known: no or custom loss, regression, unknown classes.
     """
-    losses = keras.tree.flatten(getattr(model, "loss", None))
-    weights = keras.tree.flatten(loss_weights_of(model))
-    shapes = _output_shapes(model)
+    shapes, names = _outputs(model)
+    losses = _in_order(getattr(model, "loss", None), names)
+    weights = _in_order(loss_weights_of(model), names)
     if not losses or (len(shapes) not in (0, len(losses)) and len(losses) != 1):
         return None
     if len(losses) == 1 and len(shapes) > 1:
@@ -107,9 +107,18 @@ def _by_shape(loss: Any, width: int | None) -> Any:
     return "binary_crossentropy" if width == 1 else "categorical_crossentropy"
 
 
-def _output_shapes(model: keras.Model) -> list[tuple[int | None, ...]]:
+def _outputs(model: keras.Model) -> tuple[list[tuple[int | None, ...]], list[str]]:
+    """Shapes and names of the outputs, as `compile` knows them; none of a model without a graph."""
     try:
-        outputs = keras.tree.flatten(model.outputs)
+        outputs, named = keras.tree.flatten(model.outputs), model.output
     except (AttributeError, ValueError):
-        return []
-    return [tuple(output.shape) for output in outputs or []]
+        return [], []
+    names = sorted(named) if isinstance(named, dict) else list(model.output_names)
+    return [tuple(output.shape) for output in outputs or []], names
+
+
+def _in_order(given: Any, names: list[str]) -> list[Any]:
+    """What `compile` was given for each output, in their order; None where it was not."""
+    if isinstance(given, dict) and names:
+        return [given.get(name) for name in names]
+    return keras.tree.flatten(given)
