@@ -264,7 +264,7 @@ def _private(name):
     return name.startswith("_") and not name.startswith("__")
 
 
-OTHERS = ("keras_internals", "doctor")
+OTHERS = ("keras_internals",)
 ELSEWHERE = {path for path in CALLBACKS.rglob("*.py") if not set(OTHERS) & set(path.parts)}
 
 

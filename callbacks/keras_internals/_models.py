@@ -78,9 +78,8 @@ def graph_links(model: keras.Model) -> Iterator[None]:
 
 
 def operations_of(model: Any) -> list[Any]:
-    """Layers and other operations in a graph, in order; none where nothing tells."""
-    functional = functional_of(model)
-    return list(getattr(functional, "_operations", ()))
+    """Layers and other operations of a Functional model, in order; none of others."""
+    return list(getattr(model, "_operations", ()))
 
 
 def followers_of(layer: Any) -> list[Any]:

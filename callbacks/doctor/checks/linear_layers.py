@@ -3,6 +3,7 @@ import keras
 from kcnn.callbacks.doctor._registry import check, likely, parameter, possible
 from kcnn.callbacks.doctor.interventions import rectified
 from kcnn.callbacks.doctor.program.graph import bends, followers, kernel_of, layer_activation
+from kcnn.callbacks.keras_internals import operations_of
 
 
 @check(
@@ -16,7 +17,7 @@ def linear_layers(
     bare = [v for v in context.kernels if layer_activation(v) == "linear" and _kernel_follows(v)]
     if not bare:
         return
-    calls = [op for op in getattr(context.graph, "_operations", []) if op not in layers]
+    calls = [op for op in operations_of(context.graph) if op not in layers]
     alone = not any(
         layer_activation(op) not in (None, "linear") or isinstance(op, keras.layers.RNN)
         for op in [*layers[:-1], *calls]

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
-from keras.src.models.functional import Functional
 
 from kcnn.callbacks.doctor.program.graph import flat_layers
+from kcnn.callbacks.keras_internals import arguments_of, functional_of
 
 __all__ = ["changed", "copy_model"]
 
@@ -26,9 +26,9 @@ def changed(layer: Any, **changes: Any) -> Any:
         config.update({key: value for key, value in changes.items() if key in config})
         return kind.from_config(config)
     except Exception:  # unregistered functions, lambdas, an __init__ without **kwargs
-        own = getattr(layer, "_auto_config", None)
+        own = arguments_of(layer)
         if kind.get_config is keras.layers.Layer.get_config and own is not None:
-            new = kind(**own.config)
+            new = kind(**own)
         else:
             config = {**layer.get_config()}
             for key, value in config.items():
@@ -55,7 +55,7 @@ def copy_model(model: keras.Model, sample: Any, edit: Any = None) -> keras.Model
         new = edit(layer) if edit is not None else None
         return changed(layer) if new is None else new
 
-    if isinstance(model, (keras.Sequential, Functional)):
+    if isinstance(model, keras.Sequential) or functional_of(model) is not None:
         nested = any(isinstance(layer, keras.Model) for layer in model.layers)
         with _uncompiled(model):  # losses and metrics of the user's own cannot be cloned
             twin = keras.models.clone_model(model, clone_function=make, recursive=nested)

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kcnn.callbacks.keras_internals import followers_of, functional_of, stored_kernel_of
+
 __all__ = [
     "activation_kind", "bends", "flat_layers", "followers", "is_norm", "is_random", "kernel_of",
     "known_graph", "layer_activation", "runs_away",
@@ -80,16 +82,13 @@ def flat_layers(model: Any) -> list[Any]:
 
 def known_graph(model: Any) -> bool:
     """True for Functional and built Sequential models: the graph can be walked."""
-    if isinstance(model, keras.Sequential):
-        return model._functional is not None
-    return hasattr(model, "_operations") and bool(getattr(model, "outputs", None))
+    functional = functional_of(model)
+    return functional is not None and bool(functional.outputs)
 
 
 def kernel_of(layer: Any) -> Any:
     """The kernel variable of a Dense or convolution-like layer, or None."""
-    kernel = getattr(layer, "_kernel", None)
-    if kernel is None:
-        kernel = getattr(layer, "kernel", None)
+    kernel = stored_kernel_of(layer)
     if not isinstance(kernel, keras.Variable) or len(kernel.shape) < 2:
         return None
     return kernel
@@ -178,6 +177,4 @@ def bends(layer: Any) -> bool:
 
 def followers(layer: Any) -> Iterator[Any]:
     """Operations that take this layer's output, in the graph it was built into."""
-    for node in getattr(layer, "_outbound_nodes", []):
-        if node.operation is not layer:
-            yield node.operation
+    yield from followers_of(layer)

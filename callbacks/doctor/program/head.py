@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from kcnn.callbacks.doctor.program.graph import is_norm, kernel_of, known_graph, layer_activation
+from kcnn.callbacks.keras_internals import origin_of
 
 __all__ = ["HeadFacts", "read_head"]
 
@@ -70,14 +71,14 @@ def _walk(tensor: Any) -> dict[str, Any] | None:
     kinds: list[str] = []
     facts: dict[str, Any] = {"layer": None, "norm": None, "dropout": None}
     for _ in range(32):
-        history = getattr(tensor, "_keras_history", None)
-        if history is None:
+        origin = origin_of(tensor)
+        if origin is None:
             return None
-        layer = history.operation
+        layer, inputs, place = origin
         if isinstance(layer, keras.Model):
             if not known_graph(layer):
                 return None
-            tensor = layer.outputs[history.tensor_index]
+            tensor = layer.outputs[place]
             continue
         kind = layer_activation(layer)
         if kind not in (None, "linear"):
@@ -87,7 +88,6 @@ def _walk(tensor: Any) -> dict[str, Any] | None:
             facts["norm"] = layer.name
         if "Dropout" in type(layer).__name__:
             facts["dropout"] = layer.name
-        inputs = layer._inbound_nodes[history.node_index].input_tensors
         if kernel_of(layer) is not None or isinstance(layer, keras.layers.RNN) or len(inputs) != 1:
             facts["layer"] = facts["layer"] or layer.name
             known = kernel_of(layer) is not None or len(inputs) > 1 or kinds

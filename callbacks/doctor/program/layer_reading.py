@@ -15,7 +15,7 @@ from kcnn.callbacks.doctor.program.graph import (
     layer_activation,
 )
 from kcnn.callbacks.doctor.program.rows import tensors
-from kcnn.callbacks.keras_internals import array_of
+from kcnn.callbacks.keras_internals import array_of, calls_of
 
 __all__ = ["LayerReading", "read_activations", "read_layers"]
 
@@ -61,7 +61,7 @@ def read_activations(model: keras.Model, x: Any) -> LayerReading:
         for layer in (model.layers if known_graph(model) else [])
         if (layer_activation(layer) is not None or isinstance(layer, keras.layers.RNN))
         and not isinstance(layer, keras.Model)
-        and len(layer._inbound_nodes) == 1
+        and len(calls_of(layer)) == 1
     ]
     if not layers:
         return reading

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kcnn.callbacks.keras_internals import metrics_given_to
+
 __all__ = ["LossFacts", "metric_names", "read_loss"]
 
 KINDS = {
@@ -82,12 +84,8 @@ def read_loss(loss: Any) -> LossFacts:
 
 def metric_names(model: keras.Model) -> list[tuple[str, Any]]:
     """Compiled metrics: names in lower case (`"accuracy"`, `"mae"`, ...) and what was given."""
-    given = getattr(getattr(model, "_compile_metrics", None), "_user_metrics", None)
-    weighted = getattr(getattr(model, "_compile_metrics", None), "_user_weighted_metrics", None)
     found = []
-    for item in keras.tree.flatten([given or [], weighted or []]):
-        if item is None:
-            continue
+    for item in metrics_given_to(model):
         text = item if isinstance(item, str) else _name(item)
         if isinstance(item, keras.metrics.Accuracy):
             text = "exact_accuracy"

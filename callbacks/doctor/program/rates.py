@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.keras_internals import array_of
+from kcnn.callbacks.keras_internals import array_of, rate_source
 from kcnn.callbacks.state import innermost
 
 __all__ = ["customary_rate", "learning_rate", "step_rates"]
@@ -23,7 +23,7 @@ def customary_rate(optimizer: Any) -> float:
 
 def learning_rate(optimizer: Any, step: int = 0) -> float:
     """The rate at a step, from a number, a variable or a schedule."""
-    rate = innermost(optimizer)[-1]._learning_rate
+    rate = rate_source(innermost(optimizer)[-1])
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         rate = rate(step)
     elif callable(rate) and not isinstance(rate, keras.Variable):
@@ -38,7 +38,7 @@ def step_rates(optimizer: Any, seen: list[float], steps: int) -> np.ndarray:
         seen: The rate at the end of each epoch.
     """
     if isinstance(
-        innermost(optimizer)[-1]._learning_rate, keras.optimizers.schedules.LearningRateSchedule
+        rate_source(innermost(optimizer)[-1]), keras.optimizers.schedules.LearningRateSchedule
     ):
         points = np.unique(np.linspace(0, steps - 1, min(steps, 64)).astype(int))
         rates = [learning_rate(optimizer, int(step)) for step in points]

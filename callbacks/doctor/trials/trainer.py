@@ -10,7 +10,7 @@ import numpy as np
 
 from kcnn.callbacks.data import Rows
 from kcnn.callbacks.doctor.program.rows import tensors
-from kcnn.callbacks.keras_internals import array_of
+from kcnn.callbacks.keras_internals import array_of, loss_weights_of, rate_source
 from kcnn.callbacks.state import innermost
 
 __all__ = ["Trainer", "batch_order", "copy_optimizer"]
@@ -44,7 +44,7 @@ class Trainer:
         self.optimizer = optimizer or copy_optimizer(like.optimizer)
         self.weighted = weighted
         if model is not like or loss is not None:
-            given = getattr(like._compile_loss, "_user_loss_weights", None)
+            given = loss_weights_of(like)
             model.compile(
                 optimizer=self.optimizer, loss=loss or like.loss, loss_weights=given, metrics=None
             )
@@ -99,7 +99,7 @@ class Trainer:
         inner = innermost(optimizer)[-1]
 
         def step(x, y, weight, index, rate):
-            inner._learning_rate.assign(rate)
+            rate_source(inner).assign(rate)
             pick = lambda leaf: tf.gather(leaf, index)  # noqa: E731
             x, y = tf.nest.map_structure(pick, x), tf.nest.map_structure(pick, y)
             weight = tf.gather(weight, index) if weighted else None
