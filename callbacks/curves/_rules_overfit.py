@@ -26,8 +26,6 @@ MORE_DATA = (
     "a smaller model"
 )
 WIDE_ACCURACY = 0.1  # training less validation
-# Rises that cost answers, not only confidence: of the lowest validation loss, of the first loss.
-MATERIAL, MATERIAL_FIRST = 0.3, 0.08
 TURN = 19.0  # `Valley.turn` of 1 in 20 level curves of 5 to 100 noisy values
 WIDE_LOSS, WIDE_RATIO = 0.12, 0.5  # gap, of the first training loss and of the last one
 
@@ -54,11 +52,6 @@ class Overfitting:
     first: float
     confidence: float
     gap: float | None
-
-    @property
-    def material(self) -> bool:
-        """Whether a stop at the onset would have given a plainly better model."""
-        return self.rise > MATERIAL * abs(self.low) and self.rise > MATERIAL_FIRST * self.first
 
     def finding(self) -> Finding:
         """The same as a finding, a warning."""

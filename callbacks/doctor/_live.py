@@ -84,6 +84,7 @@ class Doctor(keras.callbacks.Callback):
         self.findings, self.history = [], {}
         self._said: set[Any] = set()
         self._held: list[Hypothesis] = []
+        self._epoch = 1
         self._steps, self._best, self._kept = 0, np.inf, None
         self.lost = False
         self._looked, self._cost = time.perf_counter(), 0.0
@@ -107,6 +108,7 @@ class Doctor(keras.callbacks.Callback):
             self._lose("the loss is not a number", "lr_too_high")
 
     def on_epoch_end(self, epoch, logs=None):
+        self._epoch = epoch + 1
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(float(np.mean(value)))
         losses = self.history.get("loss", [0.0])
@@ -209,6 +211,7 @@ class Doctor(keras.callbacks.Callback):
         if key in self._said or finding.severity not in ("failure", "warning"):
             return
         self._said.add(key)
+        finding = finding.now(epoch=self._epoch, step=self._steps)
         self.findings.append(finding)
         if self.sink is not None:
             self.sink(finding)

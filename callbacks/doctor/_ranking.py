@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from kcnn.callbacks._finding import Finding
+from kcnn.callbacks.data import Part
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._hypothesis import Certainty, Hypothesis
 
@@ -194,7 +196,16 @@ def rank(context: Any, report: TrialReport | None = None) -> Diagnosis:
     numbers = {} if report is None else dict(report.numbers)
     if context.run is not None:
         numbers |= {"run_seconds": context.run.seconds, "history": context.run.history}
-    return Diagnosis(tuple(failures + rest), numbers, tuple(case.unseen), case.blind)
+    numbers["rows"] = str(case.part)
+    findings = tuple(_told_of(case.part, one) for one in failures + rest)
+    return Diagnosis(findings, numbers, tuple(case.unseen), case.blind)
+
+
+def _told_of(part: Part, finding: Finding) -> Finding:
+    """A finding with the time, and with the part of the data that it was seen in."""
+    if not part.whole:
+        finding = dataclasses.replace(finding, evidence={**finding.evidence, "rows": str(part)})
+    return finding.now()
 
 
 def in_order(hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:

@@ -1,8 +1,8 @@
 import keras
 import numpy as np
 
+from kcnn.callbacks.data import even_rows
 from kcnn.callbacks.doctor._registry import check, likely, parameter, possible
-from kcnn.callbacks.doctor._trace import first_rows
 from kcnn.callbacks.doctor.interventions import Intervention
 from kcnn.callbacks.doctor.program.inputs import first_inputs, input_scale
 
@@ -23,7 +23,7 @@ def input_scale_check(
     small=parameter(0.03, "inputs whose gradients are a thirtieth of the usual"),
 ):
     """Inputs of a size that training does not stand well, where the first kernel sees them."""
-    sample = first_rows(context.case.train.x, ROWS)
+    sample = keras.tree.map_structure(lambda x: even_rows(x, ROWS), context.case.train.x)
     if isinstance(sample, np.ndarray):
         seen = [_received(context, sample)]
     else:

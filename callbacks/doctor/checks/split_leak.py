@@ -11,6 +11,7 @@ def split_leak(
     shared=parameter(0.1, "share of validation rows that no accident repeats"),
     times=parameter(3, "coarse data repeat rows: so many times more than within training"),
     copied=parameter(0.3, "share from which equal rows of fine numbers are copies"),
+    fewest=parameter(2, "equal rows: one is an accident"),
     rows=parameter(20, "validation rows that a share can be taken of"),
 ):
     """Validation samples that stand in the training data."""
@@ -19,9 +20,12 @@ def split_leak(
     if not case.val.single or train.shape[1:] != val.shape[1:] or len(val) < rows:
         return
     keys = row_keys(train)
-    known = np.unique(keys)
-    inner = 1 - len(known) / len(keys)
-    hits = float(np.isin(row_keys(val), known).mean())
+    known, met = np.unique(keys), np.isin(row_keys(val), keys)
+    if met.sum() < fewest:
+        return
+    # Among a part of the training rows only as many can be met.
+    seen = case.part.share
+    inner, hits = (1 - len(known) / len(keys)) / seen, min(1.0, float(met.mean()) / seen)
     copies = hits > copied and _fine(train, len(known))
     if (copies or hits > max(shared, times * inner)) and len(known) > 50:
         yield proven(

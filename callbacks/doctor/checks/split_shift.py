@@ -1,5 +1,6 @@
 import numpy as np
 
+from kcnn.callbacks.data import even_rows
 from kcnn.callbacks.doctor._registry import check, likely, parameter, possible, proven
 
 MOST = 2000  # rows of each side
@@ -21,7 +22,7 @@ def split_shift(
     case = context.case
     if not case.val.single:
         return
-    a, b = _some(case.train.x), _some(case.val.x)
+    a, b = even_rows(case.train.x, MOST), even_rows(case.val.x, MOST)
     if a.shape[1:] != b.shape[1:] or a.dtype.kind not in "fiu" or len(b) < 8:
         return
     a, b = (np.nan_to_num(v.reshape(len(v), -1).astype("float64")) for v in (a, b))
@@ -52,7 +53,3 @@ def split_shift(
             "Apply the very same scaling (fitted on training data) to x_val.", "validation_data",
             strength=strength, evidence={"spread_ratio": ratio, "shift": typical},
         )  # fmt: skip
-
-
-def _some(x: np.ndarray) -> np.ndarray:
-    return x if len(x) <= MOST else x[:: len(x) // MOST][:MOST]

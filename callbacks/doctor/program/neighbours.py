@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.data import Rows
+from kcnn.callbacks.data import Rows, even_rows, flat_rows, row_keys
 from kcnn.callbacks.doctor.program.graph import flat_layers
 from kcnn.callbacks.doctor.program.task import TaskFacts
 
@@ -23,10 +23,12 @@ def agreement(rows: Rows, task: TaskFacts, seed: int = 0):
     if not isinstance(rows.x, np.ndarray) or rows.x.dtype.kind not in "fiu" or rows.n < 60:
         return None
     pick = np.random.default_rng(seed).permutation(rows.n)[:1500]
-    x = np.nan_to_num(rows.x[pick].reshape(len(pick), -1).astype("float64"))
-    if rows.x.ndim == 4 and x.shape[1] > 4096:
-        step = int(np.ceil(np.sqrt(x.shape[1] / 4096)))
-        x = np.nan_to_num(rows.x[pick][:, ::step, ::step].reshape(len(pick), -1)).astype("float64")
+    x = rows.x[pick]
+    wide = int(np.prod(x.shape[1:])) / 4096
+    if x.ndim == 4 and wide > 1:
+        step = int(np.ceil(np.sqrt(wide)))
+        x = x[:, ::step, ::step]
+    x = np.nan_to_num(flat_rows(x, len(x)))
     if rows.x.ndim <= 2:
         x = x - x.mean(0)
         x = x / (x.std(0) + 1e-9)
@@ -74,7 +76,7 @@ def placeless_agreement(graph: Any, rows: Rows, task: TaskFacts) -> float:
 
     Texts are compared by their words, images and series by the size of their spectra.
     """
-    most = slice(0, 1500)
+    most = slice(0, len(even_rows(rows.x, 1500)))
     x = np.asarray(rows.x[most], "float64")
     if any(isinstance(layer, keras.layers.Embedding) for layer in flat_layers(graph)):
         ids = np.abs(x.reshape(len(x), -1)).astype("int64") % 499
@@ -97,8 +99,8 @@ def contradicts(rows: Rows, labels: np.ndarray | None) -> bool:
         return False
     first: dict[int, int] = {}
     other = again = 0
-    for row, label in zip(np.ascontiguousarray(rows.x), labels, strict=False):
-        known = first.setdefault(hash(row.tobytes()), int(label))
+    for key, label in zip(row_keys(rows.x).tolist(), labels, strict=False):
+        known = first.setdefault(key, int(label))
         again += 1
         other += known != label
     again -= len(first)
