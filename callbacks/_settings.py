@@ -18,7 +18,7 @@ class Settings:
     """What a project asks of an examination.
 
     Args:
-        select, ignore: Ids of checks, or causes; empty: all of them, none of them.
+        select, ignore: Ids of checks; empty: all of them, none of them.
         parameters: Check id to its numbers by name.
         fail_on: Severity from which a program counts as failed: "failure" or "warning".
     """
@@ -59,10 +59,10 @@ def read_settings(folder: str | Path | None = None) -> Settings:
     """`[tool.kcnn]` of the nearest pyproject.toml from `folder` (the working one) upwards.
 
         [tool.kcnn]
-        ignore = ["class_imbalance"]
+        ignore = ["class_balance"]
         fail-on = "warning"
-        [tool.kcnn.parameters.class_balance]
-        times = 20
+        [tool.kcnn.parameters.input_scale]
+        size = 20
 
     Raises:
         ValueError: for a key or value that there is not.

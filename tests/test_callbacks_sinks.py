@@ -101,15 +101,15 @@ def test_wandb_gets_a_curve_and_words():
 
 def test_settings_come_from_the_nearest_project_file(tmp_path):
     (tmp_path / "pyproject.toml").write_text(
-        '[tool.kcnn]\nignore = ["class_imbalance"]\nfail-on = "warning"\n'
-        "[tool.kcnn.parameters.class_balance]\ntimes = 20\n"
+        '[tool.kcnn]\nignore = ["class_balance"]\nfail-on = "warning"\n'
+        "[tool.kcnn.parameters.input_scale]\nsize = 20\n"
     )
     deep = tmp_path / "a" / "b"
     deep.mkdir(parents=True)
     found = read_settings(deep)
     assert found.chosen == {
-        "ignore": ("class_imbalance",),
-        "parameters": {"class_balance": {"times": 20}},
+        "ignore": ("class_balance",),
+        "parameters": {"input_scale": {"size": 20}},
     }
     assert found.fails("warning")
     assert not found.over(fail_on="failure").fails("warning")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import traceback
 from typing import Any
 
 import keras
@@ -39,6 +40,7 @@ class Case:
         notes: Sentences about what was seen of the data.
         unseen: Sentences about what could not be examined.
         blind: Whether a check of the set-up is among them.
+        tracebacks: Of the checks that broke.
     """
 
     train: Rows
@@ -59,9 +61,11 @@ class Case:
     blind: bool = False
     part: Part = dataclasses.field(default_factory=lambda: Part(0, 0, None, exact=False))
     census: Any = None
+    tracebacks: list[str] = dataclasses.field(default_factory=list)
 
     def broke(self, what: str, error: Exception, *, blind: bool = True) -> None:
         """Remember that `what` did not run: a check that broke is never a check passed."""
+        self.tracebacks.append("".join(traceback.format_exception(error)))
         lines = str(error).splitlines() or [""]
         self.unseen.append(f"{what} broke ({type(error).__name__}: {lines[0][:200]})")
         self.blind = self.blind or blind

@@ -197,6 +197,8 @@ def rank(context: Any, report: TrialReport | None = None) -> Diagnosis:
     if context.run is not None:
         numbers |= {"run_seconds": context.run.seconds, "history": context.run.history}
     numbers["rows"] = str(case.part)
+    if case.tracebacks:
+        numbers["tracebacks"] = list(case.tracebacks)
     findings = tuple(_told_of(case.part, one) for one in failures + rest)
     return Diagnosis(findings, numbers, tuple(case.unseen), case.blind)
 

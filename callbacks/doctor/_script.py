@@ -19,6 +19,7 @@ from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._examine import examine
 from kcnn.callbacks.doctor._own_fit import OwnFit
+from kcnn.callbacks.doctor._registry import Selection
 from kcnn.callbacks.doctor._words import after, print_error, short
 from kcnn.callbacks.doctor.program.graph import flat_layers
 
@@ -68,10 +69,12 @@ def examine_script(
 
     Raises:
         FileNotFoundError: when there is no such script.
+        ValueError: for an unknown check or parameter.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(2, "No such script", str(path))
+    Selection(**options)  # refuses unknown checks before the script runs
     visits: list[Visit] = []
     watch = _Watch(str(path.resolve()), fast, budget_s, visits, heard, begun, options)
     before = sys.argv, list(sys.path)

@@ -35,8 +35,8 @@ COLORS = {"failure": "bold red", "warning": "yellow", "note": "cyan", "ok": "gre
     help="Do not train what the set-up alone proves wrong.",
 )
 @click.option("--budget", type=float, help="Seconds for the examination of one fit.")
-@click.option("--select", multiple=True, metavar="IDS", help="Only these checks or causes.")
-@click.option("--ignore", multiple=True, metavar="IDS", help="Not these checks or causes.")
+@click.option("--select", multiple=True, metavar="IDS", help="Only these checks.")
+@click.option("--ignore", multiple=True, metavar="IDS", help="Not these checks.")
 @click.option(
     "--fail-on",
     type=click.Choice(["failure", "warning"]),
@@ -133,8 +133,7 @@ def _print_visit(visit, *, debug: bool = False) -> None:
         line.append(finding.severity, style=COLORS[finding.severity])
         line.append(f" {finding.cause or finding.check} at {place}\n")
         line.append(f"    seen: {finding.seen}\n    expected: {finding.expected}")
-        traceback = finding.evidence.get("traceback", "") if debug else ""
-        for words in (finding.advice, proof(finding), traceback):
+        for words in (finding.advice, proof(finding)):
             if words:
                 line.append(f"\n    {words}")
         console.print(line)
@@ -142,3 +141,5 @@ def _print_visit(visit, *, debug: bool = False) -> None:
         console.print(Text(f"  more: kcnn explain {visit.diagnosis.causes[0]}", style="dim"))
     for why in visit.diagnosis.unseen:
         console.print(Text(f"  not examined: {why}", style="yellow"))
+    for lines in visit.diagnosis.numbers.get("tracebacks", ()) if debug else ():
+        console.print(Text(lines, style="dim"))
