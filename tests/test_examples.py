@@ -71,6 +71,26 @@ def test_a_folder_is_looked_at_and_learned():
     assert float(re.search(r"test accuracy ([\d.]+)%", printed).group(1)) > 35  # chance is 17
 
 
+def test_two_processes_learn_what_one_learns(tmp_path):
+    script = ROOT / "examples" / "09_many_processes.py"
+    alone = run_example(script, "--epochs", "2")
+    command = [sys.executable, "-c", "import sys; from kcnn_cli import main; main(sys.argv[1:])"]
+    logs = ["--logs", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "launch", "--processes", "2", *logs, str(script), "--epochs", "2"],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    losses = [re.findall(r"epoch \d loss ([\d.]+)", out) for out in (alone, done.stdout)]
+    assert len(losses[0]) == 2
+    for one, two in zip(*losses, strict=True):
+        assert abs(float(one) - float(two)) < 2e-3
+
+
 def test_every_example_is_run_by_a_test():
     text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "tests").glob("test_*.py"))
     missing = [p.name for p in EXAMPLES if p.name not in text]

@@ -131,6 +131,23 @@ def test_xla_and_graph_agree_with_eager(make):
         np.testing.assert_allclose(got, want, atol=1e-5)
 
 
+@pytest.mark.slow
+def test_one_compiled_step_moves_every_layer():
+    """All side by side in one network, as XLA compiles each program for seconds."""
+    inputs = keras.Input((6, 6, 4))
+    layers = [make() for make in TABLE.values()]
+    pooled = [keras.layers.Flatten()(layer(inputs)) for layer in layers]
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Concatenate()(pooled)))
+    model.compile(keras.optimizers.SGD(0.01), "mse", jit_compile=True)
+    before = [layer.get_weights() for layer in layers]
+    assert np.isfinite(model.train_on_batch(image((8, 6, 6, 4)), image((8, 1))))
+    for layer, weights in zip(layers, before, strict=True):
+        after = layer.get_weights()
+        assert all(np.isfinite(w).all() for w in after)
+        moved = any(not np.array_equal(a, b) for a, b in zip(weights, after, strict=True))
+        assert moved or not layer.trainable_weights, layer.name
+
+
 @every_layer
 def test_gradients_against_finite_differences(make):
     layer = make(dtype="float64")

@@ -57,6 +57,9 @@ def test_batch_norm_follows_the_residual_networks():
     layer = norm("batch", data_format="channels_first")
     assert (layer.axis, layer.momentum, layer.epsilon) == (1, 0.9, 1e-5)
     assert norm("batch", momentum=0.5).momentum == 0.5
+    assert not layer.synchronized
+    assert norm("sync_batch").synchronized
+    assert norm("sync_batch").momentum == 0.9
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ ALLOWED = {
     "kcnn.transfer": {"kcnn.initializers", "kcnn.layers", "kcnn.models"},
     "kcnn.augment": set(),
     "kcnn.data": {"kcnn.augment", "kcnn.preprocessing"},
+    "kcnn.distribute": set(),
     "kcnn.report": set(),
     "kcnn.serving": {"kcnn.preprocessing"},
     "kcnn.recipe": None,  # everything but the command
@@ -39,6 +40,7 @@ ALLOWED = {
 }
 OUTSIDE = {
     "kcnn.callbacks": {"keras", "numpy", "rich", "matplotlib", "mlflow", "wandb", "tomli"},
+    "kcnn.distribute": {"keras", "numpy"},
     "kcnn.initializers": {"keras", "numpy"},
     "kcnn.layers": {"keras", "numpy"},
     "kcnn.models": {"keras", "numpy"},

@@ -11,6 +11,7 @@ from kcnn_cli._start import start_tensorflow
 from kcnn_cli.doctor import doctor
 from kcnn_cli.explain import explain
 from kcnn_cli.export import export
+from kcnn_cli.launch import launch
 from kcnn_cli.recipe import recipe
 from kcnn_cli.serve import serve
 
@@ -29,6 +30,7 @@ def main(debug: bool) -> None:
 main.add_command(doctor)
 main.add_command(explain)
 main.add_command(export)
+main.add_command(launch)
 main.add_command(recipe)
 main.add_command(serve)
 

@@ -31,6 +31,7 @@ def build_pipeline(
     cache: Any = None,
     skip_bad: bool = False,
     classes: int | None = None,
+    shard: tuple[int, int] = (0, 1),
 ) -> Any:
     """A `tf.data.Dataset` of (images float32 in 0..255 (b, h, w, c), labels).
 
@@ -48,6 +49,7 @@ def build_pipeline(
     skip_bad: files that have become unreadable are left out with a warning that counts them;
         otherwise the first one ends the epoch with an error that names it.
     classes: how many there are, for one-hot labels; one more than the largest label if None.
+    shard: (index, count): every count-th image of the order, from this one on.
 
     The batch dimension is None in the element spec, so no batch size makes a model trace again.
     The pipeline has threads of its own, one for each core, and is not autotuned: the autotuner can
@@ -57,9 +59,16 @@ def build_pipeline(
 
     if int(batch_size) != batch_size or batch_size < 1:
         raise DataError(f"batches: batch_size={batch_size} is not a number of images.")
-    images = len(rows)
+    worker, workers = shard
+    if not 0 <= worker < workers:
+        raise DataError(f"batches: shard={shard} is no (index, count) with 0 <= index < count.")
+    images = len(rows) // workers  # the least that a worker gets
     if images == 0:
-        raise DataError("batches: the split is empty.")
+        raise DataError(
+            f"batches: {len(rows)} images are none for each of {workers} workers."
+            if len(rows)
+            else "batches: the split is empty."
+        )
     if (shuffle or repeat) and images < batch_size:
         raise DataError(
             f"batches: {images} training images are fewer than one batch of {batch_size}; "
@@ -69,6 +78,7 @@ def build_pipeline(
     def arranged(elements: Any, window: int) -> Any:
         if shuffle:
             elements = elements.shuffle(window, seed=seed, reshuffle_each_iteration=True)
+        elements = elements.shard(workers, worker) if workers > 1 else elements
         if repeat:
             return elements.repeat()
         # Not batch's own option: that would fix the batch dimension.
@@ -77,10 +87,10 @@ def build_pipeline(
     with tf.device("CPU:0"):
         if isinstance(rows, Stream):
             pairs = _stream_images(rows, preprocessing)
-            window = _window(pairs.element_spec[0], images)
+            window = _window(pairs.element_spec[0], len(rows))
             result = arranged(pairs, window).batch(batch_size)
         else:
-            order = arranged(tf.data.Dataset.range(images), images).batch(batch_size)
+            order = arranged(tf.data.Dataset.range(len(rows)), len(rows)).batch(batch_size)
             y = tf.convert_to_tensor(labels)
             if isinstance(rows, Files):
                 found = file_batches(rows, preprocessing, order, cache=cache, skip_bad=skip_bad)

@@ -124,6 +124,7 @@ class Split:
         seed: int = 0,
         repeat: bool = False,
         drop_remainder: bool = False,
+        shard: tuple[int, int] = (0, 1),
     ) -> Any:
         """A `tf.data.Dataset` of (images float32 in 0..255 (b, h, w, c), labels (b,)).
 
@@ -137,6 +138,9 @@ class Split:
         drop_remainder: leave out the images that fill no batch (others each epoch when shuffled),
             so that BatchNorm never sees a batch of one or two.
         repeat: go on for ever; then every batch is full. Otherwise the last one may be smaller.
+        shard: (index, count): the part of worker `index` of `count`. With the same seed on all of
+            them every image is in the part of exactly one in every epoch, and none reads or
+            decodes another's files; see `kcnn.distribute.fit`.
         """
         from kcnn.data._pipeline import build_pipeline
 
@@ -154,6 +158,7 @@ class Split:
             seed=seed,
             repeat=repeat,
             drop_remainder=drop_remainder,
+            shard=shard,
         )
 
     def images(self, indices: Any) -> np.ndarray:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["norm", "norm_config"]
 
-KINDS = ("batch", "layer", "instance", "group", "none")
+KINDS = ("batch", "sync_batch", "layer", "instance", "group", "none")
 
 
 def norm(
@@ -31,6 +31,8 @@ def norm(
     y = gamma * (x - mean) / sqrt(var + epsilon) + beta, with mean and variance over
 
     - "batch": batch and space, per channel (moving averages at inference),
+    - "sync_batch": the same over the batches of all replicas of a `tf.distribute` strategy (JAX
+      sees one batch anyway), as one device would compute it,
     - "layer": channels and space, per sample,
     - "instance": space, per sample and channel,
     - "group": space and the channels of a group, per sample,
@@ -70,9 +72,11 @@ def norm(
         if channels and groups != "auto":
             check_groups(f"norm {kind!r}", groups, channels)
         return GroupNorm(groups, **{**folded, **kwargs})
-    if kind == "batch":
+    if kind in ("batch", "sync_batch"):
         cls = keras.layers.BatchNormalization
         kwargs = {"momentum": 0.9, "epsilon": 1e-5, **kwargs}
+        if kind == "sync_batch" and keras.backend.backend() == "tensorflow":
+            kwargs["synchronized"] = True
     else:
         cls = kind if inspect.isclass(kind) else _find(kind)
     takes = inspect.signature(cls.__init__).parameters

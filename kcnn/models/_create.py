@@ -38,7 +38,7 @@ def create_model(
         input_shape: (height, width, channels), height and width may be None
             for a free image size; (channels, height, width) with
             `data_format="channels_first"`. The published shape if left out.
-        norm: "batch", "layer", "instance", "group", "none" or a layer class;
+        norm: "batch", "sync_batch", "layer", "instance", "group", "none" or a layer class;
             the published one if left out.
         width: multiplies every number of filters.
         preprocess: a layer put right after the input, for example a

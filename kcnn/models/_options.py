@@ -31,7 +31,7 @@ class Options:
         input_tensor: a symbolic Keras tensor to take as the image instead of a new input;
             its shape then is the input's.
         name: of the model; None: the network's, numbered when it is taken already.
-        norm: "batch", "layer", "instance", "group", "none" or a layer class.
+        norm: "batch", "sync_batch", "layer", "instance", "group", "none" or a layer class.
         norm_kwargs: for the normalization layers, e.g. {"epsilon": 1e-3}.
         activation: any Keras activation.
         dropout: rate before the logits.
