@@ -9,7 +9,7 @@ from layers_oracle import gradients, normalize
 from layers_tools import LARGE, SMALL, differentiate, draw, with_weights
 
 from kcnn.layers import GroupNorm
-from kcnn.layers.group_norm import bits, cpu
+from kcnn.layers.group_norm import bits, layout
 
 
 @pytest.mark.parametrize("mode", ["eager", "graph", "jit", "open"])
@@ -67,7 +67,7 @@ def test_a_large_mean_costs_less_than_in_keras(mode):
 def test_pixels_unlike_the_others(mode, far):
     # The compiled kernels subtract the mean of these pixels first; it says little here.
     x, dy = draw(LARGE), draw(LARGE, seed=1)
-    x.reshape(2, -1, 16)[:, :: cpu._PART] += far
+    x.reshape(2, -1, 16)[:, :: layout._PART] += far
     layer, gamma, beta = with_weights(GroupNorm(4), LARGE)
     y, dx, dgamma, _ = differentiate(layer, mode)(x, dy)
     exact = gradients(x, dy, gamma, groups=4)

@@ -12,7 +12,6 @@ import numpy as np
 
 from kcnn.models._names import NAMINGS, Slot, slots
 from kcnn.models._parts import one_of
-from kcnn.models._torch_file import read_torch
 
 __all__ = ["LoadReport", "load_weights", "read_tensors"]
 
@@ -123,9 +122,9 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     readers: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
         ".safetensors": _read_safetensors,
         ".npz": _read_npz,
-        ".pt": read_torch,
-        ".pth": read_torch,
-        ".bin": read_torch,
+        ".pt": _read_torch,
+        ".pth": _read_torch,
+        ".bin": _read_torch,
     }
     if path.suffix not in readers:
         raise ValueError(
@@ -149,6 +148,12 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         return safetensors.numpy.load_file(path)
     except (safetensors.SafetensorError, KeyError, ValueError) as error:
         raise ValueError(f"{path} cannot be read as a safetensors file: {error}.") from None
+
+
+def _read_torch(path: Path) -> dict[str, np.ndarray]:
+    from kcnn.models._torch_file import read_torch
+
+    return read_torch(path)
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:

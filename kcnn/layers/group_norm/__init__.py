@@ -1,8 +1,8 @@
-"""GroupNorm and InstanceNorm, and the kernels that compute them on each backend.
+"""GroupNorm and InstanceNorm, and what computes them on each backend.
 
-`layer` holds the Keras layers, `backend` picks the kernel, `reference` is the formula itself.
-`plain` runs anywhere, each operation a pass of its own; `cpu` is written for XLA on a CPU.
-`tensorflow`, `jax` and `torch` give them a gradient and decide between the two.
+`layer` holds the Keras layers, `reference` the formula itself. `kernel` is the same with a
+gradient, by four `passes` over tensors seen through a `layout`; the passes run as plain
+operations anywhere, or compiled by XLA on a CPU. `backend` picks `tensorflow`, `jax` or `torch`.
 """
 
 from kcnn.layers.group_norm.layer import GroupNorm, InstanceNorm, auto_groups, check_groups

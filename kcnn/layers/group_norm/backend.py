@@ -1,54 +1,64 @@
 """Group normalization on whatever backend Keras runs on."""
 
 import importlib
+from typing import Any
 
 import keras
+from keras import ops
 
-from kcnn.layers.group_norm.reference import reference
+from kcnn.layers.group_norm.reference import NormSpec, reference
 
 __all__ = ["Held", "group_normalize", "implementation"]
+
+BACKENDS = ("tensorflow", "jax", "torch")
 
 
 class Held:
     """What one layer holds of the kernels compiled for it; they go with the last layer."""
 
-    def __init__(self):
-        self.sizes = set()
-        self.functions = {}
+    def __init__(self) -> None:
+        self.sizes: set[tuple[int, ...]] = set()
+        self.functions: dict[Any, Any] = {}
 
 
-def group_normalize(spec, x, gamma, beta, residual=None, *, training=None, held=None):
-    """activation(gamma * (x - mean) / sqrt(var + epsilon) + beta [+ residual]).
+def _module() -> Any:
+    return importlib.import_module(f"kcnn.layers.group_norm.{keras.backend.backend()}")
+
+
+def group_normalize(
+    spec: NormSpec,
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    *,
+    training: bool | None = None,
+    held: Held | None = None,
+) -> Any:
+    """gamma * (x - mean) / sqrt(var + epsilon) + beta.
 
     Args:
         spec: a `NormSpec`.
         x: (batch, *space) with the channels at spec.axis, a floating type.
         gamma, beta: (channels,), in the type to compute in.
-        residual: of x's shape, or None.
         training: whether a gradient will surely be asked for (a hint).
         held: the layer's `Held`, or None for plain operations.
 
     Returns:
         A tensor of x's shape and of spec.dtype.
     """
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        from kcnn.layers.group_norm.tensorflow import group_normalize as run
-    elif backend == "jax":
-        from kcnn.layers.group_norm.jax import group_normalize as run
-    elif backend == "torch":
-        from kcnn.layers.group_norm.torch import group_normalize as run
-    else:
-        return reference(spec, x, gamma, beta, residual)
-    return run(spec, x, gamma, beta, residual, training=training, held=held)
+    if keras.backend.backend() not in BACKENDS:
+        return reference(spec, x, gamma, beta)
+    end = len(x.shape) - 1
+    if spec.axis in (1, end):
+        return _module().group_normalize(spec, x, gamma, beta, training=training, held=held)
+    turned, last = ops.moveaxis(x, spec.axis, end), spec._replace(axis=end)
+    y = group_normalize(last, turned, gamma, beta, training=training, held=held)
+    return ops.moveaxis(y, end, spec.axis)
 
 
-def implementation():
+def implementation() -> str:
     """What "auto" comes to here: "compiled" kernels, "plain" operations, or torch's "native"."""
     backend = keras.backend.backend()
     if backend == "torch":
         return "native"
-    if backend not in ("tensorflow", "jax"):
-        return "plain"
-    kernels = importlib.import_module(f"kcnn.layers.group_norm.{backend}")
-    return "compiled" if kernels.compiles() else "plain"
+    return "compiled" if backend in BACKENDS and _module().compiles() else "plain"

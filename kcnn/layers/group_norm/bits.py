@@ -1,16 +1,18 @@
 """What the compiled kernels need and `keras.ops` lacks, on TensorFlow and JAX."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 __all__ = ["bits_of_bfloat16", "narrowed", "pair", "widened"]
 
 
-def _on_tensorflow():
-    return keras.backend.backend() == "tensorflow"
+def _on_tensorflow() -> bool:
+    return bool(keras.backend.backend() == "tensorflow")
 
 
-def _reinterpreted(x, dtype):
+def _reinterpreted(x: Any, dtype: str) -> Any:
     """The bits of x as another type of the same size."""
     if _on_tensorflow():
         import tensorflow as tf
@@ -21,7 +23,7 @@ def _reinterpreted(x, dtype):
     return jax.lax.bitcast_convert_type(x, dtype)
 
 
-def pair(first, second):
+def pair(first: Any, second: Any) -> Any:
     """first + 1j * second: two real values that travel together."""
     if _on_tensorflow():
         import tensorflow as tf
@@ -32,7 +34,7 @@ def pair(first, second):
     return jax.lax.complex(first, second)
 
 
-def bits_of_bfloat16(x):
+def bits_of_bfloat16(x: Any) -> Any:
     """bfloat16 as uint16; x itself if of another type.
 
     On a CPU, XLA can't move bfloat16: it converts to float32 and back even to cut a tensor.
@@ -41,7 +43,7 @@ def bits_of_bfloat16(x):
     return _reinterpreted(x, "uint16") if bfloat16 else x
 
 
-def widened(x, dtype):
+def widened(x: Any, dtype: Any) -> Any:
     """What `bits_of_bfloat16` returned, as `dtype`: a bfloat16 is the upper half of a float32."""
     if keras.backend.standardize_dtype(x.dtype) != "uint16":
         return ops.cast(x, dtype)
@@ -49,15 +51,15 @@ def widened(x, dtype):
     return ops.cast(_reinterpreted(bits, "float32"), dtype)
 
 
-def narrowed(x, dtype):
+def narrowed(x: Any, dtype: Any, by_bits: bool = True) -> Any:
     """x as `dtype`; to bfloat16 by integers, rounded to nearest, ties to even.
 
     XLA's own conversion keeps the loop that it is part of from being vectorized.
     """
-    if keras.backend.standardize_dtype(dtype) != "bfloat16" or x.dtype != "float32":
+    if not by_bits or keras.backend.standardize_dtype(dtype) != "bfloat16" or x.dtype != "float32":
         return ops.cast(x, dtype)
 
-    def constant(value):
+    def constant(value: int) -> Any:
         return ops.convert_to_tensor(value, "uint32")
 
     bits = _reinterpreted(x, "uint32")

@@ -1,57 +1,58 @@
 """Group normalization on JAX: a custom gradient, one compiled kernel each way."""
 
 import functools
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from kcnn.layers.group_norm import cpu, plain
-from kcnn.layers.group_norm.reference import NormSpec, kept_for_backward
+from kcnn.layers.group_norm.backend import Held
+from kcnn.layers.group_norm.kernel import backward, forward
+from kcnn.layers.group_norm.passes import FUSED, PLAIN, Passes
+from kcnn.layers.group_norm.reference import NormSpec
 
 __all__ = ["compiles", "group_normalize"]
 
 
-def compiles():
-    """Whether the kernels for XLA on a CPU are used: GPUs and TPUs fuse reductions well."""
-    return jax.default_backend() == "cpu"
+def compiles() -> bool:
+    """Whether the passes are written for XLA on a CPU: GPUs and TPUs fuse reductions well."""
+    return bool(jax.default_backend() == "cpu")
 
 
-def group_normalize(spec: NormSpec, x, gamma, beta, residual=None, *, training=None, held=None):
+def group_normalize(
+    spec: NormSpec,
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    *,
+    training: bool | None = None,
+    held: Held | None = None,
+) -> Any:
     """y of `reference`, with a gradient that keeps x and the (batch, groups) statistics."""
-    return _run(spec, held is not None and compiles(), x, gamma, beta, residual)
+    return _run(spec, held is not None and compiles(), x, gamma, beta)
 
 
-def _kernels(spec, by_hand, x):
-    at_an_end = len(x.shape) > 2 and spec.axis in (1, len(x.shape) - 1)
-    return cpu if by_hand and at_an_end and 0 not in x.shape else plain
+def _passes(fused: bool, x: Any) -> Passes:
+    return FUSED if fused and len(x.shape) > 2 and 0 not in x.shape else PLAIN
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _run(spec, by_hand, x, gamma, beta, residual):
-    return _kernels(spec, by_hand, x).forward(spec, x, gamma, beta, residual)[0]
+def _run(spec: NormSpec, fused: bool, x: Any, gamma: Any, beta: Any) -> Any:
+    return forward(spec, x, gamma, beta, passes=_passes(fused, x))[0]
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _forward(spec, by_hand, x, gamma, beta, residual):
-    y, *statistics = _kernels(spec, by_hand, x).forward(spec, x, gamma, beta, residual)
-    # An empty array remembers whether there is a residual, and its type.
-    like = None if residual is None else jnp.zeros((0,), residual.dtype)
-    return y, (x, gamma, beta, *kept_for_backward(spec, residual, y), statistics, like)
+def _forward(spec: NormSpec, fused: bool, x: Any, gamma: Any, beta: Any) -> Any:
+    y, *statistics = forward(spec, x, gamma, beta, passes=_passes(fused, x))
+    return y, (x, gamma, beta, statistics)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _backward(spec, by_hand, saved, dy):
-    x, gamma, beta, residual, y, statistics, like = saved
-    kernel = _kernels(spec, by_hand, x).backward
-    found = kernel(spec, dy, x, gamma, beta, residual, y, *statistics)
-    dx, dgamma, dbeta, dz = found if len(found) == 4 else (*found, dy)
-    return (
-        dx.astype(x.dtype),
-        dgamma.astype(gamma.dtype),
-        dbeta.astype(beta.dtype),
-        None if like is None else dz.astype(like.dtype),
-    )
+def _backward(spec: NormSpec, fused: bool, saved: Any, dy: Any) -> Any:
+    x, gamma, beta, statistics = saved
+    dx, *found = backward(spec, dy, x, gamma, *statistics, passes=_passes(fused, x))
+    dgamma, dbeta = (g.astype(t.dtype) for g, t in zip(found, (gamma, beta), strict=True))
+    return dx.astype(x.dtype), dgamma, dbeta
 
 
 _run.defvjp(_forward, _backward)

@@ -14,7 +14,6 @@ from kcnn.layers._typed import (
     Shape,
     registered,
 )
-from kcnn.layers.group_norm.activation import pointwise_name
 from kcnn.layers.group_norm.backend import Held, group_normalize, implementation
 from kcnn.layers.group_norm.reference import NormSpec, compute_type
 
@@ -121,15 +120,11 @@ class _GroupedNorm(keras.layers.Layer):
         x = ops.convert_to_tensor(inputs)
         if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
             x = ops.cast(x, self.compute_dtype)
-        if residual is not None:
-            residual = ops.convert_to_tensor(residual)
-        folded = pointwise_name(self.activation)
         spec = NormSpec(
             groups=self.group_count,
             channels=self.channels,
             axis=self.axis % len(x.shape),
             epsilon=self.epsilon,
-            activation=folded or "linear",
             dtype=self.compute_dtype,
         )
         kind = compute_type(x)
@@ -137,8 +132,10 @@ class _GroupedNorm(keras.layers.Layer):
         beta = ops.zeros(self.channels, kind) if self.beta is None else self.beta
         gamma, beta = ops.cast(gamma, kind), ops.cast(beta, kind)
         held = None if self._implementation == "plain" else self._held
-        y = group_normalize(spec, x, gamma, beta, residual, training=training, held=held)
-        return y if folded else self.activation(y)
+        y = group_normalize(spec, x, gamma, beta, training=training, held=held)
+        if residual is not None:
+            y = y + ops.cast(residual, y.dtype)
+        return self.activation(y)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
@@ -176,7 +173,7 @@ class GroupNorm(_GroupedNorm):
             keras.layers.GroupNormalization small activations are not normalized, and weights
             trained elsewhere give other outputs.
         center, scale: whether to learn beta and gamma, each of shape (channels,).
-        activation: a Keras activation, folded into the same passes.
+        activation: a Keras activation, applied at the end.
         implementation: "auto", or "plain" for no kernels compiled by XLA: they are faster by far
             on CPUs, and cost some seconds and memory in the first step. Afterwards the attribute
             says what is used.

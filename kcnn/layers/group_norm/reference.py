@@ -1,20 +1,11 @@
-"""What a normalization kernel has to know besides its tensors."""
+"""What a normalization has to know besides its tensors, and the formula itself."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
-from kcnn.layers.group_norm.activation import derivative, pointwise
-
-__all__ = [
-    "NormSpec",
-    "activation_gradient",
-    "compute_type",
-    "kept_for_backward",
-    "per_channel",
-    "reference",
-]
+__all__ = ["NormSpec", "compute_type", "per_channel", "reference"]
 
 
 class NormSpec(NamedTuple):
@@ -25,7 +16,6 @@ class NormSpec(NamedTuple):
         channels: length of the channel axis.
         axis: the channel axis, counted from the front.
         epsilon: added to the variance.
-        activation: a name that `activation` knows.
         dtype: of the result.
     """
 
@@ -33,21 +23,20 @@ class NormSpec(NamedTuple):
     channels: int
     axis: int
     epsilon: float
-    activation: str
     dtype: str
 
     @property
-    def depth(self):
+    def depth(self) -> int:
         """Channels of a group."""
         return self.channels // self.groups
 
 
-def compute_type(x):
+def compute_type(x: Any) -> str:
     """The type to compute in: float32, or float64 for float64."""
     return "float64" if keras.backend.standardize_dtype(x.dtype) == "float64" else "float32"
 
 
-def per_channel(spec, small):
+def per_channel(spec: NormSpec, small: Any) -> Any:
     """(batch, groups) -> (batch, channels). One product is traced faster than ops.repeat."""
     if spec.depth == 1:
         return small
@@ -55,35 +44,14 @@ def per_channel(spec, small):
     return ops.reshape(wide, (-1, spec.channels))
 
 
-def kept_for_backward(spec, residual, y):
-    """(residual, y) with None for what the activation's gradient can do without."""
-    if residual is None or spec.activation == "linear":
-        return None, None
-    if spec.activation == "relu":
-        return None, y
-    return residual, None
-
-
-def activation_gradient(spec, dy, z, y):
-    """dy * activation'(z); `y`, the layer's output, stands in for z where its sign is enough.
-
-    Either of `z` (a function without arguments) and `y` may be None if not needed.
-    """
-    if spec.activation == "linear":
-        return dy
-    if spec.activation == "relu" and y is not None:
-        return ops.where(y > 0, dy, ops.zeros_like(dy))
-    return dy * derivative(spec.activation, z())
-
-
-def reference(spec, x, gamma, beta, residual=None):
+def reference(spec: NormSpec, x: Any, gamma: Any, beta: Any) -> Any:
     """The formula in differentiable operations: for second derivatives and other backends."""
     kind = compute_type(x)
     space = [i for i in range(1, len(x.shape)) if i != spec.axis]
     shape = [-1, *[1] * (len(x.shape) - 1)]
     shape[spec.axis] = spec.channels
 
-    def group_mean(values):
+    def group_mean(values: Any) -> Any:
         for i in space:
             values = ops.mean(values, axis=i, keepdims=True)
         values = ops.mean(ops.reshape(values, (-1, spec.groups, spec.depth)), axis=-1)
@@ -93,6 +61,4 @@ def reference(spec, x, gamma, beta, residual=None):
     x = x - group_mean(x)
     x = x * ops.rsqrt(group_mean(ops.square(x)) + spec.epsilon)
     x = x * ops.reshape(ops.cast(gamma, kind), shape) + ops.reshape(ops.cast(beta, kind), shape)
-    if residual is not None:
-        x = x + ops.cast(residual, kind)
-    return ops.cast(pointwise(spec.activation)(x), spec.dtype)
+    return ops.cast(x, spec.dtype)

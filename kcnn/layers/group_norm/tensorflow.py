@@ -1,17 +1,17 @@
-"""Group normalization on TensorFlow: a custom gradient, and compiled kernels while training.
+"""Group normalization on TensorFlow: a custom gradient, and compiled passes while training.
 
-While a gradient tape records (or `training` is true) the kernels of `cpu` run,
-compiled by XLA once for each batch shape. Everything else, so every exported graph, holds
-plain operations only. XLA compiles anew for every shape, so the compiled kernels serve
+While a gradient tape records (or `training` is true) each of the `passes` is compiled by XLA,
+once for each shape. Everything else, so every exported graph, holds plain operations only. XLA
+compiles anew for every shape, so the compiled passes serve
 
 - images of known size with at least `_SMALLEST` values each (smaller ones are not worth
-  the compiler's quarter of a second), the first `_SIZES` sizes that a layer meets,
+  the compiler's tenth of a second), the first `_SIZES` sizes that a layer meets,
 - batch sizes whose odd part is 1, 3, 5 or 25 (32, 48, 50, 100, 160, 256, ...),
 
 and all else (the last part of an epoch, images of changing size) takes the plain operations.
 Nothing is compiled where TensorFlow sees a device other than CPUs, has no XLA for them, or finds
-KCNN_COMPILED_NORM=0 in the environment. Layers like each other share their kernels, which go when
-the last of these layers goes.
+KCNN_COMPILED_NORM=0 in the environment. All layers share the passes compiled for a shape, which
+go when the last of these layers goes.
 """
 
 import functools
@@ -19,17 +19,21 @@ import math
 import os
 import warnings
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
-from kcnn.layers.group_norm import cpu, plain
-from kcnn.layers.group_norm.reference import NormSpec, kept_for_backward, reference
+from kcnn.layers.group_norm import kernel
+from kcnn.layers.group_norm.backend import Held
+from kcnn.layers.group_norm.passes import FUSED, Passes
+from kcnn.layers.group_norm.reference import NormSpec, reference
 
 try:  # says whether any gradient tape is recording; not part of TensorFlow's public API
     from tensorflow.python.eager.record import could_possibly_record as _recording
 except ImportError:  # then `training=True` alone switches the kernels on
 
-    def _recording():
+    def _recording() -> bool:
         return False
 
 
@@ -43,51 +47,47 @@ __all__ = ["compiles", "group_normalize"]
 _SIZES = 8
 _SMALLEST = 4096
 _ODD_PARTS = (1, 3, 5, 25)
-_kernels: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
+_functions: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
 
 
-def group_normalize(spec: NormSpec, x, gamma, beta, residual=None, *, training=None, held=None):
+def group_normalize(
+    spec: NormSpec,
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    *,
+    training: bool | None = None,
+    held: Held | None = None,
+) -> Any:
     """y of `reference`, with a gradient that keeps x and the (batch, groups) statistics.
 
     `held` is the layer's `Held`: what keeps its kernels alive. None: nothing is compiled.
     """
-    given = [x, gamma, beta] + ([] if residual is None else [residual])
+    given = [x, gamma, beta]
     if _tangents is not None and _tangents(given).tangents:  # of these functions it has no kind
         return reference(spec, *given)
     wanted = held is not None and bool(training or _recording())
-    compiled = held if wanted and _compilable(spec, x, held) else None
+    compiled = held if held is not None and wanted and _compilable(spec, x, held) else None
 
-    @tf.custom_gradient
-    def run(*tensors):
-        y, *statistics = _dispatch("forward", spec, compiled, *map(tf.stop_gradient, tensors))
+    def run(*tensors: Any) -> Any:
+        y, *statistics = _kernel("forward", spec, compiled, *map(tf.stop_gradient, tensors))
 
-        def gradient(dy):
-            return _backward(spec, compiled, y, statistics, dy, *tensors)
+        def gradient(dy: Any) -> Any:
+            return _backward(spec, compiled, statistics, dy, *tensors)
 
         return y, gradient
 
-    return run(*given)
+    return tf.custom_gradient(run)(*given)
 
 
-def _backward(spec, compiled, y, statistics, dy, *tensors):
+def _backward(spec: NormSpec, held: Held | None, statistics: Any, dy: Any, *tensors: Any) -> Any:
     """The gradients of `tensors`; differentiable itself, by way of `reference`."""
 
-    @tf.custom_gradient
-    def run(dy, *tensors):
-        x, gamma, beta, *rest = map(tf.stop_gradient, tensors)
-        residual, output = kept_for_backward(spec, rest[0] if rest else None, tf.stop_gradient(y))
-        found = _dispatch(
-            "backward",
-            spec,
-            compiled,
-            *(tf.stop_gradient(dy), x, gamma, beta, residual, output),
-            *map(tf.stop_gradient, statistics),
-        )
-        if len(found) < len(tensors):  # nothing between the residual and y
-            found = (*found, dy)
-        found = [tf.cast(g, t.dtype) for g, t in zip(found, tensors, strict=True)]
+    def run(dy: Any, *tensors: Any) -> Any:
+        dy_only, x, gamma, *_ = map(tf.stop_gradient, (dy, *tensors))
+        found = _kernel("backward", spec, held, dy_only, x, gamma, *statistics)
 
-        def second(*upstream):
+        def second(*upstream: Any) -> Any:
             with tf.GradientTape() as outer:
                 outer.watch([dy, *tensors])
                 with tf.GradientTape() as inner:
@@ -103,42 +103,31 @@ def _backward(spec, compiled, y, statistics, dy, *tensors):
 
         return found, second
 
-    return run(dy, *tensors)
+    return tf.custom_gradient(run)(dy, *tensors)
 
 
-def _dispatch(which, spec, held, *tensors):
-    """Run the plain or the compiled kernel; which one may depend on the batch size."""
+def _kernel(which: str, spec: NormSpec, held: Held | None, *tensors: Any) -> Any:
+    """Run `kernel.forward` or `.backward`, with compiled passes where the batch allows it."""
     batch = tensors[0].shape[0]
+    plain = functools.partial(getattr(kernel, which), spec)
     if held is None or not (batch is None or _compiled_batch(batch)):
-        return getattr(plain, which)(spec, *tensors)
-    make = _kernel if batch is not None else _by_batch
-    return _shared(make, which, spec, _signature(tensors), held)(*tensors)
+        return plain(*tensors)
+    key = which, spec, _signature(tensors)
+    return _shared(held, key, lambda: _by_batch(plain, _compiled(held), batch))(*tensors)
 
 
-def _shared(make, which, spec, signature, held):
-    """One function for all layers like this one, made when the first of them asks.
+def _by_batch(plain: Callable[..., Any], passes: Passes, batch: int | None) -> Any:
+    """The compiled passes or the plain ones, decided when the batch size is known.
 
-    One for each signature: TensorFlow warns of functions traced many times.
+    The plain ones are not inlined, so that TensorFlow prepares them for running only if a batch
+    of such a size ever comes.
     """
-    key = make.__name__, which, spec, signature
-    function = _kernels.get(key)
-    if function is None:
-        function = _kernels[key] = make(which, spec, signature, held)
-    held.functions[key] = function
-    return function
+    fast = functools.partial(plain, passes=passes)
+    if batch is not None:
+        return tf.function(fast, autograph=False)
+    slow = tf.function(plain, autograph=False, experimental_attributes={"_noinline": True})
 
-
-def _by_batch(which, spec, signature, held):
-    """The compiled kernel or the plain one, decided when the batch size is known.
-
-    The plain one is not inlined, so that TensorFlow prepares it for running only if a batch of
-    such a size ever comes.
-    """
-    fast = _shared(_kernel, which, spec, signature, held)
-    slow = functools.partial(getattr(plain, which), spec)
-    slow = tf.function(slow, autograph=False, experimental_attributes={"_noinline": True})
-
-    def choose(*tensors):
+    def choose(*tensors: Any) -> Any:
         batch = tf.shape(tensors[0])[0]
         odd = batch // tf.maximum(tf.bitwise.bitwise_and(batch, -batch), 1)
         known = tf.reduce_any(tf.equal(odd, tf.constant(_ODD_PARTS)))
@@ -147,29 +136,43 @@ def _by_batch(which, spec, signature, held):
     return tf.function(choose, autograph=False)
 
 
-def _kernel(which, spec, signature, held):
-    """The compiled function of one normalization."""
+def _compiled(held: Held) -> Passes:
+    """`FUSED`, each compiled by XLA for itself."""
 
-    def kernel(*tensors):
-        return getattr(cpu, which)(spec, *tensors)
+    def run(name: str, constant: Any, *tensors: Any) -> Any:
+        def compile() -> Any:
+            one = functools.partial(FUSED[name], constant)
+            return tf.function(one, jit_compile=True, autograph=False)
 
-    return tf.function(kernel, jit_compile=True, autograph=False)
+        return _shared(held, ("compiled", name, constant, _signature(tensors)), compile)(*tensors)
+
+    return {name: functools.partial(run, name) for name in FUSED}
 
 
-def _compiled_batch(batch):
+def _shared(held: Held, key: Any, make: Callable[[], Any]) -> Any:
+    """One function for all layers that need it, made when the first of them asks.
+
+    One for each signature: TensorFlow warns of functions traced many times.
+    """
+    function = _functions.get(key)
+    if function is None:
+        function = _functions[key] = make()
+    held.functions[key] = function
+    return function
+
+
+def _compiled_batch(batch: int) -> bool:
     return batch // max(batch & -batch, 1) in _ODD_PARTS
 
 
-def _signature(tensors):
-    return tuple(None if t is None else (tuple(t.shape), t.dtype) for t in tensors)
+def _signature(tensors: Any) -> tuple[Any, ...]:
+    return tuple((tuple(t.shape), t.dtype) for t in tensors)
 
 
-def _compilable(spec, x, held):
-    """Whether x's size is known, its channels at one end, and not one size too many."""
-    if spec.axis not in (1, len(x.shape) - 1) or len(x.shape) < 3:
-        return False
+def _compilable(spec: NormSpec, x: Any, held: Held) -> bool:
+    """Whether x's size is known, there is space, and it is not one size too many."""
     size = tuple(x.shape[1:])
-    if None in size or math.prod(size) < _SMALLEST or not compiles():
+    if len(size) < 2 or None in size or math.prod(size) < _SMALLEST or not compiles():
         return False
     if size not in held.sizes and len(held.sizes) >= _SIZES:
         return False

@@ -1,14 +1,24 @@
 """Group normalization on torch: its own kernel, which has a gradient of its own."""
 
+from typing import Any
+
 import torch
 
-from kcnn.layers.group_norm.activation import pointwise
+from kcnn.layers.group_norm.backend import Held
 from kcnn.layers.group_norm.reference import NormSpec
 
 __all__ = ["group_normalize"]
 
 
-def group_normalize(spec: NormSpec, x, gamma, beta, residual=None, *, training=None, held=None):
+def group_normalize(
+    spec: NormSpec,
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    *,
+    training: bool | None = None,
+    held: Held | None = None,
+) -> Any:
     """y of `reference`; the channels are viewed, not copied, into second place.
 
     torch's kernels subtract large from large: E[x^2] - E[x]^2 forward for channels last,
@@ -25,12 +35,10 @@ def group_normalize(spec: NormSpec, x, gamma, beta, residual=None, *, training=N
     y = torch.nn.functional.group_norm(
         y, spec.groups, gamma.to(kind), beta.to(kind), spec.epsilon
     ).movedim(1, spec.axis)
-    if residual is not None:
-        y = y + residual.to(kind)
-    return pointwise(spec.activation)(y).to(getattr(torch, spec.dtype))
+    return y.to(getattr(torch, spec.dtype))
 
 
-def _group_mean(spec, x):
+def _group_mean(spec: NormSpec, x: Any) -> Any:
     """(batch, channels, *space) -> the means of the groups, (batch, channels, 1, ...)."""
     ones = [1] * (x.ndim - 2)
     means = x.mean(tuple(range(2, x.ndim))) if x.ndim > 2 else x
