@@ -1,6 +1,7 @@
 """Speed and error of GroupNorm and InstanceNorm beside Keras's GroupNormalization.
 
     python benchmarks/norm.py [--dtypes float32 ...] [--modes plain ...] [--shapes 0 1 ...]
+    python benchmarks/norm.py --drawn 12    a table drawn by lot, the same at each start
     python benchmarks/norm.py --errors      the errors alone
     python benchmarks/norm.py --table       what norm.json holds
 
@@ -8,17 +9,21 @@ Forward and backward (y, dx, dgamma and dbeta are asked for) through `tf.functio
 with `jit_compile=True`, on the maps of ResNets; the layers take turns in one process, medians
 are kept, in milliseconds. `unknown batch` traces with a batch dimension of None, as `fit`
 does; `unknown size` leaves height and width open, so that nothing is compiled; `inference`
-is the forward pass alone. Errors are those of float32 against float64 at mean 1e3, std 1.
-PyTorch's own kernel takes its turn where PyTorch is installed. Each measurement replaces its
-line in norm.json beside this file, which so can be written in pieces.
+is the forward pass alone. The table drawn by lot has 24 to 512 channels, 1 to 64 of them a
+group, and maps of 14 x 14 to 224 x 224. For one core: `taskset -c 0 python ...`. Errors are those
+of float32 against float64 at mean 1e3, std 1. PyTorch's own kernel takes its turn where PyTorch
+is installed. Each measurement replaces its line in norm.json beside this file, which so can be
+written in pieces.
 """
 
 import argparse
 import functools
 import importlib.util
 import json
+import math
 import os
 import pathlib
+import random
 import statistics
 import time
 
@@ -47,8 +52,25 @@ SHAPES = [
     ((32, 4, 4, 256), 32),
     ((32, 2, 2, 512), 32),
 ]
+DRAWN_SIDES = (14, 20, 28, 40, 56, 80, 112, 160, 224)
+DRAWN_CHANNELS = (24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 256, 320, 384, 512)
+DRAWN_ROWS = 12
+DRAWN_VALUES = 2**22  # of a map, about: 16 MB
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 MODES = ("plain", "jit", "unknown batch", "unknown size", "inference")
+
+
+def drawn(count, seed=17):
+    """Shapes and groups by lot; the first of a longer table are those of a shorter one."""
+    lot, rows = random.Random(seed), []
+    while len(rows) < count:
+        side, channels = lot.choice(DRAWN_SIDES), lot.choice(DRAWN_CHANNELS)
+        depth = lot.choice([d for d in range(1, 65) if channels % d == 0])
+        images = DRAWN_VALUES / (side * side * channels)
+        if images >= 0.5:  # of at least one image twice as large
+            batch = 2 ** max(0, min(7, round(math.log2(images))))
+            rows.append(((batch, side, side, channels), channels // depth))
+    return rows
 
 
 def ours(groups, policy):
@@ -131,6 +153,7 @@ def speed(shape, groups, dtype, mode, rounds):
         "mode": mode,
         **{name: round(t, 3) for name, t in milliseconds.items()},
         "cores": len(os.sched_getaffinity(0)),
+        "drawn": (tuple(shape), groups) in drawn(DRAWN_ROWS),
     }
 
 
@@ -165,7 +188,7 @@ def errors(shape, groups, mode):
 def keep(line):
     """Put a line into the results, in the place of its predecessor."""
     known = json.loads(RESULTS.read_text())["lines"] if RESULTS.exists() else []
-    key = ("shape", "groups", "dtype", "mode", "error")
+    key = ("shape", "groups", "dtype", "mode", "error", "cores")
     known = [old for old in known if [old.get(k) for k in key] != [line.get(k) for k in key]]
     versions = {"tensorflow": tf.__version__, "keras": keras.__version__}
     lines = ",\n".join(json.dumps(old) for old in [*known, line])
@@ -193,10 +216,13 @@ def table():
     lines = json.loads(RESULTS.read_text())["lines"]
     place = {name: i for i, name in enumerate(MODES)}
     lines.sort(key=lambda a: (a["dtype"], place.get(a.get("mode"), 9), "error" in a))
-    large, least = {}, {}
+    large, least, by_lot = {}, {}, {}
     for line in lines:
         show(line)
         if "error" in line:
+            continue
+        if line.get("drawn"):
+            by_lot.setdefault((line["dtype"], line["mode"], line["cores"]), []).append(line)
             continue
         ratio, kind = line["keras"] / line["ours"], (line["dtype"], line["mode"])
         least.setdefault(kind, []).append(ratio)
@@ -208,6 +234,14 @@ def table():
         print(
             f"  {dtype:9} {mode:13} {mean:.2f}x  {min(found):.2f}x   {min(least[dtype, mode]):.2f}x"
         )
+    print("\nThe table drawn by lot: geometric mean and least of all shapes")
+    for (dtype, mode, cores), rows in by_lot.items():
+        for peer in ("keras", "torch"):
+            ratios = [row[peer] / row["ours"] for row in rows if peer in row]
+            if ratios:
+                mean = statistics.geometric_mean(ratios)
+                place = f"{dtype:9} {mode:13} {cores} cores  {len(ratios):2} shapes"
+                print(f"  {place}  {mean:.2f}x {peer}  least {min(ratios):.2f}x")
 
 
 def main():
@@ -216,13 +250,14 @@ def main():
     parser.add_argument("--modes", nargs="+", default=["plain", "jit"], choices=MODES)
     parser.add_argument("--shapes", nargs="+", type=int, default=range(len(SHAPES)))
     parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--drawn", type=int, default=0, metavar="ROWS", help=f"up to {DRAWN_ROWS}")
     parser.add_argument("--errors", action="store_true")
     parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
     if args.table:
         table()
         return
-    for shape, groups in (SHAPES[i] for i in args.shapes):
+    for shape, groups in drawn(args.drawn) or [SHAPES[i] for i in args.shapes]:
         if args.errors:
             lines = [errors(shape, groups, mode) for mode in ("plain", "jit")]
         else:

@@ -1,0 +1,162 @@
+"""Installs the wheel where its requirements are the oldest allowed, and the newest; tries it there.
+
+    make release-check
+    python tests/release_check.py [--pythons 3.10 3.13] [--ends oldest] [--out FILE]
+
+Builds the sdist and from it the wheel, then for each Python found and each end of the allowed
+versions: a new environment (made by uv, which can take the oldest versions), the wheel, and in it
+the command, `import kcnn` and the tests of `SMOKE`, from a folder without the checkout. Prints a
+table and ends with 1 unless all of it passed. Needs uv and the package index; an environment
+takes 2 GB while it stands.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).parent.parent
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+ENDS = {"oldest": "lowest-direct", "newest": "highest"}
+SMOKE = (
+    "test_initializers.py",
+    "test_layers_norm.py",
+    "test_layers_norm_factory.py",
+    "test_callbacks_finding.py",
+    "test_callbacks_initial_loss.py",
+    "test_data_arrays.py",
+    "test_models_registry.py",
+    "test_preprocessing_layer.py",
+)
+# Of these no version is built from source: an old one would ask for an old compiler.
+BINARY = ("numpy", "pillow", "matplotlib", "tensorflow", "h5py", "ml-dtypes", "contourpy", "scipy")
+TOLD = ("tensorflow", "keras", "numpy", "keras-cv", "tensorflow-datasets", "optuna", "matplotlib")
+VERSIONS = """
+import importlib.metadata, json, sys
+print(json.dumps({name: importlib.metadata.version(name) for name in sys.argv[1:]}))
+"""
+COMMAND = "import keras, kcnn; m = kcnn.create_model('resnet20', 3); print(m.count_params())"
+
+
+def run(*command, cwd=None, seconds=1800):
+    """Output of a command that has to succeed."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    if done.returncode:
+        tail = (done.stdout + done.stderr)[-2000:]
+        raise RuntimeError(f"{' '.join(map(str, command[:4]))} ... ended {done.returncode}\n{tail}")
+    return done.stdout
+
+
+def build(folder):
+    """The wheel, built from the sdist, which is built from what git knows."""
+    source = folder / "source"
+    run("git", "-C", ROOT, "checkout-index", "--all", f"--prefix={source}/")
+    run("uv", "build", "--python", sys.executable, "--out-dir", folder, source)
+    (sdist,) = folder.glob("*.tar.gz")
+    (wheel,) = folder.glob("*.whl")
+    print(f"{sdist.name} {sdist.stat().st_size // 1024} KB", end="  ")
+    print(f"{wheel.name} {wheel.stat().st_size // 1024} KB", flush=True)
+    return wheel
+
+
+def python_of(version):
+    """The interpreter of that version, or None."""
+    for name in (
+        f"python{version}",
+        *sorted(pathlib.Path.home().glob(f".pyenv/versions/{version}.*")),
+    ):
+        path = name / "bin" / "python" if isinstance(name, pathlib.Path) else shutil.which(name)
+        if path and not subprocess.run([path, "-c", ""], capture_output=True).returncode:
+            return path
+    return None
+
+
+def check(wheel, tests, version, end, folder):
+    """One row of the table."""
+    row, begun = {"python": version, "end": end}, time.monotonic()
+    interpreter = python_of(version)
+    if interpreter is None:
+        return {**row, "result": "no such Python here"}
+    home = folder / f"{version}-{end}"
+    try:
+        run("uv", "venv", "--quiet", "--python", interpreter, home)
+        python = home / "bin" / "python"
+        only = [part for name in BINARY for part in ("--only-binary", name)]
+        install = ("uv", "pip", "install", "--quiet", "--python", python)
+        run(*install, "--resolution", ENDS[end], *only, wheel)
+        row |= json.loads(run(python, "-c", VERSIONS, *TOLD))
+        row["distributions"] = (
+            len(run("uv", "pip", "list", "-q", "--python", python).splitlines()) - 2
+        )
+        site = next((home / "lib").glob("python*/site-packages"))
+        row["MB"] = int(run("du", "-sm", site).split()[0])
+        run(home / "bin" / "kcnn", "--help")
+        run(python, "-m", "kcnn", "--version")
+        assert run(python, "-c", COMMAND, cwd=tests).strip().isdigit()
+        run(*install, "pytest")
+        options = (
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-m",
+            "not slow",
+            "-c",
+            os.devnull,
+            "--rootdir=.",
+        )
+        told = run(python, "-m", "pytest", *options, *SMOKE, cwd=tests)
+        row["result"] = told.strip().splitlines()[-1]
+    except (RuntimeError, AssertionError, subprocess.TimeoutExpired) as error:
+        row["result"] = f"FAILED {error}"
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    return {**row, "minutes": round((time.monotonic() - begun) / 60, 1)}
+
+
+def told(rows):
+    """The table, as Markdown."""
+    names = ["python", "end", *TOLD, "distributions", "MB", "result"]
+    lines = [names, ["---"] * len(names)]
+    lines += [[str(row.get(n, "")).split("\n")[0] for n in names] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pythons", nargs="+", default=PYTHONS, choices=PYTHONS)
+    parser.add_argument("--ends", nargs="+", default=list(ENDS), choices=ENDS)
+    parser.add_argument("--out", type=pathlib.Path, help="write the table to this file too")
+    args = parser.parse_args()
+    if shutil.which("uv") is None:
+        sys.exit("release-check needs uv: pip install uv")
+    with tempfile.TemporaryDirectory(prefix="kcnn-release-") as place:
+        folder = pathlib.Path(place)
+        wheel, tests = build(folder), folder / "tests"
+        shutil.copytree(ROOT / "tests", tests, ignore=shutil.ignore_patterns("__pycache__"))
+        rows = []
+        for version in args.pythons:
+            for end in args.ends:
+                rows.append(check(wheel, tests, version, end, folder))
+                print(rows[-1], flush=True)
+    print(f"\n{told(rows)}")
+    if args.out:
+        args.out.write_text(f"{told(rows)}\n", encoding="utf-8")
+    sys.exit(any("FAILED" in row["result"] for row in rows))
+
+
+if __name__ == "__main__":
+    main()
