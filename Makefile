@@ -3,6 +3,7 @@
 # make test   from nothing to tested
 # make docs   the pages of docs/, written to build/docs
 # make test-backends   the layers on JAX and PyTorch, which it installs (large)
+# make release-check   the wheel with its oldest and newest requirements, on each Python found
 # make test-postgres   the search of several workers on Debian's PostgreSQL, which it installs
 # Each sets up .venv by itself; a second run does not install again.
 
@@ -21,7 +22,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # Each worker takes whole files, for the sake of the fixtures they share.
 WORKERS ?= -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: demo serve-demo test test-slow test-backends lint types check causes docs format clean
+.PHONY: demo serve-demo test test-slow test-backends release-check lint types check causes docs format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/kcnn recipe --data digits --out runs/digits --overwrite
@@ -39,6 +40,10 @@ test-slow: $(VENV)/.test
 
 test-backends: $(VENV)/.backends
 	$(BIN)/python -m pytest -m slow tests/test_layers_backends.py
+
+release-check: $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/release_check.py
 
 test-postgres: $(VENV)/.test
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || apt-get install -y postgresql

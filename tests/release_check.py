@@ -11,6 +11,7 @@ takes 2 GB while it stands.
 """
 
 import argparse
+import email.parser
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 
 ROOT = pathlib.Path(__file__).parent.parent
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
@@ -73,6 +75,14 @@ def build(folder):
     return wheel
 
 
+def requirements(wheel):
+    """What it needs without extras; named directly, since only of those uv takes the oldest."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        metadata = email.parser.Parser().parsestr(archive.read(name).decode())
+    return [need for need in metadata.get_all("Requires-Dist") if "extra ==" not in need]
+
+
 def python_of(version):
     """The interpreter of that version, or None."""
     for name in (
@@ -91,13 +101,15 @@ def check(wheel, tests, version, end, folder):
     interpreter = python_of(version)
     if interpreter is None:
         return {**row, "result": "no such Python here"}
-    home = folder / f"{version}-{end}"
+    home, needs = folder / f"{version}-{end}", folder / "requirements.txt"
     try:
         run("uv", "venv", "--quiet", "--python", interpreter, home)
         python = home / "bin" / "python"
         only = [part for name in BINARY for part in ("--only-binary", name)]
         install = ("uv", "pip", "install", "--quiet", "--python", python)
-        run(*install, "--resolution", ENDS[end], *only, wheel)
+        needs.write_text("\n".join(requirements(wheel)), encoding="utf-8")
+        run(*install, "--resolution", ENDS[end], *only, "-r", needs)
+        run(*install, "--no-deps", wheel)
         row |= json.loads(run(python, "-c", VERSIONS, *TOLD))
         row["distributions"] = (
             len(run("uv", "pip", "list", "-q", "--python", python).splitlines()) - 2

@@ -27,10 +27,10 @@ def test_value_and_gradients_against_float64(mode, shape, mean):
         np.testing.assert_allclose(got, exact, atol=off)
 
 
-@pytest.mark.parametrize("side", [16, 17, 19, 23])
+@pytest.mark.parametrize(("side", "channels"), [(16, 16), (17, 24), (16, 48), (19, 16), (23, 40)])
 @pytest.mark.parametrize("axis", [-1, 1])
-def test_compiled_kernels_for_sizes_that_do_not_divide(side, axis):
-    shape = (2, side, side, 16)
+def test_compiled_kernels_for_sizes_that_do_not_divide(side, channels, axis):
+    shape = (2, side, side, channels)
     x, dy = draw(shape, 1.0), draw(shape, seed=1)
     turn = (lambda a: np.moveaxis(a, -1, 1)) if axis == 1 else lambda a: a
     layer, gamma, beta = with_weights(GroupNorm(8, axis=axis), turn(x).shape)

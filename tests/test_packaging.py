@@ -199,3 +199,40 @@ def test_the_command_answers_before_anything_heavy_is_imported(
 def test_the_command_tells_the_version(installed, tmp_path):
     done = python(RUN, "--version", path=installed, cwd=tmp_path)
     assert metadata(installed)[1]["Version"] in done.stdout
+
+
+IMPORTED = """
+import sys
+import keras
+before = set(sys.modules)
+import kcnn
+new = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(sorted(new - {"kcnn"} - set(sys.stdlib_module_names)))
+print("kcnn.callbacks" in sys.modules, kcnn.callbacks.LRFinder.__name__, "augment" in dir(kcnn))
+"""
+
+
+def test_the_package_imports_nothing_beyond_keras_and_the_standard_library(installed, tmp_path):
+    done = python(IMPORTED, path=installed, cwd=tmp_path)
+    assert done.stdout.splitlines() == ["[]", "False LRFinder True"], done.stderr[-3000:]
+
+
+MODULE = """
+import runpy, sys
+sys.argv = ["-m", *sys.argv[1:]]  # as `python -m kcnn` has it while it looks for the package
+sys.orig_argv = ["python", "-m", "kcnn"]
+try:
+    runpy.run_module("kcnn", run_name="__main__", alter_sys=True)
+except SystemExit as end:
+    code = end.code
+heavy = {"keras", "tensorflow", "numpy"} & set(sys.modules)
+sys.argv = ["whatever"]
+import kcnn
+print(sorted(heavy), code, callable(kcnn.create_model))
+"""
+
+
+def test_the_module_is_the_command_and_as_light(installed, tmp_path):
+    done = python(MODULE, "--help", path=installed, cwd=tmp_path)
+    assert "Usage: " in done.stdout, done.stderr[-3000:]
+    assert done.stdout.splitlines()[-1] == "[] 0 True", done.stderr[-3000:]

@@ -38,9 +38,6 @@ class Layout:
         self.size = math.prod(sizes[i] for i in range(1, len(sizes)) if i != spec.axis)
         self.known = isinstance(self.size, int)
         self.run = _pixels_of_a_row(self.size, spec.channels) if self.last and self.known else 1
-        self.count = self.size * spec.depth
-        if not self.known:
-            self.count = ops.cast(self.count, compute_type(x))
         self._batch = -1 if self.known else sizes[0]
 
     def flat(self, x: Any) -> Any:
@@ -83,9 +80,7 @@ class Layout:
         x = ops.reshape(self.x, shape)
         x = ops.cast(x[:, ::_PART] if self.last else x[:, :, ::_PART], compute_type(x))
         rows = (self.size + _PART - 1) // _PART
-        return self.group_means(ops.sum(x, axis=self.space)) * (
-            self.count / (rows * self.spec.depth)
-        )
+        return self._per_group(ops.sum(x, axis=self.space), rows * self.spec.depth)
 
     def totals(self, parts: list[Any]) -> tuple[Any, Any]:
         """The two sums over space, (batch, channels) each, of what a pass has left of them."""
@@ -117,8 +112,11 @@ class Layout:
 
     def group_means(self, sums: Any) -> Any:
         """(batch, channels) -> (batch, groups), divided by the values in a group."""
-        sums = ops.reshape(sums, (-1, self.spec.groups, self.spec.depth))
-        return ops.sum(sums, axis=-1) / self.count
+        return self._per_group(sums, self.size * self.spec.depth)
+
+    def _per_group(self, sums: Any, count: Any) -> Any:
+        sums = ops.sum(ops.reshape(sums, (-1, self.spec.groups, self.spec.depth)), axis=-1)
+        return sums / ops.cast(count, sums.dtype)
 
     def channels(self, small: Any) -> Any:
         """(batch, groups) -> (batch, channels)."""

@@ -117,21 +117,16 @@ def _kernel(which: str, spec: NormSpec, held: Held | None, *tensors: Any) -> Any
 
 
 def _by_batch(plain: Callable[..., Any], passes: Passes, batch: int | None) -> Any:
-    """The compiled passes or the plain ones, decided when the batch size is known.
-
-    The plain ones are not inlined, so that TensorFlow prepares them for running only if a batch
-    of such a size ever comes.
-    """
+    """The compiled passes or the plain ones, decided when the batch size is known."""
     fast = functools.partial(plain, passes=passes)
     if batch is not None:
         return tf.function(fast, autograph=False)
-    slow = tf.function(plain, autograph=False, experimental_attributes={"_noinline": True})
 
     def choose(*tensors: Any) -> Any:
         batch = tf.shape(tensors[0])[0]
         odd = batch // tf.maximum(tf.bitwise.bitwise_and(batch, -batch), 1)
         known = tf.reduce_any(tf.equal(odd, tf.constant(_ODD_PARTS)))
-        return tf.cond(known, lambda: fast(*tensors), lambda: slow(*tensors))
+        return tf.cond(known, lambda: fast(*tensors), lambda: plain(*tensors))
 
     return tf.function(choose, autograph=False)
 
