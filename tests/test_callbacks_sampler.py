@@ -218,3 +218,19 @@ def test_wide_rows_are_compared_on_a_few_columns():
     assert Rows(x, x[:, 0]).n == 3000
     keys = row_keys(np.array([[1, 2], [3, 4], [1, 2]]))
     assert keys[0] == keys[2] != keys[1]
+
+
+def test_a_label_that_only_the_census_met_is_a_class(small):
+    from kcnn.callbacks.doctor._context import read_context
+
+    y = Y.copy()
+    drawn = draw(X, y, {}).train.x
+    place = next(i for i in range(N) if not (drawn == X[i]).all(1).any())
+    y[place] = 7
+    layers = [keras.Input((6,)), keras.layers.Dense(3, "softmax")]
+    model = keras.Sequential(layers)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    case = draw(X, y, {})
+    assert 7 not in case.train.y
+    found = list(read_context(model, case).hypotheses("static"))
+    assert "wrong_output_units" in [one.cause for one in found if one.is_proven]

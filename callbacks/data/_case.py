@@ -70,10 +70,6 @@ class Case:
         self.unseen.append(f"{what} broke ({type(error).__name__}: {lines[0][:200]})")
         self.blind = self.blind or blind
 
-    @property
-    def steps_per_epoch(self) -> int:
-        return max(1, self.steps // max(self.epochs, 1))
-
 
 def draw(x: Any, y: Any, kwargs: dict[str, Any]) -> Case:
     """Understand the arguments of one `fit`; nothing that `fit` will get is changed by it.

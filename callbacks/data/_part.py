@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
@@ -45,10 +44,6 @@ class Part:
         if self.total is None:
             return f"{self.rows:,} rows of a stream"
         return f"{self.rows:,} of {'' if self.exact else 'about '}{self.total:,} rows"
-
-    def to_dict(self) -> dict[str, Any]:
-        """A dict of JSON types."""
-        return {**dataclasses.asdict(self), "words": str(self)}
 
 
 class Census:

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks.data import Case
+from kcnn.callbacks.data import Case, Census
 from kcnn.callbacks.doctor._hypothesis import Hypothesis
 from kcnn.callbacks.doctor._ranking import prior_of
 from kcnn.callbacks.doctor._registry import COSTS, Selection
@@ -192,10 +192,12 @@ def _read_single(context: Context, out: np.ndarray) -> None:
 
 
 def _all_targets(case: Case) -> np.ndarray:
-    """Training targets, with those of the validation rows behind them where they fit."""
+    """Training targets; behind them every other label that went by, and those of validation."""
     y = case.train.y
-    if case.val is None or not isinstance(case.val.y, np.ndarray):
-        return y
-    if case.val.y.shape[1:] != y.shape[1:]:
-        return y
-    return np.concatenate([y, case.val.y])
+    parts = [y]
+    census = case.census if isinstance(case.census, Census) else None
+    if census is not None and census.values is not None and y.shape[1:] in ((), (1,)):
+        parts.append(census.values.astype(y.dtype).reshape(-1, *y.shape[1:]))
+    if case.val is not None and isinstance(case.val.y, np.ndarray):
+        parts += [case.val.y] if case.val.y.shape[1:] == y.shape[1:] else []
+    return np.concatenate(parts)
