@@ -232,5 +232,5 @@ def test_a_label_that_only_the_census_met_is_a_class(small):
     model.compile("adam", "sparse_categorical_crossentropy")
     case = draw(X, y, {})
     assert 7 not in case.train.y
-    found = list(read_context(model, case).hypotheses("static"))
+    found = list(read_context(model, case).hypotheses("static", "data", "start"))
     assert "wrong_output_units" in [one.cause for one in found if one.is_proven]
