@@ -1,6 +1,7 @@
 # make demo   from nothing to a trained, diagnosed and exported network
 # make serve-demo   after make demo: export its network, serve it, ask it with a JPEG
 # make test   from nothing to tested
+# make claims   every claim of the course, measured anew, and the page of verdicts
 # make docs   the pages of docs/, written to build/docs
 # make test-backends   the layers on JAX and PyTorch, which it installs (large)
 # make release-check   the wheel with its oldest and newest requirements, on each Python found
@@ -22,7 +23,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # Each worker takes whole files, for the sake of the fixtures they share.
 WORKERS ?= -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: demo serve-demo test test-slow test-backends release-check lint types check causes docs format clean
+.PHONY: demo serve-demo test test-slow test-backends release-check lint types check causes claims docs format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/kcnn recipe --data digits --out runs/digits --overwrite
@@ -61,6 +62,9 @@ check: lint types
 
 causes: $(VENV)/.installed
 	$(BIN)/python -m kcnn.callbacks.causes docs/causes
+
+claims: $(VENV)/.installed
+	$(BIN)/python examples/claims
 
 docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -W --keep-going -q docs build/docs

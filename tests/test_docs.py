@@ -127,6 +127,26 @@ def test_every_page_is_in_the_navigation():
     assert [p.name for p in PAGES if p.stem not in listed and p.stem != "index"] == []
 
 
+def test_every_benchmark_is_on_the_page_with_its_command():
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    scripts = [p for p in (ROOT / "benchmarks").glob("*.py") if p.name[0] != "_"]
+    scripts += [ROOT / "benchmarks" / "doctor" / name for name in ("run.py", "verify.py")]
+    paths = [str(script.relative_to(ROOT)) for script in scripts]
+    names = [(path, path.removesuffix(".py").replace("/", ".")) for path in paths]
+    told = INLINE.findall(page)
+    missing = [
+        path
+        for path, module in names
+        if not any(t.startswith((f"python {path}", f"python -m {module}")) for t in told)
+    ]
+    assert missing == []
+
+
+def test_the_citation_names_this_version():
+    lines = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    assert f"version: {kcnn.__version__}" in lines
+
+
 @pytest.mark.slow
 @named([page for page in PAGES if "```python\n" in page.read_text(encoding="utf-8")])
 def test_the_blocks_of_a_page_run_in_order(page, tmp_path):

@@ -1,0 +1,149 @@
+"""Sigmoid starves the first layers of a deep network and learns slowly, ReLU does neither but its
+units can die, GELU is like ReLU and costs more.
+
+Four looks at sigmoid, ReLU and GELU: the gradient that reaches the first layer of a plain stack
+against its depth, each with the Kaiming weights of its own gain; the loss of a small network while
+it learns; the units that give zero for every image after training at a rate too high; how far the
+outputs lie from zero mean; and what a training step costs, as a ratio to ReLU's.
+"""
+
+import time
+
+import keras
+import numpy as np
+import style
+import tensorflow as tf
+from images import fashion, network, train
+from lesson import Lesson, Point, mean_and_spread, run
+
+from kcnn.initializers import KaimingNormal
+
+KINDS = ("sigmoid", "relu", "gelu")
+DEPTHS = (2, 4, 8, 16, 32)
+WIDTH = 64
+RATES = (0.02, 0.1, 0.5)  # usual, high and too high
+
+
+def first_gradient(kind: str, depth: int, x: np.ndarray, y: np.ndarray, seed: int) -> float:
+    """Norm of the loss's gradient at the first of `depth` layers, over that at the last."""
+    start = [KaimingNormal(kind, seed=1000 * seed + i) for i in range(depth)]
+    layers = [keras.layers.Dense(WIDTH, kind, kernel_initializer=s) for s in start]
+    model = keras.Sequential([keras.Input(x.shape[1:]), *layers, keras.layers.Dense(10)])
+    with tf.GradientTape() as tape:
+        loss = keras.losses.sparse_categorical_crossentropy(y, model(x), from_logits=True)
+        loss = tf.reduce_mean(loss)
+    first, last = tape.gradient(loss, [layers[0].kernel, layers[-1].kernel])
+    sizes = [np.linalg.norm(np.asarray(g, np.float64)) for g in (first, last)]  # squares underflow
+    return float(sizes[0] / sizes[1])
+
+
+def silent(model: keras.Model, x: np.ndarray) -> float:
+    """Percent of the last convolution's channels that are zero everywhere for every image."""
+    last = [layer for layer in model.layers if "conv" in layer.name][-1]
+    values = np.asarray(keras.Model(model.input, last.output)(x, training=False))
+    values = np.nan_to_num(values, nan=1.0)  # what has diverged is not silent
+    return 100 * float(np.mean(~(np.abs(values) > 1e-6).any((0, 1, 2))))
+
+
+def cost(data, rounds: int) -> dict[str, list[float]]:
+    """Seconds of 10 training steps of each kind, measured in turn."""
+    x, y = data.train.x[:64].astype("float32"), data.train.y[:64]
+    models = {kind: network(data, norm="none", activation=kind) for kind in KINDS}
+    for model in models.values():
+        train(model, x, y, rate=RATES[0], epochs=1)
+    taken: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    for _ in range(rounds):
+        for kind, model in models.items():
+            began = time.perf_counter()
+            for _ in range(10):
+                model.train_on_batch(x, y)
+            taken[kind].append(time.perf_counter() - began)
+    return taken
+
+
+def main(lesson: Lesson) -> None:
+    data = fashion(*lesson.of((2000, 500), (300, 100)))
+    x, y = data.train.x.astype("float32"), data.train.y
+    flat = ((x - x.mean()) / x.std()).reshape(len(x), -1)[:128]
+    depths, epochs = lesson.of((DEPTHS, 8), ((2, 32), 1))
+    gradient = {
+        kind: np.array(
+            [
+                [first_gradient(kind, d, flat, y[:128], seed) for d in depths]
+                for seed in lesson.seeds
+            ]
+        )
+        for kind in KINDS
+    }
+    losses: dict[str, list[list[float]]] = {kind: [] for kind in KINDS}
+    dead: dict[tuple[str, float], list[float]] = {}
+    for seed in lesson.seeds:
+        for kind in KINDS:
+            for rate in RATES if kind == "relu" else RATES[:1]:
+                keras.utils.set_random_seed(seed)
+                model = network(data, norm="none", activation=kind)
+                history = train(model, x, y, rate=rate, epochs=epochs, seed=seed)
+                dead.setdefault((kind, rate), []).append(silent(model, data.test.x))
+                if rate == RATES[0]:
+                    losses[kind].append(history["loss"])
+    drawn = np.random.default_rng(0).normal(size=100_000).astype("float32")
+    out = {kind: np.asarray(keras.activations.get(kind)(drawn)) for kind in KINDS}
+    off = {kind: abs(values.mean()) / values.std() for kind, values in out.items()}
+    taken = cost(data, lesson.of(15, 3))
+    ratio = {kind: np.median(np.array(taken[kind]) / np.array(taken["relu"])) for kind in KINDS}
+    ends = {kind: np.array([history[-1] for history in losses[kind]]) for kind in KINDS}
+    rows = {
+        f"gradient at the first of {d} layers, against the last": (
+            ".1e",
+            {kind: gradient[kind][:, i] for kind in KINDS},
+        )
+        for i, d in enumerate(depths)
+    }
+    rows |= {
+        f"channels silent at rate {rate:g}, %": (".1f", {k: dead.get((k, rate), []) for k in KINDS})
+        for rate in RATES
+    }
+    rows |= {
+        f"training loss after {epochs} epochs": (".2f", ends),
+        "|mean| / deviation, of normal inputs": (".2f", {kind: [off[kind]] for kind in KINDS}),
+        "time of a step, ratio to ReLU's": (".2f", {kind: [ratio[kind]] for kind in KINDS}),
+    }
+    lesson.table(
+        "Sigmoid, ReLU and GELU",
+        ("", *KINDS),
+        [
+            (what, *(mean_and_spread(row[k], form) if len(row[k]) else "-" for k in KINDS))
+            for what, (form, row) in rows.items()
+        ],
+    )
+    decades = np.log10(gradient["relu"] / gradient["sigmoid"])[:, -1]
+    died = np.array([dead["relu", rate] for rate in RATES])
+    died = died[1:].max(0) - died[0]
+    slower = ends["sigmoid"] - ends["relu"]
+    points = [
+        Point(f"there are {depths[-1]} layers", decades, " decades of gradient more with ReLU"),
+        Point("sigmoid learns beside ReLU", slower, " of loss behind"),
+        Point("ReLU's rate is too high", died, " % more channels silent"),
+        Point("sigmoid's mean is looked at", [off["sigmoid"] - 1], " deviations beyond one from 0"),
+        Point("GELU's step is timed", [ratio["gelu"] - 1], " of ReLU's time more"),
+    ]
+    figure = lesson.figure(7.2, 3.1)
+    left = style.axes(figure, (1, 2, 1), x="layers", y="gradient, first / last layer")
+    right = style.axes(figure, (1, 2, 2), x="epoch", y="training loss")
+    for color, kind in zip(style.SERIES, KINDS, strict=False):
+        style.line(left, depths, gradient[kind], color, kind)
+        style.line(right, range(1, epochs + 1), losses[kind], color, kind)
+    left.set_xscale("log", base=2)
+    left.set_xticks(depths, [str(d) for d in depths])
+    left.set_yscale("log")
+    style.legend(left)
+    lesson.conclude(
+        points,
+        figure,
+        "What reaches the first layer of a plain stack before training (left), and how fast a "
+        "small network learns (right).",
+    )
+
+
+if __name__ == "__main__":
+    run(main, __doc__, __file__)
