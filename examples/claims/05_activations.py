@@ -135,7 +135,7 @@ def main(lesson: Lesson) -> None:
         style.line(right, range(1, epochs + 1), losses[kind], color, kind)
     left.set_xscale("log", base=2)
     left.set_xticks(depths, [str(d) for d in depths])
-    left.set_yscale("log")
+    style.log_y(left)
     style.legend(left)
     lesson.conclude(
         points,

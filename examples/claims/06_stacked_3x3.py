@@ -97,17 +97,11 @@ def main(lesson: Lesson) -> None:
             Point(f"{pair} in accuracy at equal cost", gains, " points"),
         ]
     figure = lesson.figure(7.2, 2.6)
-    for place, (label, values) in enumerate(
-        {
-            "weights, thousands": [[weights[n] / 1000] for n in STACKS],
-            "accuracy at equal cost, %": list(right.values()),
-        }.items(),
-        1,
-    ):
-        ax = style.axes(figure, (1, 2, place), x=label, y="")
-        style.bars(ax, list(STACKS), values, [style.SERIES[i] for i in (1, 0, 1, 0)])
-    low = min(map(min, right.values()))
-    ax.set_xlim(left=max(0.0, low - 3))
+    left = style.axes(figure, (1, 2, 1), x="weights at equal width, thousands", y="")
+    right_side = style.axes(figure, (1, 2, 2), x="test accuracy at equal cost, %", y="")
+    colors = [style.SERIES[i] for i in (1, 0, 1, 0)]
+    style.bars(left, list(STACKS), [[weights[name] / 1000] for name in STACKS], colors)
+    style.dots(right_side, list(STACKS), list(right.values()), colors)
     lesson.conclude(
         points,
         figure,

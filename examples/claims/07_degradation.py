@@ -119,7 +119,9 @@ def main(lesson: Lesson) -> None:
         style.line(first, depths, found[kind], color, kind)
         for ax, runs in zip(others, inner[kind], strict=True):
             style.line(ax, range(1, runs.shape[1] + 1), runs, color, kind, markersize=2.5)
-            ax.set_yscale("log")
+    for ax in others:
+        style.log_y(ax)
+    first.set_xticks(depths)
     style.legend(first)
     lesson.conclude(
         points,

@@ -42,11 +42,29 @@ def records() -> list[dict[str, Any]]:
     return [json.loads(file.read_text("utf-8")) for file in sorted(RECORDS.glob("*.json"))]
 
 
+def parts(verdict: str) -> tuple[str, list[str], list[str]]:
+    """The word of the verdict, what follows it, and what follows "But", each with its numbers."""
+    for word in ("holds only when", "does not hold here, because", "holds"):
+        if verdict.startswith(word):
+            rest = verdict[len(word) + 1 :]
+            first, _, second = (rest[1:-1] if word == "holds" else rest).partition(". But ")
+            return word, first.split("; "), second.split("; ")
+    raise ValueError(f"no verdict: {verdict}")
+
+
 def short(verdict: str) -> str:
     """The verdict without its numbers."""
-    return next(
-        word for word in ("holds only when", "holds", "does not hold") if verdict.startswith(word)
-    ).removesuffix(" when")
+    word, first, _ = parts(verdict)
+    if word == "holds":
+        return word
+    return f"{word} " + "; ".join(part.partition(": ")[0] for part in first)
+
+
+def told(verdict: str) -> str:
+    """The verdict with its numbers, as lists."""
+    word, first, second = parts(verdict)
+    text = f"**Claim: {word}**\n\n" + "".join(f"- {part}\n" for part in first) + "\n"
+    return text + ("but\n\n" + "".join(f"- {p}\n" for p in second) + "\n" if any(second) else "")
 
 
 def table(found: dict[str, Any]) -> str:
@@ -71,7 +89,7 @@ def claims_page(found: list[dict[str, Any]]) -> str:
     for record in found:
         number, name = record["name"].split("_", 1)
         page += f"\n## {number} {name.replace('_', ' ')}\n\n{record['claim']}\n\n"
-        page += f"**Claim: {record['verdict']}.**\n\n"
+        page += told(record["verdict"])
         page += f"![{record['caption']}](claims/{record['name']}.png)\n\n{record['caption']}\n\n"
         page += "".join(table(each) for each in record["tables"])
         notes = " ".join(record["notes"])

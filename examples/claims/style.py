@@ -16,8 +16,22 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from kcnn.report import canvas
+from kcnn.report.words import num
 
-__all__ = ["COLORS", "SERIES", "axes", "bars", "legend", "line", "new_figure", "save", "show"]
+__all__ = [
+    "COLORS",
+    "INK",
+    "SERIES",
+    "axes",
+    "bars",
+    "dots",
+    "legend",
+    "line",
+    "log_y",
+    "new_figure",
+    "save",
+    "show",
+]
 
 INK = "#787b80"  # as dark on white as it is light on black
 COLORS = {
@@ -70,10 +84,29 @@ def bars(ax: Axes, names: Sequence[str], runs: Any, colors: Any = None) -> None:
     for at, (values, color) in enumerate(zip(runs, colors, strict=True)):
         ax.barh(at, np.mean(values), color=color, alpha=0.75, height=0.62)
         ax.plot(values, [at] * len(values), "o", color=INK, markersize=3.5)
+    _rows(ax, names)
+
+
+def dots(ax: Axes, names: Sequence[str], runs: Any, colors: Any) -> None:
+    """A dot for each seed of runs (rows, seeds) and a stroke at their mean; no zero is needed."""
+    for at, (values, color) in enumerate(zip(runs, colors, strict=True)):
+        ax.plot(values, [at] * len(values), "o", color=color, markersize=6, alpha=0.8)
+        ax.plot([np.mean(values)], [at], "|", color=color, markersize=20, markeredgewidth=2.2)
+    _rows(ax, names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+
+
+def _rows(ax: Axes, names: Sequence[str]) -> None:
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
     ax.grid(axis="x", color=COLORS["grid"])
+
+
+def log_y(ax: Axes) -> None:
+    """A logarithmic axis with numbers that are read at once."""
+    ax.set_yscale("log")
+    canvas.log_ticks(ax.yaxis, ax.get_ylim(), num)
 
 
 def legend(ax: Axes, columns: int = 3) -> None:
