@@ -21,7 +21,7 @@ CLAIMS = """# Claims of the course
 Thirteen things that a course on training convolutional networks says, each as a lesson that you can
 run offline. The verdict is computed from the numbers: a claim *holds* where it comes out in every
 seed; behind it stands the margin and, in brackets, the least and the most over the seeds.
-`make claims` runs all of them and writes this page; `--quick` shows one in seconds:
+`make claims` runs all of them and writes this page. This shows one in seconds:
 
 ```
 python examples/claims/01_four_norms.py --quick
