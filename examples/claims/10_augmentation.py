@@ -15,7 +15,7 @@ from kcnn import augment
 from kcnn.augment import Pipeline
 from kcnn.data import Dataset, Split
 
-UPDATES = 200
+UPDATES = 150
 BATCH = 64
 COLUMNS = 8
 
