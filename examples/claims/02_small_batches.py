@@ -24,7 +24,7 @@ def reached(data, norm: str, batch_size: int, seed: int, epochs: int) -> float:
     model = network(data, norm=norm)
     rate = RATE_AT_32 * batch_size / 32
     x, y = data.train.x, data.train.y
-    train(model, x, y, rate=rate, epochs=epochs, batch_size=batch_size, seed=seed)
+    train(model, x, y, rate=rate, epochs=epochs, batch_size=batch_size, seed=seed, decay=True)
     return accuracy(model, data.test.x, data.test.y)
 
 

@@ -49,7 +49,9 @@ def main(lesson: Lesson) -> None:
             keras.utils.set_random_seed(seed)
             model = build(data, norm)
             epochs = lesson.of(8, 1)
-            train(model, data.train.x, data.train.y, rate=0.05, epochs=epochs, seed=seed)
+            train(
+                model, data.train.x, data.train.y, rate=0.05, epochs=epochs, seed=seed, decay=True
+            )
             images = [a * x for a in CONTRASTS] + [x + b for b in BRIGHTNESS]
             right[name].append([accuracy(model, changed, y) for changed in images])
             change[name].append([moved(model, x, changed) for changed in shifts.values()])

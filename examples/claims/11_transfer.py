@@ -17,7 +17,7 @@ import kcnn
 from kcnn import transfer
 
 SOURCE, TARGET = (0, 1, 2, 5, 7), (3, 4, 6, 8, 9)
-PER_CLASS = (5, 20, 100, 1000)
+PER_CLASS = (5, 50, 1000)
 WAYS = ("new head", "fine-tuned", "from scratch")
 
 

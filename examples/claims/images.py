@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 from collections.abc import Sequence
 from functools import cache
@@ -86,27 +87,28 @@ def network(
 def train(
     model: keras.Model,
     x: Any,
-    y: Any = None,
+    y: Any,
     *,
     rate: float,
     epochs: int,
     batch_size: int = 64,
-    momentum: float = 0.9,
     seed: int = 0,
-    loss: Any = None,
-    **fit: Any,
+    decay: bool = False,
 ) -> dict[str, list[float]]:
-    """Plain SGD with momentum on the cross-entropy of logits; the history of `fit`."""
+    """SGD with momentum on the cross-entropy of logits; the history of `fit`.
+
+    decay: let the rate fall to zero along a cosine, so that the last updates matter less.
+    """
     keras.utils.set_random_seed(seed)
+    updates = epochs * math.ceil(len(x) / batch_size)
+    falling = keras.optimizers.schedules.CosineDecay(rate, updates)
     model.compile(
-        keras.optimizers.SGD(rate, momentum=momentum),
-        loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        keras.optimizers.SGD(falling if decay else rate, momentum=0.9),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         jit_compile=False,  # compiling takes longer than such a training
     )
-    if y is not None:
-        fit["batch_size"] = batch_size
-    return model.fit(x, y, epochs=epochs, verbose=0, **fit).history
+    return model.fit(x, y, batch_size=batch_size, epochs=epochs, verbose=0).history
 
 
 def outputs(model: keras.Model, x: Any) -> np.ndarray:
