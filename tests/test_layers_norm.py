@@ -63,14 +63,14 @@ def test_weights_interchange_with_keras():
     + [(name, LARGE) for name in ("relu", "leaky_relu", "gelu")],
 )
 @pytest.mark.parametrize("residual", [False, True])
-def test_a_folded_activation_is_the_same_as_a_separate_one(shape, activation, residual):
-    folded, *_ = with_weights(GroupNorm(2, activation=activation), shape)
+def test_the_layers_activation_is_the_same_as_a_separate_one(shape, activation, residual):
+    whole, *_ = with_weights(GroupNorm(2, activation=activation), shape)
     separate, *_ = with_weights(keras.layers.GroupNormalization(2, epsilon=1e-5), shape)
     x, r, dy = (tf.constant(draw(shape, seed=i)) for i in range(3))
     f = keras.activations.get(activation)
     found = []
     for run in (
-        lambda: folded(x, residual=r) if residual else folded(x),
+        lambda: whole(x, residual=r) if residual else whole(x),
         lambda: f(separate(x) + r if residual else separate(x)),
     ):
         with tf.GradientTape() as tape:
@@ -81,7 +81,7 @@ def test_a_folded_activation_is_the_same_as_a_separate_one(shape, activation, re
         np.testing.assert_allclose(got, want, atol=2e-5)
 
 
-def test_an_activation_that_cannot_be_folded_still_works():
+def test_an_activation_of_ones_own():
     layer = GroupNorm(2, activation=lambda t: t**2)
     np.testing.assert_allclose(layer(draw(SMALL)), GroupNorm(2)(draw(SMALL)) ** 2, atol=1e-5)
 

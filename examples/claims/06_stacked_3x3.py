@@ -65,7 +65,7 @@ def main(lesson: Lesson) -> None:
         for name, kernels in STACKS.items():
             keras.utils.set_random_seed(seed)
             model = build(data, kernels, filters[name])
-            train(model, x, y, rate=0.05, epochs=lesson.of(5, 1), seed=seed, decay=True)
+            train(model, x, y, rate=0.05, epochs=lesson.of(5, 1), seed=seed)
             right[name].append(accuracy(model, data.test.x, data.test.y))
     lesson.say(f"Weights and multiply-adds of the whole network with {FILTERS} filters.")
     lesson.table(

@@ -44,7 +44,7 @@ def norm(
         channels: number of channels; fixes the group count ("group" alone: the divisor
             of `channels` nearest to 32 that leaves at least two channels a group).
         data_format: "channels_last", "channels_first" or None for Keras's setting.
-        activation: applied after the normalization; folded into it where that is possible.
+        activation: applied after the normalization; by the layer itself where it takes one.
         name: of the layer.
         **kwargs: for the layer's constructor. "batch" has momentum 0.9 and epsilon 1e-5 by
             default, as He et al., arXiv:1512.03385, and PyTorch have them, the others epsilon
@@ -62,16 +62,16 @@ def norm(
     axis = channel_axis(data_format)
     if kind == "none":
         return keras.layers.Activation(activation or "linear", name=name)
-    folded = {"axis": axis, "activation": activation, "name": name}
+    common = {"axis": axis, "activation": activation, "name": name}
     if kind == "layer":
-        return GroupNorm(1, **{**folded, **kwargs})
+        return GroupNorm(1, **{**common, **kwargs})
     if kind == "instance":
-        return InstanceNorm(**{**folded, **kwargs})
+        return InstanceNorm(**{**common, **kwargs})
     if kind == "group":
         groups = kwargs.pop("groups", auto_groups(channels) if channels else "auto")
         if channels and groups != "auto":
             check_groups(f"norm {kind!r}", groups, channels)
-        return GroupNorm(groups, **{**folded, **kwargs})
+        return GroupNorm(groups, **{**common, **kwargs})
     if kind in ("batch", "sync_batch"):
         cls = keras.layers.BatchNormalization
         kwargs = {"momentum": 0.9, "epsilon": 1e-5, **kwargs}
