@@ -35,6 +35,7 @@ SMOKE = (
     "test_models_registry.py",
     "test_preprocessing_layer.py",
 )
+TESTS_NEED = ("pytest", "scikit-learn")
 # Of these no version is built from source: an old one would ask for an old compiler.
 BINARY = ("numpy", "pillow", "matplotlib", "tensorflow", "h5py", "ml-dtypes", "contourpy", "scipy")
 TOLD = ("tensorflow", "keras", "numpy", "keras-cv", "tensorflow-datasets", "optuna", "matplotlib")
@@ -133,7 +134,8 @@ def check(wheel, tests, version, end, folder):
         told = run(python, "-m", "pytest", *options, *SMOKE, cwd=tests)
         row["result"] = told.strip().splitlines()[-1]
     except (RuntimeError, AssertionError, subprocess.TimeoutExpired) as error:
-        row["result"] = f"FAILED {error}"
+        row["result"] = f"FAILED {str(error).strip().splitlines()[-1]}"
+        print(error, flush=True)
     finally:
         shutil.rmtree(home, ignore_errors=True)
     return {**row, "minutes": round((time.monotonic() - begun) / 60, 1)}
