@@ -59,21 +59,29 @@ def global_seed() -> int | None:
 
 
 def _symbolic_build(original: Callable[..., None]) -> Callable[..., None]:
-    """Build from one replica's batch.
+    """Build from what the data set says of its batches.
 
-    Keras reduces the whole (x, y) structure to a mean, which several workers refuse. Only shapes
-    and dtypes are needed: any replica's batch has them, and no worker has to wait for another.
+    Keras takes a batch and reduces it, a structure, to its mean, which several workers refuse; and
+    a data set that has given a batch away shuffles otherwise than one that has not. A data set
+    that is distributed already has to give one: any replica's has the shapes and dtypes.
     """
+    import tensorflow as tf
 
     def _maybe_symbolic_build(self: Any, iterator: Any = None, data_batch: Any = None) -> None:
-        if strategy_of(self) is None or iterator is None:
+        strategy = strategy_of(self)
+        if strategy is None or iterator is None:
             return original(self, iterator, data_batch)
-        _, _, batches = next(iter(iterator))
-        data_batch = keras.tree.map_structure(
-            lambda value: self.distribute_strategy.experimental_local_results(value)[0],
-            next(batches),
-        )
-        with self.distribute_strategy.scope():
+        dataset = iterator.data_adapter.get_tf_dataset()
+        if isinstance(dataset, tf.data.Dataset):
+            data_batch = keras.tree.map_structure(
+                lambda spec: None if isinstance(spec, tf.OptionalSpec) else spec,
+                dataset.element_spec,
+            )
+        else:
+            data_batch = keras.tree.map_structure(
+                lambda value: strategy.experimental_local_results(value)[0], next(iter(dataset))
+            )
+        with strategy.scope():
             self._symbolic_build(data_batch=data_batch)
 
     return _maybe_symbolic_build
