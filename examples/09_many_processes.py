@@ -5,7 +5,8 @@
     srun python examples/09_many_processes.py
 
 Only the three lines with `distribute` differ from a script for one device. A batch is shared by
-all processes, so the numbers printed are the same, up to rounding.
+all processes, so the loss of the first epoch is the same, up to rounding; later ones are shuffled
+otherwise, by each number of processes in its own way.
 """
 
 import argparse
