@@ -233,3 +233,11 @@ def test_a_watched_script_does_what_it_does_alone(tmp_path):
     assert watched.returncode == 0, watched.stderr
     assert "True adam" in alone.stdout
     assert watched.stdout == alone.stdout
+
+
+def test_a_budget_cuts_the_run_and_what_is_left_out_is_told():
+    found = examine(net(keras.optimizers.Adam(1e-6)), X, Y, epochs=50, budget_s=0.01)
+    assert found.numbers["steps"] < 50 * 8
+    assert any("time was up" in why for why in found.unseen), found.unseen
+    assert any("cut by the budget" in f.seen for f in found.findings)
+    assert not found.complete

@@ -77,7 +77,8 @@ def own(monkeypatch):
 
 def test_a_check_of_ones_own_is_asked_and_tried(own):
     wild = X * np.array([1, 1000, 1, 1, 5000, 1], "float32") + 300
-    found = examine(net("sgd"), wild, Y, epochs=6, select=["far_columns"])
+    fit = {"epochs": 12, "batch_size": 16, "select": ["far_columns"]}
+    found = examine(net("sgd"), wild, Y, **fit)
     assert [f.check for f in found.findings] == ["far_columns"]
     assert found.causes == ["unnormalized_inputs"]
     assert "Normalization" in found.findings[0].advice  # what the trial did, not "Move it."
