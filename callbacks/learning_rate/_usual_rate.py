@@ -13,7 +13,7 @@ from kcnn.callbacks.state import innermost
 __all__ = ["usual_rate"]
 
 # Fitted, with the rule of _range_rules.py, on the tuning tasks of benchmarks/lr_suggestion.py,
-# and rounded: they serve the range test, and are not what people set (those: doctor/program/rates.py).
+# and rounded: they serve the range test, and are not what people set.
 SGD, ADAM = 0.4, 0.005  # without normalization, in batches of 64; SGD's times 1 - momentum
 LION = 0.0025
 ALIKE = (keras.optimizers.Adam, keras.optimizers.Nadam, keras.optimizers.RMSprop)
