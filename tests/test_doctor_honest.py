@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from kcnn.callbacks import Diagnosis, Doctor, OverfitDetector, examine, read_curves
 from kcnn.callbacks.data import draw
-from kcnn.callbacks.doctor import _context, _registry
+from kcnn.callbacks.doctor import _context, _registry, registered
 from kcnn.callbacks.doctor._page import proof
 from kcnn.callbacks.doctor.program.loss import read_loss
 from kcnn.callbacks.doctor.program.task import read_task
@@ -36,7 +36,8 @@ def broken(*args, **kwargs):
 
 
 def test_a_check_that_breaks_is_told_and_the_others_go_on(monkeypatch):
-    balance = dataclasses.replace(_registry._CHECKS["class_balance"], function=broken)
+    balance = next(one for one in registered() if one.id == "class_balance")
+    balance = dataclasses.replace(balance, function=broken)
     monkeypatch.setitem(_registry._CHECKS, balance.id, balance)
     y = (Y > 0).astype("float32")
     found = examine(net(units=1, loss="binary_crossentropy"), X, y, epochs=2)

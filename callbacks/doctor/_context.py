@@ -21,7 +21,7 @@ from kcnn.callbacks.doctor.program.head import HeadFacts, read_head
 from kcnn.callbacks.doctor.program.layer_reading import LayerReading
 from kcnn.callbacks.doctor.program.loss import LossFacts, metric_names, read_loss
 from kcnn.callbacks.doctor.program.outputs import Output, read_outputs
-from kcnn.callbacks.doctor.program.rates import customary_rate, learning_rate
+from kcnn.callbacks.doctor.program.rates import customary_rate, peak_rate
 from kcnn.callbacks.doctor.program.rows import few
 from kcnn.callbacks.doctor.program.task import TaskFacts, read_task
 from kcnn.callbacks.doctor.program.view import graph_of
@@ -92,7 +92,7 @@ class Context:
 
     @property
     def rate(self) -> float:
-        return learning_rate(self.model.optimizer)
+        return peak_rate(self.model.optimizer, self.case.steps)
 
     @property
     def customary_rate(self) -> float:

@@ -158,7 +158,11 @@ class TrialRunner:
         rows = scaled(self.data, change)
         rows = Rows(rows.x, rows.y, class_weights(self.context, self.data, change))
         batch = min(change.batch or case.batch_size, rows.n)
-        steps = max(1, int(length * case.batch_size / batch)) if change.batch else length
+        steps = length
+        if batch > case.batch_size:  # the samples of the whole run, which are few steps now
+            steps = max(1, min(length, self.steps * case.batch_size // batch))
+        elif change.batch:
+            steps = length * case.batch_size // batch
         shuffle = case.shuffled or change.shuffle
         order = batch_order(rows.n, batch, steps, shuffle=shuffle, seed=seed + 1)
         losses = trainer.train(rows, order, self._rates(change, steps, length), self.until)
