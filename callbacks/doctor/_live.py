@@ -24,7 +24,7 @@ from kcnn.callbacks.state import state_variables
 
 __all__ = ["Doctor"]
 
-SPARE = 100.0  # a look at the layers waits for this many times its own seconds of training
+SPARE = 200.0  # a look at the layers waits for this many times its own seconds of training
 ROWS = 32  # that a look at the layers takes
 CORNER = 4096  # weights of a kernel: enough to see whether it moves
 
