@@ -8,25 +8,31 @@ ADVICE = "Stop early (EarlyStopping(restore_best_weights=True)), or add dropout 
 def overfitting(
     context,
     *,
-    skill=parameter(0.7, "on training rows: they are learned"),
+    rise=parameter(1.3, "validation loss over its best: beyond its swings"),
+    excess=parameter(0.08, "the same, as share of the first loss: small losses swing more"),
+    early=parameter(0.7, "share of the epochs after which a rise is too short to be judged"),
     gap=parameter(0.15, "skill on training rows less that on validation rows"),
     lost=parameter(0.25, "the same: wrong answers, not only confident ones"),
     right=parameter(0.82, "mean recall with which a classifier is of use all the same"),
 ):
     """A validation loss that turns up while the training loss falls."""
-    found, final = judge_overfitting(context.history), context.final
-    if found is None or not found.material:
+    final, epochs = context.final, len(context.history.get("val_loss", []))
+    turned = judge_overfitting(context.history)
+    if turned is None or epochs < (6 if final is None else 4) or turned.low <= 0:
+        return  # a log likelihood has no ratios
+    times, onset = 1 + turned.rise / turned.low, turned.onset_epoch
+    if times < rise or turned.rise < excess * turned.first or onset > early * epochs:
         return
-    kind, evidence = proven, {"rise": found.rise, "best_epoch": found.onset_epoch}
+    kind, evidence = proven, {"rise": times, "best_epoch": onset}
     if final is not None:
         evidence["gap"] = final.train - final.val
-        if evidence["gap"] < gap or final.train < skill:
+        if evidence["gap"] < gap or final.train < 0.7:
             return
         classes = context.task is not None and context.task.exclusive
         if evidence["gap"] < lost or (classes and final.balanced > right):
             kind = likely
     yield kind(
-        f"validation loss is lowest ({found.low:.3g}) at epoch {found.onset_epoch}, then rises by "
-        f"{found.rise:.3g} while the training loss falls", "validation loss that falls or stays",
-        ADVICE, "fit(epochs=...)", evidence=evidence,
+        f"validation loss is {times:.2f} times its best (epoch {onset}) while the training "
+        "loss falls", "validation loss that falls or stays", ADVICE, "fit(epochs=...)",
+        evidence=evidence,
     )  # fmt: skip
