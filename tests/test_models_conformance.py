@@ -48,6 +48,8 @@ TABLE = {
     "plain44": (8, 1 / 4, False),
     "plain56": (8, 1 / 4, False),
     "plain110": (8, 1 / 4, False),
+    "resnet8": (8, 1 / 4, False),
+    "resnet14": (8, 1 / 4, False),
     "resnet18": (32, 1 / 16, False),
     "resnet20": (8, 1 / 4, True),
     "resnet32": (8, 1 / 4, False),

@@ -238,3 +238,54 @@ def test_in_a_real_browser_tables_sort_images_load_and_the_console_is_silent(
     assert said.startswith("probe: 0 faults"), said
     assert "tables 3; images 36; overflow 0" in said
     assert console == []
+
+
+# The contrast of every piece of text against what lies behind it, by the formula of WCAG 2.
+CONTRAST = """
+(() => {
+  const parse = (c) => (c.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
+  const over = (a, b) => { const t = a[3] ?? 1;
+    return [0, 1, 2].map(i => a[i] * t + b[i] * (1 - t)); };
+  const light = (c) => { const [r, g, b] = c.map(v => v / 255).map(
+    v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const behind = (e) => { const layers = [];
+    for (let at = e; at; at = at.parentElement)
+      layers.push(parse(getComputedStyle(at).backgroundColor));
+    return layers.reverse().reduce((below, above) => over(above, below), [255, 255, 255]); };
+  const poor = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  let texts = 0;
+  while (walker.nextNode()) {
+    const node = walker.currentNode, e = node.parentElement, style = getComputedStyle(e);
+    const seen = node.textContent.trim() && e.getClientRects().length;
+    if (!seen || e.closest("script, style")) continue;
+    texts += 1;
+    const svg = e instanceof SVGElement, ground = behind(e);
+    const ink = over(parse(svg ? style.fill : style.color), ground);
+    const [a, b] = [light(ink), light(ground)].sort((x, y) => y - x);
+    const size = parseFloat(style.fontSize);
+    const large = size >= 24 || (style.fontWeight >= 700 && size >= 18.6);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < (large ? 3 : 4.5)) poor.push(ratio.toFixed(2) + ": " + node.textContent);
+  }
+  return {texts, poor: [...new Set(poor)].slice(0, 10), page: behind(document.body)};
+})()
+"""
+
+
+@BROWSER
+def test_all_text_can_be_read_in_light_and_in_dark(finished):
+    from browser import Browser
+
+    with Browser() as browser:
+        grounds = []
+        for dark in (False, True):
+            browser.resize(900, 700, dark=dark)
+            browser.open(finished[2].as_uri())
+            said = browser.run(CONTRAST)
+            assert said["poor"] == []
+            assert said["texts"] > 200
+            grounds.append(sum(said["page"]))
+        assert grounds[0] > 600  # of 765
+        assert grounds[1] < 150
+        assert browser.errors == []

@@ -52,7 +52,8 @@ def test_a_worker_of_another_run_is_refused_with_what_differs(tmp_path):
         "identity": ready.identity,
         "rate": 0.1,
         "began": 1.0,
-        "seconds_per_update": 1,
+        "augmented_by": "crop",
+        "plan": {"trials": 4, "updates": 250, "seconds": None},
     }
     announce(open_storage(None, tmp_path / "state"), "r search", about)
     with pytest.raises(RecipeError, match="data images was"):

@@ -10,10 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Source", "from_file", "source_of", "space_of"]
+__all__ = ["Source", "fitting", "from_file", "source_of", "space_of"]
 
 SMALL_IMAGE = 64  # pixels; up to this size residual networks get the 3x3 stem
 APPLICATIONS = "keras.applications."
+USUAL = ("resnet20", "resnet14", "resnet8")  # where no network is named, by the time there is
+PASSES = (
+    30  # over the images: a smaller network that is done learning beats a larger one that isn't
+)
+TIMED = 64  # images
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,34 @@ def source_of(model: str, dataset: Any, *, norm: str | None, widths: tuple[float
     if model.startswith(APPLICATIONS):
         return _application(model, dataset)
     return _registered(model, dataset, norm=norm or "batch", widths=widths)
+
+
+def fitting(dataset: Any, seconds: float | None) -> tuple[str, tuple[str, ...]]:
+    """The name of the largest usual network that sees each image often enough in that time.
+
+    And what is said of the choice. A pass forward is timed; a training step costs about three.
+    """
+    if seconds is None:
+        return USUAL[0], ()
+    import numpy as np
+
+    from kcnn.models import create_model
+    from kcnn.recipe.clock import Clock
+
+    images = np.zeros((TIMED, *dataset.image_shape), "float32")
+    stem: dict[str, Any] = {"stem": "cifar"} if max(dataset.image_shape[:2]) <= SMALL_IMAGE else {}
+    for name in USUAL:
+        model = create_model(name, classes=2, input_shape=dataset.image_shape, **stem)
+        model(images[:1])
+        began = Clock.now()
+        model(images)
+        passes = seconds * TIMED / (3 * max(Clock.now() - began, 1e-6)) / len(dataset.train)
+        if passes >= PASSES:
+            break
+    return name, () if name == USUAL[0] else (
+        f"{name}: in that time it sees each image about {passes:.0f} times, {USUAL[0]} fewer than "
+        f"{PASSES}",
+    )
 
 
 def from_file(place: str, default: str) -> Any:

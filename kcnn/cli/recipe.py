@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--model",
     help="A name of `kcnn models`, keras.applications.NAME, or FILE.py:FUNCTION that makes a "
-    "model from hp.  [default: resnet20]",
+    "model from hp.  [default: resnet20, or a smaller one that fits --time]",
 )
 @click.option(
     "--norm",
@@ -62,10 +63,10 @@ _file = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option(
     "--augment",
-    type=click.Choice(["auto", "none", "crop", "standard"]),
+    type=click.Choice(["auto", "none", "crop", "standard", "strong", "mixup", "cutmix"]),
     default="auto",
     show_default=True,
-    help="auto flips only images whose mirror keeps the class.",
+    help="auto flips only images whose mirror keeps the class; mixup and cutmix mix labels too.",
 )
 @click.option(
     "--search", type=click.Choice(["random", "grid", "tpe"]), default="random", show_default=True
@@ -129,9 +130,10 @@ def recipe(out: Path | None, show_space: bool, worker: bool, **options: Any) -> 
 def _run(out: Path | None, show_space: bool, worker: bool, options: dict[str, Any]) -> bool:
     from kcnn.data import load
     from kcnn.recipe import BUDGETS, Display, Settings, run
-    from kcnn.recipe.folder import RunFolder
+    from kcnn.recipe.folder import RunFolder, network_of
+    from kcnn.recipe.settings import seconds_of
     from kcnn_cli._backbone import backbone_of, preprocessing_of, source_with_backbone
-    from kcnn_cli._builder import source_of, space_of
+    from kcnn_cli._builder import fitting, source_of, space_of
 
     take = options.pop
     resume, overwrite = take("resume"), take("overwrite")
@@ -152,7 +154,13 @@ def _run(out: Path | None, show_space: bool, worker: bool, options: dict[str, An
         source = source_with_backbone(pretrained, backbone)
     else:
         widths = BUDGETS[options["budget"]].widths
-        source = source_of(model or "resnet20", dataset, norm=norm, widths=widths)
+        said: tuple[str, ...] = ()
+        if model is None and out is not None and (resume or worker):
+            model = network_of(out)
+        if model is None:
+            model, said = fitting(dataset, seconds_of(options["time"]))
+        source = source_of(model, dataset, norm=norm, widths=widths)
+        source = replace(source, chosen=(*said, *source.chosen))
     space = {**source.space, **given_space}
     common = {"space": space, "source": source.name, "backbone": source.backbone, **options}
     if show_space:

@@ -42,7 +42,15 @@ from kcnn.models.mobilenet_v3 import (
 from kcnn.models.plain import plain18, plain20, plain32, plain34, plain44, plain56, plain110
 from kcnn.models.preact import resnet50v2, resnet101v2, resnet152v2, wide_resnet28_10
 from kcnn.models.resnet import resnet18, resnet34, resnet50, resnet101, resnet152
-from kcnn.models.resnet_cifar import resnet20, resnet32, resnet44, resnet56, resnet110
+from kcnn.models.resnet_cifar import (
+    resnet8,
+    resnet14,
+    resnet20,
+    resnet32,
+    resnet44,
+    resnet56,
+    resnet110,
+)
 from kcnn.models.resnext import (
     resnext50_32x4d,
     resnext101_32x8d,
@@ -106,6 +114,8 @@ __all__ = [
     "register_model",
     "register_weights",
     "reset_classifier",
+    "resnet8",
+    "resnet14",
     "resnet18",
     "resnet20",
     "resnet32",

@@ -5,9 +5,10 @@ from typing import Any
 from kcnn.models._registry import register_model
 from kcnn.models.resnet import ResNetOptions, resnet
 
-__all__ = ["resnet20", "resnet32", "resnet44", "resnet56", "resnet110"]
+__all__ = ["resnet8", "resnet14", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"]
 
-# Depth 6n + 2; shortcuts are option A, the identity with zero channels appended.
+# Depth 6n + 2 (the paper begins at n = 3; 1 and 2 are for those with little time); shortcuts are
+# option A, the identity with zero channels appended.
 _SMALL: dict[str, Any] = {
     "source": "He et al. 2015, arXiv:1512.03385, section 4.2",
     "input_shape": (32, 32, 3),
@@ -18,6 +19,8 @@ _SMALL: dict[str, Any] = {
 }
 _O = ResNetOptions
 
+resnet8 = register_model("resnet8", resnet, _O, depths=(1, 1, 1), **_SMALL)
+resnet14 = register_model("resnet14", resnet, _O, depths=(2, 2, 2), **_SMALL)
 resnet20 = register_model("resnet20", resnet, _O, depths=(3, 3, 3), **_SMALL)
 resnet32 = register_model("resnet32", resnet, _O, depths=(5, 5, 5), **_SMALL)
 resnet44 = register_model("resnet44", resnet, _O, depths=(7, 7, 7), **_SMALL)

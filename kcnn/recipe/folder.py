@@ -13,7 +13,7 @@ from kcnn.recipe.files import jsonable, read_json, write_json
 from kcnn.recipe.identity import check_same
 from kcnn.recipe.settings import RecipeError
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "network_of"]
 
 LOCK = ".lock"
 
@@ -120,6 +120,15 @@ class RunFolder:
             raise RecipeError(
                 f"{path} is damaged ({error}). Start afresh with --overwrite."
             ) from None
+
+
+def network_of(path: Path) -> str | None:
+    """The name of the network that the run there was begun with, None where that is not known."""
+    try:
+        source = read_json(path / "state" / "identity.json")["identity"]["model"]["source"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return str(source).split(" (")[0] or None
 
 
 def _locked(path: Path) -> IO[str]:

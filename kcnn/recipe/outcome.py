@@ -10,7 +10,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.augment import augmentation
 from kcnn.preprocessing import Preprocessing
 from kcnn.recipe.evaluation import evaluate, sample_images, worst_images
 from kcnn.recipe.files import write_arrays
@@ -39,9 +38,7 @@ def conclude(context: Context, ready: Prepared, folder: Path, record: dict[str, 
         model = best_model(context, hp, weights)
         model = model if ready.transfer is None else _whole(ready.transfer, model)
     record["test"], probabilities = evaluate(model, dataset)
-    augment = augmentation(
-        context.data.augmented_by, dataset.image_shape, seed=context.settings.seed
-    )
+    augment = context.data.augmentation(context.settings.seed)
     images = sample_images(dataset, augment, context.settings.seed)
     write_arrays(folder / "samples.npz", {**images, **worst_images(dataset, probabilities)})
     partial = folder / "partial.keras"

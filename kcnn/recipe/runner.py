@@ -142,6 +142,8 @@ def _run_steps(context: Context, folder: RunFolder, record: dict[str, Any]) -> N
             folder.keep_step(step.name, kept)
         result: Any = read_result(step.Result, kept["result"])
         context.results[step.name] = result
+        step.settle(result, context)
+        record["augmented_by"] = context.data.augmented_by
         record["steps"].append(kept)
         record["seconds"] = round(context.clock.spent, 2)
         folder.write(record)

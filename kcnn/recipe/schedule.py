@@ -52,6 +52,7 @@ class WarmupCosine(keras.callbacks.Callback):
         super().__init__()
         self.peak, self.total, self.step = peak, total, start
         self.seconds, self.done = seconds, done
+        self.rate = 0.0
         self._batches = 0
         self._began = 0.0
 
@@ -76,8 +77,8 @@ class WarmupCosine(keras.callbacks.Callback):
         self._batches += 1
         warmup = max(1, round(WARMUP_SHARE * self.total))
         step = self.progress * self.total
-        rate = warmup_cosine(step, peak=self.peak, total=self.total, warmup=warmup)
-        self.model.optimizer.learning_rate.assign(rate)
+        self.rate = warmup_cosine(step, peak=self.peak, total=self.total, warmup=warmup)
+        self.model.optimizer.learning_rate.assign(self.rate)
         self.step += 1
 
     def on_train_batch_end(self, batch, logs=None):
@@ -86,4 +87,4 @@ class WarmupCosine(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
-            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+            logs["learning_rate"] = self.rate

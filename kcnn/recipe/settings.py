@@ -47,7 +47,7 @@ BUDGETS = {
 
 CHOICES = {
     "budget": tuple(BUDGETS),
-    "augment": ("auto", "none", "crop", "standard"),
+    "augment": ("auto", "none", "crop", "standard", "strong", "mixup", "cutmix"),
     "search": ("random", "grid", "tpe"),
     "pruner": ("median", "asha", "none"),
     "precision": ("float32", "mixed_bfloat16", "mixed_float16"),
@@ -67,7 +67,8 @@ class Settings:
             are then as long as it allows, and the budget's updates no longer count.
         optimizer: for models that come uncompiled: "sgd" (Nesterov momentum 0.9), "adamw" or the
             name of any optimizer of Keras.
-        augment: a preset of `kcnn.augment`, or "auto": flips only where they keep the class.
+        augment: a preset of `kcnn.augment`, or "auto": flips only where they keep the class;
+            "mixup" and "cutmix" mix images and labels after that.
         search: "random", "grid" or "tpe".
         pruner: "median", "asha" or "none".
         batch_size: images per update before the search varies it; None chooses by data size.

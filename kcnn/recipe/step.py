@@ -101,6 +101,9 @@ class Step(ABC, Generic[R]):
         """About how long it will take, None where that is not known yet."""
         return 0.0
 
+    def settle(self, result: R, context: Context) -> None:
+        """Put what was found into effect for the later steps, in a resumed run, too."""
+
     def usable(self, result: R) -> bool:
         """Whether a later step that needs the result can start from it."""
         return True

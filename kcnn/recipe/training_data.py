@@ -36,6 +36,9 @@ class TrainingData(Protocol):
     def sample(self, images: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """A few training images of all classes, as they are, and their labels."""
 
+    def augmentation(self, seed: int) -> Any:
+        """The layer that augments training images, seeded."""
+
 
 class ImageData:
     """The images of a data set, augmented on their way into the model.
@@ -93,7 +96,8 @@ class ImageData:
 
     def augmentation(self, seed: int) -> Any:
         """The layer that augments training images, seeded."""
-        return augmentation(self.augmented_by, self.dataset.image_shape, seed=seed)
+        kind, _, mix = self.augmented_by.partition("+")
+        return augmentation(kind, self.dataset.image_shape, seed=seed, mix=mix or None)
 
 
 def looked_at_once(image_shape: tuple[int, ...]) -> int:
@@ -103,9 +107,10 @@ def looked_at_once(image_shape: tuple[int, ...]) -> int:
 
 def augment_kind(asked: str, dataset: Dataset) -> str:
     """The preset in use: "auto" flips only where a mirrored image keeps its class."""
-    if asked != "auto":
-        return asked
-    return "standard" if dataset.flip else "crop"
+    auto = "standard" if dataset.flip else "crop"
+    if asked in ("mixup", "cutmix"):
+        return f"{auto}+{asked}"
+    return auto if asked == "auto" else asked
 
 
 def default_batch_size(settings: Settings, images: int) -> int:

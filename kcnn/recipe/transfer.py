@@ -133,6 +133,9 @@ class FeatureData:
         chosen = np.sort(order[np.argsort(place[order], kind="stable")][:images])
         return kept["train_x"][chosen], labels[chosen]
 
+    def augmentation(self, seed: int) -> Any:
+        return self.images.augmentation(seed)
+
     @property
     def seconds_per_image(self) -> float:
         """Of a pass through the backbone."""
@@ -146,7 +149,7 @@ class FeatureData:
     def _computed(self) -> dict[str, np.ndarray]:
         probe, train = self.transfer.probe, self.dataset.train
         at_once = looked_at_once(self.dataset.image_shape)
-        augment = self.images.augmentation(self.seed) if self.views > 1 else None
+        augment = self.augmentation(self.seed) if self.views > 1 else None
         seen = cache_features(
             probe, train, views=self.views, augment=augment, batch_size=at_once, seed=self.seed
         )

@@ -70,6 +70,7 @@ def work(
     with storage_errors(asked.storage or str(state)):
         storage, about = _announced(asked.storage, state, ready.identity, wait, display)
         context = ready.context(state, display, run_id=about["run"])
+        ready.data.augmented_by = about["augmented_by"]
         display.say(f"Working on the search of run {about['run']}.")
         rows, _ = run_phases(
             context,

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 import numpy as np
 from rich.table import Table as Lines
 
-from kcnn.callbacks import LRSweep
+from kcnn.callbacks import Finding, LRSweep
 from kcnn.recipe.clock import Pace
 from kcnn.recipe.step import Context, Outcome, Step
 from kcnn.recipe.steps.small_sample import usual_rates
 from kcnn.report import Block, Cell, Columns, Findings, Note, Plot, Row, Table
 from kcnn.report.axes import from_to, numbers
 from kcnn.report.canvas import SPECTRUM, axes, legend, log_ticks
-from kcnn.report.words import num, rate
+from kcnn.report.words import duration, num, rate
 
 __all__ = ["LearningRates", "Rate", "SweepLearningRates", "sweep_learning_rates"]
 
@@ -28,6 +28,7 @@ WEIGHT_DECAY = 1e-4
 SMOOTHED_OVER = 10  # iterations, of the thick lines
 TIME_SHARE = 0.06  # of the time left, for the sweep
 FEWEST = 20  # iterations that say something of a rate
+AUGMENTED_FROM = 30  # passes over the images; with fewer an augmented network is not done learning
 FEW = 50  # iterations below which only the optimizer's usual rates are tried
 
 
@@ -45,7 +46,8 @@ class Rate:
 class LearningRates:
     """What each rate did; `suggestion` is the pick, None if none is fit.
 
-    `seconds_per_update` tells how fast the model trains here.
+    `seconds_per_update` tells how fast the model trains here; `augmented_by` is what the later
+    steps augment by, where the time is too short for what was chosen before.
     """
 
     weight_decay: float
@@ -53,6 +55,7 @@ class LearningRates:
     curves: tuple[Rate, ...]
     suggestion: float | None
     seconds_per_update: float | None = None
+    augmented_by: str = ""
 
 
 def sweep_learning_rates(
@@ -119,7 +122,7 @@ class SweepLearningRates(Step[LearningRates]):
                 done = index * iterations + iteration + 1
                 bar.show(done, f"rate {rates[index]:.0e}, loss {loss:.3f}")
 
-            return sweep_learning_rates(
+            found = sweep_learning_rates(
                 model,
                 data.take(iterations),
                 rates=rates,
@@ -127,6 +130,11 @@ class SweepLearningRates(Step[LearningRates]):
                 seed=context.settings.seed,
                 on_iteration=show,
             )
+        return _lightened(context, found)
+
+    def settle(self, result: LearningRates, context: Context) -> None:
+        if result.augmented_by:
+            context.data.augmented_by = result.augmented_by
 
     def usable(self, result: LearningRates) -> bool:
         return result.suggestion is not None
@@ -167,6 +175,24 @@ class SweepLearningRates(Step[LearningRates]):
             Table("Verdict on each learning rate", ("Rate", "Verdict", "Why"), rows),
             Note(note),
         ]
+
+
+def _lightened(context: Context, found: Outcome[LearningRates]) -> Outcome[LearningRates]:
+    """Without augmentation where each image will be seen a few times only, unless it was asked."""
+    pace, left = found.result.seconds_per_update, context.clock.left
+    if left is None or not pace or context.settings.augment != "auto":
+        return found
+    passes = left / pace / context.updates_per_pass(context.batch_size)
+    if passes >= AUGMENTED_FROM or context.data.augmented_by == "none":
+        return found
+    said = Finding(
+        "augmentation",
+        "note",
+        f"no augmentation: in {duration(left)} each image is seen about {passes:.0f} times",
+        f"{AUGMENTED_FROM} times or more, for augmentation to help",
+    )
+    result = replace(found.result, augmented_by="none")
+    return Outcome(result, (*found.findings, said))
 
 
 def _affordable(context: Context, model: keras.Model) -> tuple[tuple[float, ...], int]:

@@ -92,6 +92,7 @@ class Search(Step[Searched]):
                 "identity": context.identity,
                 "rate": rate,
                 "plan": asdict(self._plan(context)),
+                "augmented_by": context.data.augmented_by,
                 "began": time.time(),
             }
             about = announce(storage, f"{context.run_id} search", jsonable(about))
