@@ -1,0 +1,83 @@
+"""What a run does with little time: fewer looks, a smaller network, no augmentation."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from kcnn.data import load
+from kcnn.recipe import BUDGETS, RecipeError, Settings
+from kcnn.recipe.clock import Clock
+from kcnn.recipe.files import write_json
+from kcnn.recipe.folder import network_of
+from kcnn.recipe.search_plan import SearchPlan, search_plan
+from kcnn.recipe.step import Outcome
+from kcnn.recipe.steps.learning_rates import LearningRates, SweepLearningRates, _lightened
+
+UPDATE = 0.1  # seconds
+
+
+def context(limit, *, per_pass=90, augment="auto"):
+    """A run that has just begun, with as much time."""
+    return SimpleNamespace(
+        budget=BUDGETS["standard"],
+        settings=Settings(augment=augment),
+        clock=Clock(limit),
+        batch_size=100,
+        updates_per_pass=lambda batch_size: per_pass * 100 // batch_size,
+        data=SimpleNamespace(augmented_by="crop"),
+    )
+
+
+def test_without_a_limit_the_budget_counts():
+    budget = BUDGETS["standard"]
+    assert search_plan(context(None), UPDATE) == SearchPlan(budget.trials, budget.search_updates)
+
+
+def test_a_fifth_of_the_time_is_for_trials_that_say_something():
+    plan = search_plan(context(3600), UPDATE)
+    assert plan.trials == BUDGETS["standard"].trials
+    assert plan.trials * plan.seconds == pytest.approx(720, rel=0.01)
+    fewer = search_plan(context(250), UPDATE)  # 50 s, for trials of 10 s and more
+    assert fewer.trials == 5
+    assert fewer.updates >= 100
+    assert search_plan(context(250, per_pass=300), UPDATE).trials == 3
+
+
+def test_where_no_trial_would_say_anything_there_is_one_of_the_defaults():
+    plan = search_plan(context(100), UPDATE)
+    assert (plan.trials, plan.updates) == (1, 10)
+    with pytest.raises(RecipeError, match=r"too short for a search.*--time of 2\ds or more"):
+        search_plan(context(5), UPDATE)
+
+
+def test_a_trial_with_larger_batches_has_as_many_images():
+    plan = SearchPlan(4, 200, 20.0)
+    assert plan.expected(context(100), 100) == 200
+    assert plan.expected(context(100), 50) == 400
+
+
+@pytest.mark.parametrize(
+    ("limit", "augment", "left"),
+    [(100, "auto", "none"), (1000, "auto", "crop"), (100, "crop", "crop"), (None, "auto", "crop")],
+)
+def test_augmentation_is_left_out_where_images_are_seen_a_few_times(limit, augment, left):
+    given = context(limit, augment=augment)
+    found = _lightened(given, Outcome(LearningRates(0.0, 20, (), 0.1, UPDATE), ()))
+    SweepLearningRates().settle(found.result, given)
+    assert given.data.augmented_by == left
+    assert [f.check for f in found.findings] == (["augmentation"] if left == "none" else [])
+
+
+def test_the_network_that_is_not_named_fits_the_time(tmp_path):
+    builder = pytest.importorskip("kcnn_cli._builder", reason="needs `pip install -e .`")
+    digits = load("digits")
+    assert builder.fitting(digits, None) == ("resnet20", ())
+    assert builder.fitting(digits, 1e6) == ("resnet20", ())
+    name, (said,) = builder.fitting(digits, 1e-3)
+    assert name == "resnet8"
+    assert "resnet20" in said
+    (tmp_path / "state").mkdir()
+    identity = {"identity": {"model": {"source": "resnet8 (norm batch, stem cifar)"}}}
+    write_json(tmp_path / "state" / "identity.json", identity)
+    assert network_of(tmp_path) == "resnet8"  # a resumed run keeps to it
+    assert network_of(tmp_path / "none") is None
