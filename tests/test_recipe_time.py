@@ -80,4 +80,7 @@ def test_the_network_that_is_not_named_fits_the_time(tmp_path):
     identity = {"identity": {"model": {"source": "resnet8 (norm batch, stem cifar)"}}}
     write_json(tmp_path / "state" / "identity.json", identity)
     assert network_of(tmp_path) == "resnet8"  # a resumed run keeps to it
+    write_json(tmp_path / "result.json", identity)
+    (tmp_path / "state" / "identity.json").unlink()
+    assert network_of(tmp_path) == "resnet8"  # a finished one, too
     assert network_of(tmp_path / "none") is None

@@ -124,11 +124,12 @@ class RunFolder:
 
 def network_of(path: Path) -> str | None:
     """The name of the network that the run there was begun with, None where that is not known."""
-    try:
-        source = read_json(path / "state" / "identity.json")["identity"]["model"]["source"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return str(source).split(" (")[0] or None
+    for file in (path / "state" / "identity.json", path / "result.json"):
+        try:
+            return str(read_json(file)["identity"]["model"]["source"]).split(" (")[0] or None
+        except (ValueError, KeyError, TypeError):
+            continue
+    return None
 
 
 def _locked(path: Path) -> IO[str]:
