@@ -16,7 +16,7 @@ QUIET = Display(Console(quiet=True))
 def small_net(classes, filters=12):
     def build(hp):
         inputs = keras.Input((8, 8, 1))
-        x = keras.layers.Rescaling(1 / 16)(inputs)
+        x = keras.layers.Rescaling(1 / 128, offset=-1)(inputs)
         x = keras.layers.Conv2D(filters, 3, activation="relu")(x)
         return keras.Model(inputs, keras.layers.Dense(classes)(keras.layers.Flatten()(x)))
 

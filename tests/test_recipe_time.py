@@ -37,7 +37,7 @@ def test_a_fifth_of_the_time_is_for_trials_that_say_something():
     plan = search_plan(context(3600), UPDATE)
     assert plan.trials == BUDGETS["standard"].trials
     assert plan.trials * plan.seconds == pytest.approx(720, rel=0.01)
-    fewer = search_plan(context(250), UPDATE)  # 50 s, for trials of 10 s and more
+    fewer = search_plan(context(251), UPDATE)  # 50 s, for trials of 10 s and more
     assert fewer.trials == 5
     assert fewer.updates >= 100
     assert search_plan(context(250, per_pass=300), UPDATE).trials == 3
