@@ -22,7 +22,7 @@ from kcnn.recipe.schedule import WarmupCosine
 
 def small_net(hp):
     inputs = keras.Input((8, 8, 1))
-    x = keras.layers.Rescaling(1 / 128, offset=-1)(inputs)
+    x = keras.layers.Rescaling(1 / 16)(inputs)
     x = keras.layers.Conv2D(8, 3, activation="relu")(x)
     x = keras.layers.BatchNormalization()(x)
     return keras.Model(inputs, keras.layers.Dense(10)(keras.layers.Flatten()(x)))

@@ -1,11 +1,14 @@
 """What a run does with little time: fewer looks, a smaller network, no augmentation."""
 
+import json
 from types import SimpleNamespace
 
+import keras
 import pytest
+from rich.console import Console
 
 from kcnn.data import load
-from kcnn.recipe import BUDGETS, RecipeError, Settings
+from kcnn.recipe import BUDGETS, Display, RecipeError, Settings, run
 from kcnn.recipe.clock import Clock
 from kcnn.recipe.files import write_json
 from kcnn.recipe.folder import network_of
@@ -84,3 +87,27 @@ def test_the_network_that_is_not_named_fits_the_time(tmp_path):
     (tmp_path / "state" / "identity.json").unlink()
     assert network_of(tmp_path) == "resnet8"  # a finished one, too
     assert network_of(tmp_path / "none") is None
+
+
+def small_net(hp):
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Rescaling(1 / 16)(inputs)
+    x = keras.layers.Conv2D(12, 3, activation="relu")(x)
+    return keras.Model(inputs, keras.layers.Dense(10)(keras.layers.Flatten()(x)))
+
+
+def test_a_time_shorter_than_a_trial_is_a_line_and_keeps_the_steps(tmp_path):
+    data = load("digits", max_images=300)
+    options = {
+        "out": tmp_path / "run",
+        "augment": "none",
+        "display": Display(Console(quiet=True)),
+        "keep_going": True,
+    }
+    with pytest.raises(RecipeError, match=r"too short for a search.*--resume and a --time of \d+s"):
+        run(small_net, data, time=0.5, **options)
+    record = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert record["status"] == "interrupted"
+    assert len(record["steps"]) == 3
+    again = run(small_net, data, time=record["seconds"] + 8, resume=True, **options)
+    assert again["status"] == "finished"
