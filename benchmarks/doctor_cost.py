@@ -33,7 +33,8 @@ def examined(rows: int, width: int, epochs: int, rate: float) -> dict[str, float
     body = [keras.layers.Dense(width, "relu") for _ in range(2)]
     layers = [keras.Input((16,)), *body, keras.layers.Dense(5, "softmax")]
     model = keras.Sequential(layers)
-    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", ["accuracy"])
+    loss = "sparse_categorical_crossentropy"
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
     begin = time.perf_counter()
     found = examine(model, x, y, epochs=epochs, batch_size=64, validation_split=0.1)
     whole = time.perf_counter() - begin
