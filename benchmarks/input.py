@@ -48,22 +48,24 @@ def kcnn_batches(folder, augment=None, **options):
     from kcnn.preprocessing import Preprocessing
 
     record = Preprocessing(SIZE, antialias=options.pop("antialias", True))
+    crop = options.pop("crop", None)
     data = kcnn.data.load(
         folder, preprocessing=record, val_fraction=0.01, test_fraction=0.01, **options
     )
-    return data.train.batches(BATCH, shuffle=True, augment=augment)
+    return data.train.batches(BATCH, shuffle=True, augment=augment, crop=crop)
 
 
-def kcnn_augmentation():
+def kcnn_augmented(folder, **options):
+    """The crop is cut out of the file, as torchvision and albumentations do."""
     from kcnn import augment
 
-    return augment.Pipeline(
-        [
-            augment.RandomFlip(),
-            augment.RandomResizedCrop(scale=(0.3, 1.0)),
-            augment.ColorJitter(0.3, 0.3, 0.3, 0.05),
-        ],
-        seed=1,
+    flip_and_colour = [augment.RandomFlip("horizontal"), augment.ColorJitter(0.3, 0.3, 0.3, 0.05)]
+    return kcnn_batches(
+        folder,
+        augment.Pipeline(flip_and_colour, seed=1),
+        crop=augment.RandomResizedCrop(scale=(0.3, 1.0)),
+        cache=None,
+        **options,
     )
 
 
@@ -161,11 +163,6 @@ def contenders(folder, python):
     def augmented(layers):
         return lambda: TensorFlowBatches(lambda: keras_batches(folder, layers()))
 
-    def ours(**options):
-        return lambda: TensorFlowBatches(
-            lambda: kcnn_batches(folder, kcnn_augmentation(), **options)
-        )
-
     return {
         "plain": {
             "kcnn": tensorflow(kcnn_batches, cache=None),
@@ -174,8 +171,8 @@ def contenders(folder, python):
             "torchvision": torch("plain"),
         },
         "augmented": {
-            "kcnn": ours(cache=None),
-            "kcnn, as Keras": ours(cache=None, antialias=False),
+            "kcnn": tensorflow(kcnn_augmented),
+            "kcnn, as Keras": tensorflow(kcnn_augmented, antialias=False),
             "keras": augmented(keras_layers),
             "keras-cv": augmented(keras_cv_layers),
             "torchvision": torch("torchvision"),

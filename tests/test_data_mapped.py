@@ -1,6 +1,7 @@
 """Arrays on disk: what is mapped, what is refused before it is read."""
 
 import io
+import os
 import zipfile
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from kcnn.data import DataError, channel_stats, load
 from kcnn.data import _assemble as assemble
+from kcnn.data import _checks as checks
 from kcnn.data import _record as record
 
 
@@ -142,3 +144,19 @@ def test_identical_images_in_given_parts_are_a_leak(tmp_path):
     (leak, *_) = data.warnings
     assert leak.cause == "data_leak"
     assert "test images are the same as train images" in leak.seen
+
+
+def test_a_mapped_set_is_looked_through_once_until_it_changes(tmp_path, nothing_held, monkeypatch):
+    monkeypatch.setenv("KCNN_CACHE", str(tmp_path / "cache"))
+    x, y = arrays()
+    first = load(saved(tmp_path, "npy", x=x, y=y))
+    monkeypatch.setattr(checks, "_rows", lambda x: pytest.fail("looked through again"))
+    assert load(tmp_path).fingerprint == first.fingerprint
+    monkeypatch.undo()
+    monkeypatch.setenv("KCNN_CACHE", str(tmp_path / "cache"))
+    saved(tmp_path, "npy", x=x[::-1], y=y)
+    os.utime(tmp_path / "x.npy", (1, 1))
+    assert load(tmp_path).fingerprint != first.fingerprint
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    parts = [load((part, y[:30])) for part in (mapped[:30], mapped[30:])]
+    assert parts[0].fingerprint != parts[1].fingerprint

@@ -130,3 +130,9 @@ def test_memory_stays_bounded_over_a_large_mapped_file(tmp_path):
     tracemalloc.stop()
     assert peak < x.nbytes / 8
     assert stats.mean.tolist() == pytest.approx([np.mean(np.arange(4000) % 256)] * 3, rel=1e-14)
+
+
+def test_statistics_show_what_they_hold():
+    assert repr(ChannelStats()) == "ChannelStats(nothing seen)"
+    seen = ChannelStats().update(np.array([[[[0.0, 1.0]], [[2.0, 1.0]]]]))
+    assert repr(seen) == "ChannelStats(2 values in each channel, mean=[1. 1.], std=[1. 0.])"

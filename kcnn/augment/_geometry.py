@@ -219,6 +219,21 @@ class RandomResizedCrop(Geometry):
             entries += [side / (length if wanted is None else float(wanted)), place]
         return self._warp(*entries, size=self.size)
 
+    def boxes(self, seed: Any, heights: Any, widths: Any) -> Any:
+        """Parts of pictures of these sizes (b,): int32 (b, 4) of top, left, height and width.
+
+        For who cuts a part out of each file before it is made smaller: whole pixels, drawn from
+        `seed` (2,) alone.
+        """
+        draws = Draws(seed, tf.zeros((tf.size(heights), 1, 1, 1)))
+        draws.height, draws.width = (tf.cast(side, tf.float32) for side in (heights, widths))
+        found, part = self._part(draws)
+        sides = [tf.maximum(tf.round(side), 1.0) for side in part]
+        places = []
+        for length, side in zip((draws.height, draws.width), sides, strict=True):
+            places.append(tf.floor(tf.where(found, draws.uniform(), 0.5) * (length - side + 1.0)))
+        return tf.cast(tf.stack([*places, *sides], axis=1), tf.int32)
+
     def output_size(self, height: int | None, width: int | None) -> tuple[int | None, int | None]:
         return self.size[0] or height, self.size[1] or width
 

@@ -14,6 +14,7 @@ import numpy as np
 from kcnn.data._progress import progress
 from kcnn.data._record import DataError
 from kcnn.data._rows import Arrays
+from kcnn.data._seen import keep, recall
 
 __all__ = [
     "Checked",
@@ -46,6 +47,9 @@ def _look_through(x: np.ndarray, who: str) -> tuple[float, float, np.ndarray]:
     hashes: list[bytes] = []
     low, high, first, bad_images = math.inf, -math.inf, None, 0
     mapped = isinstance(x, np.memmap)
+    known = recall(x) if mapped else None
+    if known is not None:
+        return known
     with progress(f"Looking through {who}", len(x)) if mapped else nullcontext() as advance:
         for start in range(0, len(x), _rows(x)):
             chunk = np.ascontiguousarray(x[start : start + _rows(x)])
@@ -64,7 +68,10 @@ def _look_through(x: np.ndarray, who: str) -> tuple[float, float, np.ndarray]:
             f"{who}: {bad_images} of {len(x)} images hold NaN or infinite pixels, the first is "
             f"image {first}; remove or repair them."
         )
-    return low, high, np.array(hashes, "V16")
+    found = low, high, np.array(hashes, "V16")
+    if mapped:
+        keep(x, found)
+    return found
 
 
 def _scaled(x: np.ndarray, factor: float) -> np.ndarray:

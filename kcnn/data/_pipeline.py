@@ -14,6 +14,7 @@ from kcnn.data._rows import Arrays, Files, Rows, Stream
 __all__ = ["build_pipeline", "image_batches"]
 
 SHUFFLED = 1 << 28  # bytes of a stream's images that wait to be shuffled together
+AT_ONCE: dict[str, Any] = {"num_parallel_calls": THREADS, "deterministic": True}
 SHUFFLED_MOST = 8192  # and how many at most: more of them give no better order
 
 
@@ -25,6 +26,7 @@ def build_pipeline(
     *,
     shuffle: bool = False,
     augment: Any = None,
+    crop: Any = None,
     seed: int = 0,
     repeat: bool = False,
     drop_remainder: bool = False,
@@ -43,6 +45,7 @@ def build_pipeline(
         after the other, so a seeded layer gives the same images every time. One that mixes labels
         (its `mixes_labels` is true) gets a dictionary with "images" and one-hot "labels"; then the
         labels are float32 (b, classes).
+    crop: a `RandomResizedCrop`: a random part of each file instead of the whole; see `Split`.
     drop_remainder: leave out the images that fill no batch (others each epoch when shuffled).
     repeat: go on for ever; then every batch is full. Otherwise the last one may be smaller.
     cache: an `ImageCache` for decoded files, or None.
@@ -75,6 +78,9 @@ def build_pipeline(
             "use a smaller batch size or more images."
         )
 
+    if crop is not None:
+        _refuse_crop(crop, rows, preprocessing)
+
     def arranged(elements: Any, window: int) -> Any:
         if shuffle:
             elements = elements.shuffle(window, seed=seed, reshuffle_each_iteration=True)
@@ -89,18 +95,37 @@ def build_pipeline(
             pairs = _stream_images(rows, preprocessing)
             window = _window(pairs.element_spec[0], len(rows))
             result = arranged(pairs, window).batch(batch_size)
+            result = result.map(lambda x, y: (tf.cast(x, tf.float32), y), **AT_ONCE)
         else:
             order = arranged(tf.data.Dataset.range(len(rows)), len(rows)).batch(batch_size)
             y = tf.convert_to_tensor(labels)
             if isinstance(rows, Files):
-                found = file_batches(rows, preprocessing, order, cache=cache, skip_bad=skip_bad)
+                options = {"cache": cache} if crop is None else {"crop": crop, "seed": seed}
+                found = file_batches(rows, preprocessing, order, skip_bad=skip_bad, **options)
             else:
                 found = _array_batches(rows, preprocessing, order)
-            result = found.map(lambda index, x: (x, tf.gather(y, index)))
-    result = result.map(lambda x, y: (tf.cast(x, tf.float32), y))
+            result = found.map(
+                lambda index, x: (tf.cast(x, tf.float32), tf.gather(y, index)), **AT_ONCE
+            )
     if augment is not None:
         result = _augmented(result, augment, labels, classes)
     return _with_threads(result.prefetch(AHEAD))
+
+
+def _refuse_crop(crop: Any, rows: Rows, preprocessing: Any) -> None:
+    """DataError where no part can be cut out of files."""
+    if not isinstance(rows, Files):
+        raise DataError(
+            "batches: crop= cuts parts out of image files, but these images lie in "
+            f"{type(rows).__name__.lower()}; let it be a layer of augment= instead."
+        )
+    if any(
+        side not in (None, own) for side, own in zip(crop.size, preprocessing.size, strict=True)
+    ):
+        raise DataError(
+            f"batches: crop of size {crop.size}, but images are {preprocessing.size}; leave its "
+            "size out."
+        )
 
 
 def image_batches(split: Any, batch_size: int) -> Any:

@@ -144,9 +144,9 @@ def make_plan(
     for part in ("train", "val", "test"):
         if len(indices[part]) == 0:
             raise DataError(
-                f"{name}: no image is left for the {part} split ({total} images in all); "
-                "more images are needed: at least 3 of a class"
-                f"{', and of other groups' if groups else ''}."
+                f"{name}: no image is left for the {part} split ({total} images{_of(groups)} in "
+                "all); more images are needed: at least 3 of a class"
+                f"{', each of another group' if groups else ''}."
             )
     trained = set(labels_of("train").tolist())
     for part in ("val", "test"):
@@ -157,3 +157,7 @@ def make_plan(
         part: (owner[part], rng.permutation(indices[part])) for part in ("train", "val", "test")
     }
     return plan, tuple(notes)
+
+
+def _of(groups: Mapping[str, np.ndarray] | None) -> str:
+    return f" of {len(np.unique(groups['train']))} groups" if groups else ""

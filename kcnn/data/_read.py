@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from kcnn.data._one_file import from_any_format, in_one_thread, load_parts, load_whole, with_boxes
 from kcnn.data._rows import Files
 
 __all__ = ["AHEAD", "THREADS", "file_batches", "said"]
@@ -20,24 +19,39 @@ THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 
 AHEAD = 4  # batches made in advance
 
 
-def file_batches(rows: Files, preprocessing: Any, order: Any, *, cache: Any, skip_bad: bool) -> Any:
-    """(index, images uint8) for the batches of indices that `order` gives, in its order."""
+def file_batches(
+    rows: Files,
+    preprocessing: Any,
+    order: Any,
+    *,
+    cache: Any = None,
+    skip_bad: bool = False,
+    crop: Any = None,
+    seed: int = 0,
+) -> Any:
+    """(index, images uint8) for the batches of indices that `order` gives, in its order.
+
+    crop: a `RandomResizedCrop`: of each file a part, another in each epoch, drawn from `seed`.
+    """
     import tensorflow as tf
 
     keep = _Keeper(rows, preprocessing, cache, skip_bad)
-    load = _loader(rows, preprocessing)
+    load = (load_whole if crop is None else load_parts)(rows, preprocessing)
+    if crop is not None:
+        order = with_boxes(order, rows, crop, seed)
     shape = preprocessing.image_shape
     nothing = tf.data.Dataset.from_tensors(
         (tf.zeros((0,), tf.int64), tf.zeros((0, *shape), tf.uint8))
     )
 
-    def decoded(index: Any) -> Any:
+    def decoded(index: Any, *boxes: Any) -> Any:
         """One element: the index, and what of it had to be decoded and could be."""
         lacking = index
         if cache is not None:
             lacking = tf.ensure_shape(tf.numpy_function(keep.lacking, [index], tf.int64), (None,))
-        images = tf.data.Dataset.from_tensor_slices(lacking).map(load).ignore_errors()
+        images = tf.data.Dataset.from_tensor_slices((lacking, *boxes)).map(load).ignore_errors()
         images = images.batch(tf.maximum(tf.size(index, tf.int64), 1)).concatenate(nothing).take(1)
+        images = in_one_thread(images)
         return images.map(lambda found, images: (index, found, images))
 
     # Each batch is decoded by one thread and as many batches at a time as there are threads.
@@ -62,34 +76,6 @@ def file_batches(rows: Files, preprocessing: Any, order: Any, *, cache: Any, ski
 
     result = batches.map(complete, num_parallel_calls=THREADS, deterministic=True)
     return result.filter(lambda index, _: tf.size(index) > 0) if skip_bad else result
-
-
-def _loader(rows: Files, preprocessing: Any) -> Callable[[Any], Any]:
-    """Number of a file to (number, pixels uint8 (h, w, c))."""
-    import tensorflow as tf
-
-    from kcnn.preprocessing import _decode
-
-    paths = tf.constant(list(rows.paths))
-    plain = _decode.is_plain(preprocessing, rows.heights, rows.widths, rows.orientations).numpy()
-    plain &= np.asarray(rows.formats) == "jpeg"
-
-    def load(number: Any) -> tuple[Any, Any]:
-        data = tf.io.read_file(tf.gather(paths, number))
-
-        def general() -> Any:
-            return _decode.from_bytes(preprocessing, data, dtype=tf.uint8)
-
-        def fast() -> Any:
-            return _decode.from_plain_jpeg(preprocessing, data, dtype=tf.uint8)
-
-        if plain.all():
-            return number, fast()
-        if not plain.any():
-            return number, general()
-        return number, tf.cond(tf.gather(tf.constant(plain), number), fast, general)
-
-    return load
 
 
 class _Keeper:
@@ -140,13 +126,6 @@ class _Keeper:
         return index[have], out[have], b""
 
 
-@lru_cache(maxsize=4)
-def _from_bytes(preprocessing: Any) -> Callable[[Any], Any]:
-    import tensorflow as tf
-
-    return tf.function(preprocessing.from_bytes, input_signature=[tf.TensorSpec((), tf.string)])
-
-
 def _reason(path: bytes, preprocessing: Any) -> str:
     """Why a file can't be used, in a sentence that names it."""
     import tensorflow as tf
@@ -156,7 +135,7 @@ def _reason(path: bytes, preprocessing: Any) -> str:
     try:
         with open(path, "rb") as file:
             data = file.read()
-        _from_bytes(preprocessing)(data)
+        from_any_format(preprocessing)(data)
     except FileNotFoundError:
         return f"{name}: the file is gone since it was first looked at; load the data again."
     except OSError as error:

@@ -121,6 +121,7 @@ class Split:
         *,
         shuffle: bool = False,
         augment: Any = None,
+        crop: Any = None,
         seed: int = 0,
         repeat: bool = False,
         drop_remainder: bool = False,
@@ -135,6 +136,9 @@ class Split:
             images. It is called one batch after the other, so a seeded layer gives the same
             images every time. One that mixes labels (`mixes_labels`) gets and gives a dictionary
             with "images" and one-hot "labels"; labels are float32 (b, classes) then.
+        crop: a `kcnn.augment.RandomResizedCrop`: a random part of each file, cut out before it is
+            resized, as torchvision's takes it, instead of the whole picture; of a JPEG no more
+            than that part is decoded. Files are decoded anew in every epoch then.
         drop_remainder: leave out the images that fill no batch (others each epoch when shuffled),
             so that BatchNorm never sees a batch of one or two.
         repeat: go on for ever; then every batch is full. Otherwise the last one may be smaller.
@@ -144,7 +148,8 @@ class Split:
         """
         from kcnn.data._pipeline import build_pipeline
 
-        rows = self.rows  # decodes a small set, and perhaps leaves out what can't be
+        # A small set is decoded now, and perhaps what can't be is left out.
+        rows = self.rows if crop is None else self._rows
         return build_pipeline(
             rows,
             self.labels,
@@ -155,6 +160,7 @@ class Split:
             classes=self.classes,
             shuffle=shuffle,
             augment=augment,
+            crop=crop,
             seed=seed,
             repeat=repeat,
             drop_remainder=drop_remainder,

@@ -40,6 +40,12 @@ class ChannelStats:
         self._mean: np.ndarray | None = None
         self._squares: np.ndarray | None = None  # sum of squared deviations from the mean
 
+    def __repr__(self) -> str:
+        if self._mean is None:
+            return "ChannelStats(nothing seen)"
+        mean, std = (np.array2string(row, precision=4) for row in (self.mean, self.std))
+        return f"ChannelStats({self.count} values in each channel, mean={mean}, std={std})"
+
     def update(self, batch: Any) -> ChannelStats:
         """Take in a batch (n, h, w, c), or (n, c, h, w); returns itself. An empty one adds nothing.
 

@@ -12,9 +12,19 @@ from kcnn.preprocessing._formats import FRACTIONS, pixels_of, refuse_unless
 from kcnn.preprocessing._header import BMP, GIF, JPEG, PNG, UNKNOWN, WEBP
 from kcnn.preprocessing._resize import Extent, filters, resized, scaled_size
 
-__all__ = ["MOST_PIXELS", "decode", "fraction_of", "from_bytes", "from_plain_jpeg", "is_plain"]
+__all__ = [
+    "MOST_PIXELS",
+    "decode",
+    "fraction_of",
+    "from_bytes",
+    "from_plain_jpeg",
+    "is_plain",
+    "part_from_bytes",
+    "part_from_jpeg",
+]
 
 MOST_PIXELS = 1 << 27  # of a picture: 400 MB of colour, more than any camera gives
+_AROUND = 32  # pixels: two blocks of colours at half the size, across which they are smoothed
 _ENOUGH = 2  # times the size needed: what a JPEG is decoded to at least
 
 # There is no Python control flow over tensors here: Autograph would only cost its seconds.
@@ -146,3 +156,47 @@ def from_plain_jpeg(preprocessing: Any, data: Any, *, dtype: Any = tf.float32) -
     For files known to be JPEG and `is_plain`.
     """
     return resized(preprocessing, pixels_of(preprocessing, data, JPEG, 1), dtype=dtype)
+
+
+@_as_written
+def part_from_bytes(preprocessing: Any, data: Any, box: Any, *, dtype: Any = tf.float32) -> Any:
+    """`resized` of what lies in `box`, int32 (top, left, height, width), of the upright picture."""
+    pixels = decode(preprocessing, data)
+    pixels = pixels[box[0] : box[0] + box[2], box[1] : box[1] + box[3]]
+    return resized(preprocessing, pixels, dtype=dtype)
+
+
+@_as_written
+def part_from_jpeg(
+    preprocessing: Any, data: Any, box: Any, size: Any, *, dtype: Any = tf.float32
+) -> Any:
+    """`part_from_bytes` of an upright JPEG of `size` (2,), of which no more than that is decoded.
+
+    The same pixels, but that (with antialias) a part at least four times as large as needed is
+    decoded at a half, a quarter or an eighth, as `from_bytes` does with whole pictures.
+    """
+
+    def at(fraction: int) -> Any:
+        first = box[:2] // fraction
+        last = -(-(box[:2] + box[2:]) // fraction)
+        start = tf.maximum(first - _AROUND, 0)
+        end = tf.minimum(last + _AROUND, -(-size // fraction))
+        pixels = tf.image.decode_and_crop_jpeg(
+            data,
+            tf.concat([start, end - start], 0),
+            channels=preprocessing.channels,
+            ratio=fraction,
+            dct_method="INTEGER_ACCURATE",
+        )
+        inner, lengths = first - start, last - first
+        pixels = pixels[inner[0] : inner[0] + lengths[0], inner[1] : inner[1] + lengths[1]]
+        scaled = tf.cast(box, tf.float32) / fraction
+        corner = scaled[:2] - tf.cast(first, tf.float32)
+        extent = Extent(corner[0], corner[1], scaled[2], scaled[3], (box[2], box[3]))
+        return resized(preprocessing, pixels, extent, dtype=dtype)
+
+    if preprocessing.size is None or not filters(preprocessing):
+        return at(1)
+    fraction = fraction_of(preprocessing, box[2], box[3], tf.constant(1))
+    steps = sum(tf.cast(fraction >= ratio, tf.int32) for ratio in FRACTIONS[1:])
+    return tf.switch_case(steps, [lambda f=f: at(f) for f in FRACTIONS])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -91,7 +93,7 @@ def _fits(got: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
 def _numbers(value: Any, tensor: Tensor) -> np.ndarray:
     dtype = tensor.dtype
     try:
-        array = np.array(value)
+        array = _array(value)
     except (ValueError, OverflowError, RecursionError) as error:
         raise BadRequest(
             f"Input {tensor.name!r} is no array of numbers: lists of unequal length or too deep."
@@ -116,6 +118,22 @@ def _numbers(value: Any, tensor: Tensor) -> np.ndarray:
                     "float without loss of precision."
                 )
     return array.astype(dtype, copy=False)
+
+
+def _array(value: Any) -> np.ndarray:
+    """`np.array(value)`, of nested lists of numbers in half its time."""
+    shape: list[int] = []
+    level = [value]
+    while (kinds := set(map(type, level))) == {list} and len(shape) < MOST_DIMENSIONS:
+        sizes = set(map(len, level))
+        if len(sizes) > 1:
+            break
+        shape += sizes
+        level = list(chain.from_iterable(level))
+    if kinds == {int} and shape:
+        with contextlib.suppress(ValueError):  # beyond 0..255
+            return np.frombuffer(bytes(level), np.uint8).reshape(shape)
+    return np.array(level).reshape(shape) if kinds and kinds <= {int, float} else np.array(value)
 
 
 _KINDS = {"U": "strings", "b": "true and false", "f": "decimal numbers", "O": "mixed values"}
