@@ -100,14 +100,14 @@ def bentoml(folder, port):
     os.execv(sys.executable, [sys.executable, "-m", "bentoml", *arguments])
 
 
-def tight(folder, picture):
+def tight(folder, picture, *sizes):
     """Pictures a second of the SavedModel in a loop, for each batch size."""
     import tensorflow as tf
 
     signature = load(folder).signatures["serving_bytes"]
     data = Path(picture).read_bytes()
     speeds = {}
-    for batch in TIGHT_BATCHES:
+    for batch in map(int, sizes or TIGHT_BATCHES):
         pictures = tf.constant([data] * batch)
         for _ in range(2):
             signature(image_bytes=pictures)
@@ -121,10 +121,10 @@ def tight(folder, picture):
 
 
 if __name__ == "__main__":
-    name, folder, argument = sys.argv[1:]
+    name, folder, argument, *sizes = sys.argv[1:]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if name == "tight":
-        tight(folder, argument)
+        tight(folder, argument, *sizes)
     elif name == "load":
         load(folder)
     else:

@@ -38,21 +38,12 @@ def build_pipeline(
     """A `tf.data.Dataset` of (images float32 in 0..255 (b, h, w, c), labels).
 
     rows: arrays, files or a stream; labels: int64 (n,) or float32 (n, classes).
-    shuffle: a new full permutation in every epoch, drawn from `seed` (and from TensorFlow's global
-        seed if one is set); of a stream, within a window. Training data, so fewer images than one
-        batch are a DataError.
-    augment: a Keras or keras-cv layer, or any callable, on batches of images; called one batch
-        after the other, so a seeded layer gives the same images every time. One that mixes labels
-        (its `mixes_labels` is true) gets a dictionary with "images" and one-hot "labels"; then the
-        labels are float32 (b, classes).
-    crop: a `RandomResizedCrop`: a random part of each file instead of the whole; see `Split`.
-    drop_remainder: leave out the images that fill no batch (others each epoch when shuffled).
-    repeat: go on for ever; then every batch is full. Otherwise the last one may be smaller.
     cache: an `ImageCache` for decoded files, or None.
     skip_bad: files that have become unreadable are left out with a warning that counts them;
         otherwise the first one ends the epoch with an error that names it.
     classes: how many there are, for one-hot labels; one more than the largest label if None.
     shard: (index, count): every count-th image of the order, from this one on.
+    The others are those of `Split.batches`; of a stream, images are shuffled within a window.
 
     The batch dimension is None in the element spec, so no batch size makes a model trace again.
     The pipeline has threads of its own, one for each core, and is not autotuned: the autotuner can

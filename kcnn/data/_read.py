@@ -119,6 +119,8 @@ class _Keeper:
         for number in index[~have].tolist():
             reason = _reason(self._rows.paths[number], self._preprocessing)
             if not self._skip_bad:
+                # Said here too: `fit` shows the error below a page of TensorFlow's own.
+                warnings.warn(reason, stacklevel=2)
                 return index[:0], out[:0], reason.encode("utf-8", "surrogateescape")
             if number not in self._bad:
                 self._bad.add(number)

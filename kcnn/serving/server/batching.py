@@ -2,9 +2,8 @@
 
 A batch starts as soon as a runner is free, so a lone request never waits, and whatever arrives
 while the runners are busy forms the next batch. Two things adapt to the load: how large a
-batch may be (the size at which this model answered most images per second so far) and how long
-a free runner waits for more (only while more requests are about to come, and for no more than
-a share of what a batch takes).
+batch may be (see `BatchSize`) and how long a free runner waits for more (only while more
+requests are about to come, and for no more than a share of what a batch takes).
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ class Batcher:
         self.max_queue, self.max_pixels, self.answer_s = max_queue, max_pixels, answer_s
         self.waiting = 0  # rows in all lanes
         self._observe = observe
-        self._free = runners
+        self._runners = self._free = runners
         self._pool = ThreadPoolExecutor(runners, thread_name_prefix="runner")
         self._lanes: dict[tuple, Lane] = {}
         self._ready: deque[Lane] = deque()  # lanes with jobs, the longest waiting first
@@ -146,9 +145,10 @@ class Batcher:
             return
         self._free -= 1
         self._running.update(batch)
+        before = self._runners - self._free
         asyncio.get_running_loop().run_in_executor(
             self._pool, _run_batch, lane, batch
-        ).add_done_callback(lambda done: self._finish(lane, batch, done.result()))
+        ).add_done_callback(lambda done: self._finish(lane, batch, before, *done.result()))
 
     def _take(self, lane: Lane) -> list[Job]:
         """The next jobs of the lane that fit into one batch; those too late are told so."""
@@ -177,12 +177,13 @@ class Batcher:
             self._ready.append(lane)
         return batch
 
-    def _finish(self, lane: Lane, batch: list[Job], done: tuple[list, float]) -> None:
-        results, seconds = done
+    def _finish(
+        self, lane: Lane, batch: list[Job], before: int, results: list, seconds: float
+    ) -> None:
+        together = (before + self._runners - self._free) / 2  # batches that shared the cores
         self._free += 1
         self._running.difference_update(batch)
-        rows = sum(job.rows for job in batch)
-        lane.size.learn(rows, seconds)
+        lane.size.learn(rows := sum(job.rows for job in batch), seconds / together)
         self._rows_per_s += 0.2 * (rows / max(seconds, 1e-6) - self._rows_per_s)
         self._observe(rows, seconds)
         for job, result in zip(batch, results, strict=True):
