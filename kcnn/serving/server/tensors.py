@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import json
 from itertools import chain
 from typing import Any
@@ -121,19 +120,21 @@ def _numbers(value: Any, tensor: Tensor) -> np.ndarray:
 
 
 def _array(value: Any) -> np.ndarray:
-    """`np.array(value)`, of nested lists of numbers in half its time."""
-    shape: list[int] = []
-    level = [value]
-    while (kinds := set(map(type, level))) == {list} and len(shape) < MOST_DIMENSIONS:
-        sizes = set(map(len, level))
-        if len(sizes) > 1:
-            break
-        shape += sizes
-        level = list(chain.from_iterable(level))
-    if kinds == {int} and shape:
-        with contextlib.suppress(ValueError):  # beyond 0..255
-            return np.frombuffer(bytes(level), np.uint8).reshape(shape)
-    return np.array(level).reshape(shape) if kinds and kinds <= {int, float} else np.array(value)
+    """`np.array(value)`, in half its time where it is whole numbers 0..255, as pixels are."""
+    first, shape, level = value, [], [value]
+    while type(first) is list and first and len(shape) < MOST_DIMENSIONS:
+        shape.append(len(first))
+        first = first[0]
+    if type(first) is not int:
+        return np.array(value)
+    try:
+        for size in shape:
+            if set(map(len, level)) != {size}:
+                return np.array(value)
+            level = list(chain.from_iterable(level))
+        return np.frombuffer(bytes(level), np.uint8).reshape(shape)
+    except (TypeError, ValueError):  # other numbers, or lists beside other values
+        return np.array(value)
 
 
 _KINDS = {"U": "strings", "b": "true and false", "f": "decimal numbers", "O": "mixed values"}
