@@ -10,7 +10,7 @@ import numpy as np
 
 from kcnn.data._rows import Files
 
-__all__ = ["from_any_format", "in_one_thread", "load_parts", "load_whole", "with_boxes"]
+__all__ = ["from_any_format", "load_parts", "load_whole", "with_boxes"]
 
 
 @lru_cache(maxsize=8)
@@ -103,17 +103,3 @@ def with_boxes(order: Any, rows: Files, crop: Any, seed: int) -> Any:
         return index, crop.boxes(seeds, tf.gather(heights, index), tf.gather(widths, index))
 
     return tf.data.Dataset.zip((order, numbers)).map(add)
-
-
-def in_one_thread(dataset: Any) -> Any:
-    """Operations split over no threads: all of them decode images of their own already."""
-    import tensorflow as tf
-
-    spec = dataset.element_spec
-    variant = tf.raw_ops.MaxIntraOpParallelismDataset(
-        input_dataset=tf.data.experimental.to_variant(dataset),
-        max_intra_op_parallelism=1,
-        output_types=[part.dtype for part in spec],
-        output_shapes=[part.shape for part in spec],
-    )
-    return tf.data.experimental.from_variant(variant, spec)

@@ -100,7 +100,7 @@ def build_pipeline(
             )
     if augment is not None:
         result = _augmented(result, augment, labels, classes)
-    return _with_threads(result.prefetch(AHEAD))
+    return _with_threads(result.prefetch(AHEAD), split_operations=augment is not None)
 
 
 def _refuse_crop(crop: Any, rows: Rows, preprocessing: Any) -> None:
@@ -134,13 +134,18 @@ def image_batches(split: Any, batch_size: int) -> Any:
         return _with_threads(found.map(lambda _, images: images).prefetch(AHEAD))
 
 
-def _with_threads(dataset: Any) -> Any:
-    """With threads of its own, one for each core, in a fixed order and without the autotuner."""
+def _with_threads(dataset: Any, *, split_operations: bool = False) -> Any:
+    """With threads of its own, one for each core, in a fixed order and without the autotuner.
+
+    split_operations: over threads, each of them; or not, where all threads have batches already.
+    """
     import tensorflow as tf
 
     options = tf.data.Options()
     options.autotune.enabled = False
     options.threading.private_threadpool_size = THREADS
+    if not split_operations:
+        options.threading.max_intra_op_parallelism = 1
     options.experimental_optimization.apply_default_optimizations = False
     options.deterministic = True
     return dataset.with_options(options)

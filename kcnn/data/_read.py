@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kcnn.data._one_file import from_any_format, in_one_thread, load_parts, load_whole, with_boxes
+from kcnn.data._one_file import from_any_format, load_parts, load_whole, with_boxes
 from kcnn.data._rows import Files
 
 __all__ = ["AHEAD", "THREADS", "file_batches", "said"]
@@ -51,7 +51,6 @@ def file_batches(
             lacking = tf.ensure_shape(tf.numpy_function(keep.lacking, [index], tf.int64), (None,))
         images = tf.data.Dataset.from_tensor_slices((lacking, *boxes)).map(load).ignore_errors()
         images = images.batch(tf.maximum(tf.size(index, tf.int64), 1)).concatenate(nothing).take(1)
-        images = in_one_thread(images)
         return images.map(lambda found, images: (index, found, images))
 
     # Each batch is decoded by one thread and as many batches at a time as there are threads.

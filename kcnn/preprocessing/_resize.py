@@ -115,8 +115,7 @@ def _scaled(
     """The whole picture at the size `scaled`, of it what is `shown` from `corner` on.
 
     TensorFlow's own antialiased resize goes along rows pixel by pixel, five times as slowly as down
-    the columns. So both passes go down columns, with the image turned over in between. Turned as
-    whole numbers: for floats, oneDNN would wake threads that decode other images.
+    the columns. So both passes go down columns, with the image turned over in between.
     """
     shown = scaled if shown is None else shown
     if not filters(preprocessing):
@@ -140,9 +139,7 @@ def _scaled(
         )
 
     x = down(tf.reshape(images, (batch, rows, 1, columns * channels)), 0)
-    bits = tf.bitcast(tf.reshape(x, (batch, shown[0], columns * channels)), tf.int32)
-    x = tf.bitcast(tf.transpose(bits, (0, 2, 1)), tf.float32)
+    x = tf.transpose(tf.reshape(x, (batch, shown[0], columns * channels)), (0, 2, 1))
     x = down(tf.reshape(x, (batch, columns, 1, channels * shown[0])), 1)
-    x = _whole(preprocessing, x, tf.uint8)
     x = tf.transpose(tf.reshape(x, (batch, shown[1] * channels, shown[0])), (0, 2, 1))
     return tf.reshape(x, (batch, shown[0], shown[1], channels))
