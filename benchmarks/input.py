@@ -7,10 +7,11 @@
 speed: photographs of about 400x300 as JPEG, to 224x224, batches of 64. Alone, and with a flip, a
 random resized crop and a colour jitter; kcnn, torchvision and albumentations cut the crop out of
 the file, the layers of Keras and keras-cv out of the resized image. The contenders take turns, each
-drawing its share of images in the rounds; medians are kept, and the ratio of kcnn's rate to theirs, each round against its own
-neighbours. `cpu` is the processor time of an image (the least of all rounds; of PyTorch's workers
-too), which other programs disturb less than the clock. "kcnn" makes smaller pictures antialiased,
-as Pillow and torchvision do; "kcnn, as Keras" takes four neighbours as Keras does, the same work.
+drawing its share of images in the rounds; medians are kept, and the ratio of kcnn's rate to theirs,
+each round against its own neighbours. `cpu` is the processor time of an image (the least of all
+rounds; of PyTorch's workers too), which other programs disturb less than the clock. "kcnn" makes
+smaller pictures antialiased, as Pillow and torchvision do; "kcnn, as Keras" takes four neighbours
+as Keras does, the same work.
 What a pipeline had made in advance is drawn before the clock starts.
 The epochs of "kcnn, cached" come from the cache that its first epoch filled.
 PyTorch runs in a process of its own, with as many workers as cores.

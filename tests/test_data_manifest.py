@@ -138,6 +138,7 @@ def test_groups_stay_together(tmp_path):
         (r"patient", "has 0 groups"),
         (r"(camera)", "finds nothing in the path"),
         (r"(", "no regular expression"),
+        (r"(patient)", "no image is left for the .*60 images of 1 groups in all"),
     ):
         with pytest.raises(DataError, match=said):
             load(folder, group=wrong)

@@ -121,7 +121,8 @@ def _numbers(value: Any, tensor: Tensor) -> np.ndarray:
 
 def _array(value: Any) -> np.ndarray:
     """`np.array(value)`, in half its time where it is whole numbers 0..255, as pixels are."""
-    first, shape, level = value, [], [value]
+    first, level = value, [value]
+    shape: list[int] = []
     while type(first) is list and first and len(shape) < MOST_DIMENSIONS:
         shape.append(len(first))
         first = first[0]
