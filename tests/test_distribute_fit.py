@@ -44,7 +44,7 @@ def check(alone, count, folder, **environment):
             other = worker[case]
             # The loss so far is a mean over replicas, of which the last batch gives some less.
             so_far = one.pop("batches"), other.pop("batches")
-            np.testing.assert_allclose(*so_far, atol=1e-4, rtol=1e-4)
+            np.testing.assert_allclose(*so_far, atol=1e-3, rtol=1e-3)
             assert_same(one, other)
             one["batches"] = so_far[0]
     assert sorted(p.name for p in folder.iterdir()) == ["written-by-0.csv", "written-by-0.keras"]
