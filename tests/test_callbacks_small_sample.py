@@ -213,5 +213,6 @@ def test_bad_arguments_are_refused():
         SmallSampleCheck(x, y, images=5)
     with pytest.raises(ValueError, match="same number of rows"):
         SmallSampleCheck(x, y[:5])
-    with pytest.raises(ValueError, match=r"arrays or a tf\.data\.Dataset"):
-        SmallSampleCheck(iter([(x, y)]))
+    for given in ("photos/", 5):
+        with pytest.raises(ValueError, match=r"arrays, a tf\.data\.Dataset.* received"):
+            SmallSampleCheck(given)

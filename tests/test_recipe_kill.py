@@ -83,7 +83,7 @@ def undisturbed(processes, tmp_path_factory):
 def plain(value):
     """Without what a clock tells."""
     if isinstance(value, dict):
-        left = ("seconds", "seconds_per_update", "started", "id")
+        left = ("seconds", "seconds_per_update", "started", "time", "id")
         return {k: plain(v) for k, v in value.items() if k not in left}
     return [plain(v) for v in value] if isinstance(value, list) else value
 

@@ -102,9 +102,13 @@ def _first_rows(x: Any, rows: int) -> tuple[Any, ...]:
 
 def _each(source: Any) -> Iterator[Any]:
     """The batches of something indexed or iterable."""
-    if hasattr(source, "__getitem__") and hasattr(source, "__len__"):
-        return (source[i] for i in range(len(source)))
-    return iter(source)
+    indexed = hasattr(source, "__getitem__") and hasattr(source, "__len__")
+    if isinstance(source, (str, bytes)) or not (indexed or hasattr(source, "__iter__")):
+        raise ValueError(
+            "x must be arrays, a tf.data.Dataset, a PyDataset or something that yields batches; "
+            f"received {source!r}."
+        )
+    return (source[i] for i in range(len(source))) if indexed else iter(source)
 
 
 class ArrayFeed(Feed):

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from kcnn.callbacks.keras_internals import loss_weights_of
+from kcnn.callbacks.keras_internals import functional_of, loss_weights_of
 
 __all__ = ["expected_initial_loss", "expected_of_model"]
 
@@ -109,12 +109,12 @@ def _by_shape(loss: Any, width: int | None) -> Any:
 
 def _outputs(model: keras.Model) -> tuple[list[tuple[int | None, ...]], list[str]]:
     """Shapes and names of the outputs, as `compile` knows them; none of a model without a graph."""
-    try:
-        outputs, named = keras.tree.flatten(model.outputs), model.output
-    except (AttributeError, ValueError):
+    graph = functional_of(model)
+    if graph is None:
         return [], []
-    names = sorted(named) if isinstance(named, dict) else list(model.output_names)
-    return [tuple(output.shape) for output in outputs or []], names
+    named = graph.output
+    names = sorted(named) if isinstance(named, dict) else list(graph.output_names)
+    return [tuple(output.shape) for output in graph.outputs], names
 
 
 def _in_order(given: Any, names: list[str]) -> list[Any]:
