@@ -4,7 +4,7 @@ its size; a network with normalization forgives, one without does not.
 First the experiment of the course: 7 layers of 4,096 ReLU units, their weights normal with a
 deviation too small, too large, or sqrt(2 / inputs) (He et al., arXiv:1502.01852). Then a real deep
 network, plain-20, its kernels scaled by the same factors, with and without BatchNorm: the size of
-the signal at its end, and whether it learns the digits.
+the signal at its end, and whether it learns the digits, enlarged.
 """
 
 import keras
@@ -21,6 +21,7 @@ LAYERS = 7
 KAIMING = "Kaiming"
 FACTORS = {"too small": 0.45, KAIMING: 1.0, "too large": 2.2}  # 0.01 and 0.05 of 4,096 inputs
 BINS = np.geomspace(1e-3, 1e4, 60)  # of the histograms
+IMAGE = 24  # of 8 pixels two strides leave 2, where most of what a 3x3 kernel sees is padding
 KEPT = 2.0  # the deviation may change by this factor
 
 
@@ -58,9 +59,9 @@ def at_the_end(model: keras.Model, x: np.ndarray) -> float:
 
 
 def main(lesson: Lesson) -> None:
-    digits = load("digits")
+    digits = load("digits", image_size=IMAGE)
     x, y = digits.train.x.astype("float32"), digits.train.y
-    units, epochs = lesson.of((4096, 3), (512, 1))
+    units, epochs = lesson.of((4096, 6), (512, 1))
     signals = {
         name: [through_layers(units, factor, seed) for seed in lesson.seeds]
         for name, factor in FACTORS.items()
@@ -77,7 +78,7 @@ def main(lesson: Lesson) -> None:
             for name, factor in FACTORS.items():
                 model = deep(digits, norm, factor, seed)
                 ends.setdefault((said, name), []).append(at_the_end(model, x[:128]))
-                history = train(model, x, y, rate=0.01, epochs=epochs, seed=seed)
+                history = train(model, x, y, rate=0.02, epochs=epochs, seed=seed)
                 right = 100 * np.nan_to_num(history["accuracy"][-1])
                 learned.setdefault((said, name), []).append(right)
     lesson.table(
