@@ -148,9 +148,7 @@ class InitialLossCheck(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.finding = None
         self._penalty = weight_penalty(self.model) if self.model.built else None
-        self._fresh = (
-            not self.model.optimizer.built or int(array_of(self.model.optimizer.iterations)) == 0
-        )
+        self._fresh = _untrained(self.model)
 
     def on_train_batch_end(self, batch, logs=None):
         if self.finding is not None or not logs or "loss" not in logs:
