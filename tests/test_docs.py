@@ -170,9 +170,7 @@ def test_the_blocks_of_a_page_run_in_order(page, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.mark.slow
 def test_the_site_is_built_without_a_warning_and_names_everything_public(tmp_path):
-    pytest.importorskip("sphinx", reason="needs pip install -e .[docs]")
     done = subprocess.run(
         [sys.executable, "-m", "sphinx", "-qW", "--keep-going", "docs", str(tmp_path)],
         cwd=ROOT,

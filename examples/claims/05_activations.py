@@ -21,7 +21,7 @@ from kcnn.initializers import KaimingNormal
 KINDS = ("sigmoid", "relu", "gelu")
 DEPTHS = (2, 4, 8, 16, 32)
 WIDTH = 64
-RATES = (0.02, 0.1, 0.5)  # usual, high and too high
+RATES = (0.02, 0.1, 0.5, 1.0)  # usual, high and too high
 
 
 def first_gradient(kind: str, depth: int, x: np.ndarray, y: np.ndarray, seed: int) -> float:

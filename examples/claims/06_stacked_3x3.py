@@ -51,7 +51,7 @@ def same_cost(data, kernels: tuple[int, ...], target: int) -> int:
 
 
 def main(lesson: Lesson) -> None:
-    data = fashion(*lesson.of((2500, 2000), (200, 100)))
+    data = fashion(*lesson.of((10000, 2000), (200, 100)))
     x, y = data.train.x.astype("float32"), data.train.y
     wide = {name: build(data, kernels, FILTERS) for name, kernels in STACKS.items()}
     weights = {name: model.count_params() for name, model in wide.items()}
@@ -65,7 +65,7 @@ def main(lesson: Lesson) -> None:
         for name, kernels in STACKS.items():
             keras.utils.set_random_seed(seed)
             model = build(data, kernels, filters[name])
-            train(model, x, y, rate=0.05, epochs=lesson.of(5, 1), seed=seed)
+            train(model, x, y, rate=0.05, epochs=lesson.of(8, 1), seed=seed, decay=True)
             right[name].append(accuracy(model, data.test.x, data.test.y))
     lesson.say(f"Weights and multiply-adds of the whole network with {FILTERS} filters.")
     lesson.table(

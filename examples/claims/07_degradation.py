@@ -19,7 +19,7 @@ from kcnn.layers import BasicBlock
 
 DEPTHS = (20, 32, 56)
 KINDS = ("plain", "resnet")
-EPOCHS = 8
+EPOCHS = 15
 
 
 def blocks_of(model: keras.Model) -> list[BasicBlock]:

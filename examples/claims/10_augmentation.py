@@ -15,9 +15,10 @@ from kcnn import augment
 from kcnn.augment import Pipeline
 from kcnn.data import Dataset, Split
 
-UPDATES = 150
+UPDATES = 1500
 BATCH = 64
 COLUMNS = 8
+TOGETHER = "all but mixup"
 
 
 def transforms(seed: int) -> dict[str, list]:
@@ -33,7 +34,7 @@ def transforms(seed: int) -> dict[str, list]:
     return {
         "none": [],
         **{name: [make()] for name, make in alone.items()},
-        "all but mixup": [Pipeline(together, seed=seed)],
+        TOGETHER: [Pipeline(together, seed=seed)],
     }
 
 
@@ -99,10 +100,18 @@ def main(lesson: Lesson) -> None:
         for size in sizes
         for name in names[1:]
     }
+    few, many = sizes[0], sizes[-1]
+    alone = {size: np.mean([gains[size, n] for n in names[1:-1]], axis=0) for size in sizes}
     points = [
-        Point(f"{size} pictures are changed by {name}", gain, " points")
-        for (size, name), gain in gains.items()
+        Point(f"{size} pictures are changed by {what}", gain[size], " points")
+        for what, gain in (
+            ("one transform, in the mean of them", alone),
+            (TOGETHER, {size: gains[size, TOGETHER] for size in sizes}),
+        )
+        for size in sizes
     ]
+    more = alone[few] - alone[many]
+    points.append(Point(f"{few} pictures are compared with {many}", more, " points more gained"))
     gained = {"none": "points gained with\n" + " and ".join(f"{s:,}" for s in sizes) + " pictures"}
     gained |= {
         name: "   ".join(f"{np.mean(gains[size, name]):+.1f}" for size in sizes)

@@ -75,7 +75,7 @@ def learned(way: str, data, weights: list, x, y, seed: int, updates: int) -> flo
 
 def main(lesson: Lesson) -> None:
     data = fashion(*lesson.of((12500, 2000), (2000, 200)))
-    sizes, updates, epochs = lesson.of((PER_CLASS, 120, 3), ((5,), 4, 1))
+    sizes, updates, epochs = lesson.of((PER_CLASS, 600, 6), ((5,), 4, 1))
     weights = pretrained(data, epochs).get_weights()
     x, y = of_classes(data.train, TARGET)
     found: dict[str, list[list[float]]] = {way: [] for way in WAYS}

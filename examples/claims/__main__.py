@@ -43,29 +43,20 @@ def records() -> list[dict[str, Any]]:
     return [json.loads(file.read_text("utf-8")) for file in sorted(RECORDS.glob("*.json"))]
 
 
-def parts(verdict: str) -> tuple[str, list[str], list[str]]:
-    """The word of the verdict, what follows it, and what follows "But", each with its numbers."""
-    for word in ("holds only when", "does not hold here, because", "holds"):
-        if verdict.startswith(word):
-            rest = verdict[len(word) + 1 :]
-            first, _, second = (rest[1:-1] if word == "holds" else rest).partition(". But ")
-            return word, first.split("; "), second.split("; ")
-    raise ValueError(f"no verdict: {verdict}")
+def word(record: dict[str, Any]) -> str:
+    """The verdict in a few words."""
+    good, bad = len(record["holds"]), len(record["fails"])
+    if not bad:
+        return "holds"
+    return f"holds in part ({good} of {good + bad})" if good else "does not hold here"
 
 
-def short(verdict: str) -> str:
-    """The verdict without its numbers."""
-    word, first, _ = parts(verdict)
-    if word == "holds":
-        return word
-    return f"{word} " + "; ".join(part.partition(": ")[0] for part in first)
-
-
-def told(verdict: str) -> str:
+def told(record: dict[str, Any]) -> str:
     """The verdict with its numbers, as lists."""
-    word, first, second = parts(verdict)
-    text = f"**Claim: {word}**\n\n" + "".join(f"- {part}\n" for part in first) + "\n"
-    return text + ("but\n\n" + "".join(f"- {p}\n" for p in second) + "\n" if any(second) else "")
+    text = f"**Claim: {word(record)}**\n\n" + "".join(f"- {part}\n" for part in record["holds"])
+    if record["holds"] and record["fails"]:
+        text += "\nbut\n\n"
+    return text + "".join(f"- {part}\n" for part in record["fails"]) + "\n"
 
 
 def table(found: dict[str, Any]) -> str:
@@ -87,14 +78,14 @@ def claims_page(found: list[dict[str, Any]]) -> str:
         anchor = f"#{number}-{name}".replace("_", "-")
         thumbnail = f"[![{record['caption']}](claims/{record['name']}.png)]({anchor})"
         page += f"| {number} | [{title}]({anchor}): {record['claim']} "
-        page += f"| {short(record['verdict'])} | {thumbnail} |\n"
+        page += f"| {word(record)} | {thumbnail} |\n"
     if lacking:
         page += "\nNot measured in full yet: "
         page += ", ".join(f"`examples/claims/{name}.py`" for name in sorted(lacking)) + ".\n"
     for record in found:
         number, name = record["name"].split("_", 1)
         page += f"\n## {number} {name.replace('_', ' ')}\n\n{record['claim']}\n\n"
-        page += told(record["verdict"])
+        page += told(record)
         page += f"![{record['caption']}](claims/{record['name']}.png)\n\n{record['caption']}\n\n"
         page += "".join(table(each) for each in record["tables"])
         notes = " ".join(record["notes"])

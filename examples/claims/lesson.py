@@ -53,13 +53,16 @@ class Point:
         spread = f" ({low:.3g} to {high:.3g})" if len(self.margins) > 1 else ""
         return f"{np.mean(self.margins):+.3g}{self.unit}{spread}"
 
+    def sentence(self) -> str:
+        """What came out, with its margin."""
+        where = self.when if self.holds else f"when {self.when}, {self.instead}"
+        return f"{where}: {self.told()}"
+
 
 def verdict(points: Sequence[Point]) -> str:
     """One line, from the numbers alone."""
-    good = "; ".join(f"{point.when}: {point.told()}" for point in points if point.holds)
-    bad = "; ".join(
-        f"when {point.when}, {point.instead}: {point.told()}" for point in points if not point.holds
-    )
+    good = "; ".join(point.sentence() for point in points if point.holds)
+    bad = "; ".join(point.sentence() for point in points if not point.holds)
     if not bad:
         return f"holds ({good})"
     return f"holds only when {good}. But {bad}" if good else f"does not hold here, because {bad}"
@@ -114,7 +117,8 @@ class Lesson:
         record = {
             "name": self.name,
             "claim": self.claim,
-            "verdict": said,
+            "holds": [point.sentence() for point in points if point.holds],
+            "fails": [point.sentence() for point in points if not point.holds],
             "caption": caption,
             "notes": self._notes,
             "tables": self._tables,

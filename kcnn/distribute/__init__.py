@@ -1,4 +1,4 @@
-"""Training on several devices and in several processes, with any Keras model on TensorFlow.
+"""Training on several devices and in several processes, with any Keras model on TensorFlow::
 
     strategy = kcnn.distribute.strategy()      # the cluster this process was started in
     with strategy.scope():
