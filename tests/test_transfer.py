@@ -103,6 +103,16 @@ def test_unfreezing_all_moves_every_kernel_and_no_statistic():
     assert statistics(changed) == set()
 
 
+def test_more_blocks_learn_each_time_and_fewer_again():
+    model = probe()
+    learning = [
+        len(transfer.unfreeze(model, blocks=blocks).trainable_weights)
+        for blocks in (0, 1, 2, "all", 2, "all")
+    ]
+    assert learning[0] == 2 < learning[1] < learning[2] < learning[3]
+    assert learning[4:] == [learning[2], learning[3]]
+
+
 def test_unfreeze_keeps_loss_and_metrics_and_divides_the_rate_by_ten():
     model = probe()
     fit(model, 1)
@@ -171,7 +181,9 @@ def test_fine_tune_runs_both_stages():
     )
     assert len(history.head["loss"]) == 2
     assert len(history.whole["accuracy"]) == 3
-    assert statistics(moved(before, backbone)) == set()
+    changed = moved(before, backbone)
+    assert {path for path in before if path.endswith("conv/kernel")} <= changed
+    assert statistics(changed) == set()
     assert float(model.optimizer.learning_rate) == pytest.approx(1e-3)
 
 

@@ -56,6 +56,7 @@ def unfreeze(
             f"{model.name}'s backbone has. Received: {blocks!r}."
         )
     learning = len(groups) if blocks == "all" else int(blocks)
+    body.trainable = False  # or setting True where it is True already stops at the outermost
     body.trainable = True
     for group in groups[: len(groups) - learning]:
         for layer in group:

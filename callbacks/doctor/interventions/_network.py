@@ -159,6 +159,7 @@ def unstrided(model):
 @layer_edit("all layers trainable", "Set layer.trainable = True before compile.")
 def thawed(layer):
     new = changed(layer)
+    new.trainable = False  # or setting True where it is True already stops at the outermost
     new.trainable = True
     return new
 
