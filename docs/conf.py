@@ -34,4 +34,5 @@ napoleon_custom_sections = [("Call arguments", "params_style")]
 napoleon_use_ivar = True  # attributes as one list; dataclass fields are told once
 autodoc_inherit_docstrings = False  # Keras writes its own in Markdown
 autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True  # as the source says them: no addresses, no environment
 python_maximum_signature_line_length = 76

@@ -37,7 +37,8 @@ class OverfitDetector(keras.callbacks.Callback):
         best_epoch: Epoch (from 1) of the lowest validation loss, or None.
         stopped_epoch: Epoch after which it stopped training, or None.
 
-    >>> model.fit(x, y, validation_split=0.2, callbacks=[OverfitDetector(patience=10)])
+    >>> detector = OverfitDetector(patience=10, sink=None)
+    >>> history = model.fit(x, y, validation_split=0.2, verbose=0, callbacks=[detector])
     """
 
     def __init__(

@@ -60,6 +60,9 @@ def read_curves(
 
     Raises:
         ValueError: without "loss", with no epoch, or curves of different length.
+
+    >>> read_curves({"loss": [2, 1, 0.4, 0.1], "val_loss": [2, 1.2, 1.5, 2.3]}).verdict
+    'overfitting'
     """
     facts = facts_of(getattr(history, "history", history), epochs)
     findings = [found for rule in RULES if (found := rule(facts)) is not None]

@@ -64,6 +64,9 @@ def examine(
         NotImplementedError: for a model with a `train_step` of its own and no `call`.
         Exception: what `fit` itself raises, after the model is restored; the exception
             carries the findings as `error.diagnosis`.
+
+    >>> examine(model, 255 * x, y, epochs=1, verbose=0, fast=True).causes
+    ['unnormalized_inputs']
     """
     if keras.config.backend() != "tensorflow":
         raise RuntimeError(

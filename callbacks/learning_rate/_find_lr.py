@@ -101,6 +101,10 @@ def find_lr(
 
     Raises:
         ValueError: uncompiled model, too few iterations, rates not positive and rising.
+
+    >>> found = find_lr(model, x, y, batch_size=64, iterations=50, sink=None)
+    >>> 0.01 < found.suggestion < 1
+    True
     """
     plan = plan_of(rates, iterations, model)
     feed = feed_of(x, y, batch_size=batch_size, batches=plan.longest, seed=seed)

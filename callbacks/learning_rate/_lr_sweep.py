@@ -58,9 +58,9 @@ class LRSweep:
         seed: Order of the rows of arrays.
         sink: Called with every finding.
 
-    >>> result = LRSweep().run(model, x, y, batch_size=128)
+    >>> result = LRSweep(sink=None).run(model, x, y, batch_size=64)
     >>> result.suggestion
-    0.01
+    0.1
     """
 
     def __init__(

@@ -31,6 +31,9 @@ def expected_initial_loss(loss: Any, classes: int | None = None) -> float | None
 
     Raises:
         ValueError: if `classes` is needed and missing or below 2.
+
+    >>> round(expected_initial_loss("sparse_categorical_crossentropy", classes=10), 3)
+    2.303
     """
     name, loss = named_loss(loss)
     if getattr(loss, "reduction", "mean") in ("sum", "none", None):

@@ -46,6 +46,9 @@ def judge_initial_loss(
         classes: Number of classes of a softmax cross-entropy.
         regularization: Part of `loss` that penalties contribute; taken out.
         batches: How many batches `loss` is the mean of (told in the finding).
+
+    >>> judge_initial_loss(2.31, classes=10).ok
+    True
     """
     if expected is None and classes is not None:
         expected = expected_initial_loss("categorical_crossentropy", classes)
@@ -127,7 +130,8 @@ class InitialLossCheck(keras.callbacks.Callback):
     Attributes:
         finding: The `Finding`, or None before the first batches are through.
 
-    >>> model.fit(x, y, callbacks=[InitialLossCheck()])
+    >>> history = model.fit(x, y, verbose=0, callbacks=[InitialLossCheck()])
+    ok initial_loss: loss ... (expected: 2.303)
     """
 
     def __init__(

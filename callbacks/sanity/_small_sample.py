@@ -59,6 +59,9 @@ def judge_small_sample(
         accuracy: Accuracy on them afterwards, 0..1, or None.
         images: How many.
         floor: Least loss there is (label smoothing), in the loss's unit.
+
+    >>> judge_small_sample([2.3, 0.5, 0.01], accuracy=1.0).ok
+    True
     """
     first, last = (float(losses[0]), float(min(losses[-5:]))) if losses else (math.nan,) * 2
     goal = floor + NEAR_ZERO * abs(first - floor)
@@ -131,6 +134,9 @@ class SmallSampleCheck(keras.callbacks.Callback):
 
     Attributes:
         result: The `SmallSampleResult`, or None; `finding`: its finding, or None.
+
+    >>> history = model.fit(x, y, verbose=0, callbacks=[SmallSampleCheck(x[:32], y[:32])])
+    ok small_sample: loss ... on 32 images ...
     """
 
     def __init__(

@@ -37,6 +37,10 @@ class Snapshot:
 
     Raises:
         ValueError: if the model is not built or not compiled.
+
+    >>> snapshot = Snapshot(model)
+    >>> history = model.fit(x, y, verbose=0)
+    >>> snapshot.restore()
     """
 
     def __init__(self, model: keras.Model):

@@ -22,6 +22,9 @@ class RandomRotation(FilledGeometry):
     """Turn each image about its centre by `factor` of a full turn, counter-clockwise if positive.
 
     factor: (lower, upper), or f for (-f, f), as in `keras.layers.RandomRotation`.
+
+    >>> RandomRotation(0.1, seed=0)(images).shape
+    TensorShape([4, 8, 8, 3])
     """
 
     def __init__(self, factor: float | Sequence[float], **kwargs: Any) -> None:
@@ -47,6 +50,9 @@ class RandomShear(FilledGeometry):
     the sign of any factor by chance; here (-f, f) does that.
 
     Factors: (lower, upper), or f for (-f, f).
+
+    >>> RandomShear(0.2, seed=0)(images).shape
+    TensorShape([4, 8, 8, 3])
     """
 
     def __init__(
@@ -74,6 +80,9 @@ class RandomZoom(FilledGeometry):
 
     Factors: (lower, upper), or f for (-f, f), above -1, as in `keras.layers.RandomZoom`; without
     `width_factor` the aspect ratio is kept.
+
+    >>> RandomZoom(0.2, seed=0)(images).shape
+    TensorShape([4, 8, 8, 3])
     """
 
     def __init__(
@@ -104,6 +113,9 @@ class RandomTranslation(FilledGeometry):
     """Move each image by shares of its height and width: down and right if positive.
 
     Factors: (lower, upper), or f for (-f, f), as in `keras.layers.RandomTranslation`.
+
+    >>> RandomTranslation(0.1, 0.1, seed=0)(images).shape
+    TensorShape([4, 8, 8, 3])
     """
 
     def __init__(

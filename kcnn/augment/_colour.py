@@ -76,6 +76,9 @@ class ColorJitter(AugmentationLayer):
     of a full circle, in YIQ, which keeps the luma. Each is (lower, upper), or f for (-f, f), of b,
     c, s (at least -1) and h; 0 switches it off. Saturation and hue are for three channels alone.
     Values are clipped to 0..255 once, at the end.
+
+    >>> ColorJitter(0.2, 0.2, seed=0)(images).shape
+    TensorShape([4, 8, 8, 3])
     """
 
     def __init__(
@@ -121,6 +124,9 @@ class RandomGrayscale(AugmentationLayer):
     """Make each image gray with probability `factor`; the number of channels stays.
 
     rate: another name of `factor`, in place of it.
+
+    >>> RandomGrayscale(1.0)(images).shape
+    TensorShape([4, 8, 8, 3])
     """
 
     def __init__(self, factor: float = 0.5, *, rate: float | None = None, **kwargs: Any) -> None:

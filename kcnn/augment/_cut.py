@@ -46,6 +46,9 @@ class RandomCutout(_Cutting):
 
     height_factor, width_factor: its sides as shares of the image's: f, or (lower, upper); rounded
         to whole pixels. DeVries & Taylor, arXiv:1708.04552.
+
+    >>> RandomCutout(0.5, 0.5, fill_value=0, seed=0)(images).shape
+    TensorShape([4, 8, 8, 3])
     """
 
     def __init__(
@@ -94,6 +97,9 @@ class RandomErasing(_Cutting):
         within `scale`: hardly one is long and narrow.)
     fill_value: a number, or None for noise (about as much work as all the rest of a pipeline).
     rate: the probability itself, in place of `factor`.
+
+    >>> RandomErasing(fill_value=0, seed=0)(images).shape
+    TensorShape([4, 8, 8, 3])
     """
 
     TRIES = 10

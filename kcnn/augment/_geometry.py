@@ -94,6 +94,9 @@ class RandomFlip(Geometry):
     (Keras's layer throws one coin for both directions, so that it never mirrors in one alone.)
 
     mode: "horizontal" (left and right change places), "vertical" or "horizontal_and_vertical".
+
+    >>> RandomFlip("horizontal", rate=1.0)(np.arange(4.0).reshape(1, 1, 4, 1)).numpy().ravel()
+    array([3., 2., 1., 0.], dtype=float32)
     """
 
     def __init__(
@@ -127,6 +130,9 @@ class RandomCrop(FilledGeometry):
     padding: first add to each side a number of pixels (int) or a share of the side (float), or
         (rows, columns) of these. It is black unless `fill_mode` says otherwise: the recipe of
         He et al., arXiv:1512.03385, for CIFAR is `RandomCrop(padding=4)`.
+
+    >>> RandomCrop(6, 6, seed=0)(images).shape
+    TensorShape([4, 6, 6, 3])
     """
 
     def __init__(
@@ -182,6 +188,9 @@ class RandomResizedCrop(Geometry):
     height in pixels, uniform in its logarithm. Ten pairs are drawn and the first that fits is
     taken; if none does, the largest centred part with a ratio within range (Szegedy et al.,
     arXiv:1409.4842).
+
+    >>> RandomResizedCrop(16, seed=0)(images).shape
+    TensorShape([4, 16, 16, 3])
     """
 
     TRIES = 10

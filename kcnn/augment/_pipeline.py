@@ -21,6 +21,10 @@ class Pipeline(AugmentationLayer):
     `fill_mode` and `fill_value`; colour changes that follow each other are one matrix (values are
     clipped at their end). One that holds a layer with `mixes_labels` has it too. The random numbers
     come from the pipeline's `seed`, those of its layers play no part.
+
+    >>> from kcnn.augment import Pipeline, RandomFlip
+    >>> Pipeline([RandomFlip("horizontal")], seed=0)(images).shape
+    TensorShape([4, 8, 8, 3])
     """
 
     def __init__(

@@ -54,6 +54,9 @@ class Augmentation(Pipeline):
 
     A `Pipeline` of the layers that `kind` stands for; see `augmentation` for the presets. With
     `mix` it changes labels too (`mixes_labels` is True then).
+
+    >>> Augmentation("crop", (8, 8, 3), seed=0)(images).shape
+    TensorShape([4, 8, 8, 3])
     """
 
     def __init__(
@@ -138,6 +141,9 @@ def augmentation(
         `AugmentationLayer`.
     library: "kcnn" fuses the layers of `kcnn.augment` (benchmarks/augment.py); "keras-cv" chains
         keras-cv's public layers, with about the same ranges.
+
+    >>> augmentation("standard", (8, 8, 3), seed=0)(images).shape
+    TensorShape([4, 8, 8, 3])
     """
     options: dict[str, Any] = {"flip": flip, "mix": mix, "library": library, "seed": seed}
     return Augmentation(kind, image_shape, bounding_box_format=bounding_box_format, **options)

@@ -52,6 +52,9 @@ class RandAugment(FilledGeometry):
         inverted from that share below 255 on. The last two have no strength.
     max_rotation: in full turns; Keras's is 1, the paper's 30 degrees.
     operations: names of those to draw from.
+
+    >>> RandAugment(seed=0)(images).shape
+    TensorShape([4, 8, 8, 3])
     """
 
     def __init__(

@@ -47,6 +47,9 @@ class AutoContrast(_Sometimes):
 
     As `keras.layers.AutoContrast`, but in training alone, like every layer here, and with
     probability `rate`.
+
+    >>> float(keras.ops.max(AutoContrast()(images / 2)))
+    255.0
     """
 
     def steps(self, draws: Draws) -> Sequence[Tone]:
@@ -60,6 +63,9 @@ class Equalization(_Sometimes):
     As `keras.layers.Equalization`, which counts the values of the whole batch together.
 
     bins: how many values are told apart.
+
+    >>> Equalization()(images).shape
+    TensorShape([4, 8, 8, 3])
     """
 
     def __init__(self, bins: int = 256, **kwargs: Any) -> None:
@@ -79,6 +85,9 @@ class RandomPosterization(AugmentationLayer):
 
     factor: how many of the eight, or (lower, upper), each as likely, both included.
         (`keras.layers.RandomPosterization` draws 1 .. factor - 1, against its docstring.)
+
+    >>> len(np.unique(RandomPosterization(1)(images)))
+    2
     """
 
     def __init__(self, factor: int | Sequence[int], **kwargs: Any) -> None:
@@ -100,6 +109,9 @@ class Solarization(AugmentationLayer):
 
     addition_factor, threshold_factor: (lower, upper), or f for (0, f), as shares of 255: what is
         added first, and the threshold. With neither, every image is inverted.
+
+    >>> float(Solarization(threshold_factor=0.5)(np.full((1, 1, 1, 3), 255.0)).numpy().max())
+    0.0
     """
 
     def __init__(
@@ -128,6 +140,9 @@ class RandomSharpness(AugmentationLayer):
     The outermost pixels, which Keras's layer blends with black, stay as they are (as in Pillow).
 
     factor: (lower, upper), or f for (0, f): 0 blurs, 0.5 changes nothing, 1 sharpens.
+
+    >>> RandomSharpness(0.5, seed=0)(images).shape
+    TensorShape([4, 8, 8, 3])
     """
 
     def __init__(self, factor: float | Sequence[float], **kwargs: Any) -> None:

@@ -99,6 +99,9 @@ def from_arrays(
     Without `x_test` a fifth of the images is held out, each class in its share; `val_fraction` of
     the rest chooses between models. Text labels are numbered. `options` are those of
     `kcnn.data.load`. Raises DataError for whatever can't be trained on.
+
+    >>> len(from_arrays(np.zeros((50, 8, 8, 1)), np.arange(50) % 2).train)
+    36
     """
     found = look_at_arrays(x, y, x_test=x_test, y_test=y_test, class_names=class_names, name=name)
     return assemble(found, LoadOptions(**options))

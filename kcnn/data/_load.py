@@ -77,6 +77,10 @@ def load(
     label_separator: what stands between the labels of one image, for instance "|".
 
     Raises DataError (one or two lines) for what can't be found, read or trained on.
+
+    >>> data = load("digits")
+    >>> data.image_shape, data.classes, len(data.train)
+    ((8, 8, 1), 10, 1294)
     """
     options = LoadOptions(**{name: value for name, value in locals().items() if name != "source"})
     if max_images is not None and (int(max_images) != max_images or max_images < 1):

@@ -40,6 +40,10 @@ class Split:
 
     `labels` are int64 (n,), or float32 (n, classes) of zeros and ones where an image has several.
     `Split(x, y)` holds arrays: images (n, h, w, c), uint8 or float32, in 0..255.
+
+    >>> images, labels = next(iter(data.train.batches(64)))
+    >>> images.shape, labels.shape
+    (TensorShape([64, 8, 8, 1]), TensorShape([64]))
     """
 
     def __init__(

@@ -27,6 +27,10 @@ class ChannelStats:
     Each piece gives its count, mean and sum of squared deviations in float64, and pieces are merged
     pairwise (Chan, Golub & LeVeque 1979), so nothing cancels at a large mean and no integer
     overflows. `data_format` is "channels_last" (default) or "channels_first".
+
+    >>> stats = ChannelStats()
+    >>> stats.update(images).mean.shape
+    (3,)
     """
 
     def __init__(self, *, data_format: str = "channels_last") -> None:
@@ -153,6 +157,9 @@ def channel_stats(
     classes: where labels come along, they must be numbers below it.
 
     Raises DataError that says which image holds NaN or infinite pixels, or which label is none.
+
+    >>> channel_stats(images).mean.shape
+    (3,)
     """
     stats = ChannelStats(data_format=data_format)
     if isinstance(data, Dataset):

@@ -41,12 +41,16 @@ class Cluster:
         return json.dumps({"cluster": {"worker": list(self.workers)}, "task": task})
 
 
-def cluster(environment: Mapping[str, str] = os.environ) -> Cluster:
+def cluster(environment: Mapping[str, str] | None = None) -> Cluster:
     """The cluster that the environment tells of: TF_CONFIG, a JobSet's or SLURM's variables.
 
     Raises:
         DistributeError: they contradict each other, or name too few workers.
+
+    >>> cluster({}).source
+    'alone'
     """
+    environment = os.environ if environment is None else environment
     if environment.get("TF_CONFIG"):
         return _from_tf_config(environment)
     if "JOBSET_NAME" in environment:

@@ -20,6 +20,9 @@ class BasicBlock(ResidualBlock):
     Arguments as for `ResidualBlock`: strides, norm, norm_kwargs, activation, shortcut,
     zero_init_residual, drop_path, use_bias, padding, data_format, kernel_regularizer,
     weight_standardization, se_ratio, seed.
+
+    >>> BasicBlock(16, strides=2)(keras.ops.ones((1, 8, 8, 8))).shape
+    TensorShape([1, 4, 4, 16])
     """
 
     def _chain(self) -> list[Any]:
@@ -38,6 +41,9 @@ class PlainBlock(BasicBlock):
 
     Raises:
         ValueError: if one of these is asked for.
+
+    >>> PlainBlock(16)(keras.ops.ones((1, 8, 8, 8))).shape
+    TensorShape([1, 8, 8, 16])
     """
 
     def __init__(self, filters: int, **kwargs: "Unpack[BlockArguments]"):
@@ -76,6 +82,9 @@ class BottleneckBlock(ResidualBlock):
 
     Raises:
         ValueError: for another stride_on.
+
+    >>> BottleneckBlock(4)(keras.ops.ones((1, 8, 8, 8))).shape
+    TensorShape([1, 8, 8, 16])
     """
 
     def __init__(

@@ -52,6 +52,9 @@ class ConvNormAct(keras.layers.Layer):
     Raises:
         ValueError: for an unknown padding or norm, groups that do not divide the filters,
             or at build a depthwise one with another number of input channels.
+
+    >>> ConvNormAct(16, strides=2, norm="group")(keras.ops.ones((1, 8, 8, 3))).shape
+    TensorShape([1, 4, 4, 16])
     """
 
     def __init__(

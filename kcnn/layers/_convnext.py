@@ -38,6 +38,9 @@ class ConvNeXtBlock(keras.layers.Layer):
         data_format: "channels_last", "channels_first" or None for Keras's setting.
         kernel_regularizer: of the three kernels.
         seed: integer for reproducible `drop_path`.
+
+    >>> ConvNeXtBlock()(keras.ops.ones((1, 8, 8, 8))).shape
+    TensorShape([1, 8, 8, 8])
     """
 
     def __init__(

@@ -51,6 +51,9 @@ class InvertedResidual(keras.layers.Layer):
         data_format: "channels_last", "channels_first" or None for Keras's setting.
         kernel_regularizer: of every convolution.
         seed: integer for reproducible `drop_path`.
+
+    >>> InvertedResidual(8, strides=2)(keras.ops.ones((1, 8, 8, 8))).shape
+    TensorShape([1, 4, 4, 8])
     """
 
     def __init__(

@@ -21,6 +21,9 @@ class LayerScale(keras.layers.Layer):
 
     Args:
         initial: value of gamma at the start.
+
+    >>> float(keras.ops.max(LayerScale(0.5)(keras.ops.ones((1, 4)))))
+    0.5
     """
 
     def __init__(self, initial: float = 1e-6, **kwargs: "Unpack[BaseArguments]"):

@@ -58,6 +58,9 @@ def norm(
     Raises:
         ValueError: for an unknown kind (the nearest is named), or groups that do not
             divide the channels.
+
+    >>> norm("group", channels=8).name.startswith("group_norm")
+    True
     """
     axis = channel_axis(data_format)
     if kind == "none":

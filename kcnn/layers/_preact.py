@@ -34,6 +34,9 @@ class PreActBlock(ResidualBlock):
         use_bias: of the last convolution and the projection (keras.applications: True);
             the others have one only without a norm.
         **kwargs: as for `ResidualBlock`; `zero_init_residual` starts the last kernel at zero.
+
+    >>> PreActBlock(16, strides=2)(keras.ops.ones((1, 8, 8, 8))).shape
+    TensorShape([1, 4, 4, 16])
     """
 
     def __init__(

@@ -27,6 +27,9 @@ class SqueezeExcitation(keras.layers.Layer):
         gate: "sigmoid", or "hard_sigmoid" as in MobileNetV3.
         data_format: "channels_last", "channels_first" or None for Keras's setting.
         kernel_regularizer: of both.
+
+    >>> SqueezeExcitation(2)(keras.ops.ones((1, 8, 8, 8))).shape
+    TensorShape([1, 8, 8, 8])
     """
 
     def __init__(

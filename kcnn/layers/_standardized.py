@@ -20,6 +20,9 @@ class StandardizedConv2D(keras.layers.Conv2D):
     group normalization, which then trains as well on few images a device as batch
     normalization on many. The weights are standardized in every call, in float32.
     Qiao et al., arXiv:1903.10520. Arguments as for `keras.layers.Conv2D`.
+
+    >>> StandardizedConv2D(16, 3)(keras.ops.ones((1, 8, 8, 3))).shape
+    TensorShape([1, 6, 6, 16])
     """
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:

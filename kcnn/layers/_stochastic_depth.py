@@ -26,6 +26,9 @@ class StochasticDepth(keras.layers.Layer):
 
     Raises:
         ValueError: for a rate outside [0, 1).
+
+    >>> float(keras.ops.max(StochasticDepth(0.5)(keras.ops.ones((1, 4)), training=False)))
+    1.0
     """
 
     def __init__(self, rate: float, *, seed: int | None = None, **kwargs: "Unpack[BaseArguments]"):

@@ -61,6 +61,9 @@ def create_model(
     Raises:
         ValueError: unknown network, option or norm (the nearest is named),
             `classes` below 1, or images too small for the downsampling.
+
+    >>> create_model("resnet20", classes=10, input_shape=(32, 32, 3), norm="group").output_shape
+    (None, 10)
     """
     if weights is not None and pretrained not in (None, weights):
         raise ValueError(f"{network}: weights= and pretrained= are the same; give one of them.")

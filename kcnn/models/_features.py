@@ -60,6 +60,9 @@ def features(model: keras.Model, out_indices: Sequence[int] | None = None) -> ke
 
     Raises:
         ValueError: the model has no maps, or an index is out of range.
+
+    >>> [map.shape[1] for map in features(kcnn.create_model("resnet18")).outputs]
+    [112, 56, 28, 14, 7]
     """
     found = _features(model)
     indices = range(len(found)) if out_indices is None else out_indices
@@ -81,6 +84,10 @@ def reset_classifier(model: keras.Model, classes: int) -> keras.Model:
 
     Raises:
         ValueError: the model is not built, or classes is below 0.
+
+    >>> backbone = kcnn.create_model("resnet20", classes=10, input_shape=(32, 32, 3))
+    >>> reset_classifier(backbone, 3).output_shape
+    (None, 3)
     """
     if classes < 0:
         raise ValueError(f"reset_classifier: classes must be at least 0. Received: {classes!r}.")

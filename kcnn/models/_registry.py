@@ -154,12 +154,20 @@ def namings(kind: str) -> list[Naming]:
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names of the registered networks that match a shell pattern, sorted naturally."""
+    """Names of the registered networks that match a shell pattern, sorted naturally.
+
+    >>> list_models("vgg*")[:2]
+    ['vgg11', 'vgg13']
+    """
     return sorted(fnmatch.filter(_NETWORKS, pattern), key=_natural)
 
 
 def model_options(name: str) -> tuple[str, ...]:
-    """Names of the options that `create_model` takes for this network, sorted."""
+    """Names of the options that `create_model` takes for this network, sorted.
+
+    >>> "stem" in model_options("resnet20")
+    True
+    """
     return tuple(sorted(find(name).options.names()))
 
 

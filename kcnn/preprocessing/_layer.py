@@ -23,6 +23,9 @@ class PreprocessingLayer(keras.layers.Layer):
 
     preprocessing: a `Preprocessing`, or its config.
     data_format: that of the model's images, Keras's default unless given.
+
+    >>> kcnn.preprocessing.Preprocessing(8, scale=1 / 255).layer()(images).shape
+    TensorShape([4, 8, 8, 3])
     """
 
     def __init__(

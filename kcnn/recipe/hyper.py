@@ -14,6 +14,10 @@ class HyperParameters(Mapping[str, Any]):
     """What a builder is called with: values by name, as items or as attributes.
 
     `read` holds the names that were asked for, so that a name nobody reads is noticed.
+
+    >>> hp = HyperParameters({"width": 2})
+    >>> hp.width, hp["width"]
+    (2, 2)
     """
 
     def __init__(self, values: Mapping[str, Any]):

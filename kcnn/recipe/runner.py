@@ -47,8 +47,9 @@ def run(
 ) -> dict[str, Any]:
     """Take a model through the six steps and leave it trained and exported in `out`.
 
-    >>> run(lambda hp: create_model("resnet20", classes=10, width=hp["width"], ...), "digits",
-    ...     out="runs/digits", space={"width": [1.0, 2.0]}, budget="quick")
+    >>> def build(hp):
+    ...     return create_model("resnet20", classes=10, input_shape=(8, 8, 1), width=hp.width)
+    >>> run(build, "digits", out="runs/a", space={"width": [1.0, 2.0]})  # doctest: +SKIP
 
     Args:
         build: a function `hp -> keras.Model`, compiled or not; `hp` holds what the space names,

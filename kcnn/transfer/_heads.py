@@ -52,6 +52,10 @@ def linear_probe(
 
     Raises:
         ValueError: a backbone that is not built, unknown layer or pooling, classes below 1.
+
+    >>> backbone = kcnn.create_model("resnet20", classes=10, input_shape=(32, 32, 3))
+    >>> linear_probe(backbone, 5).output_shape
+    (None, 5)
     """
     one_of("linear_probe", "pooling", pooling, ("avg", "max"))
     one_of("linear_probe", "data_format", data_format, (None, *FORMATS))

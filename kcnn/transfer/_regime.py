@@ -28,6 +28,9 @@ def regime(n_images: int, classes: int) -> Regime:
 
     Raises:
         ValueError: fewer than one class, or fewer images than classes.
+
+    >>> regime(50, 5).name
+    'linear_probe'
     """
     if classes < 1 or n_images < classes:
         raise ValueError(

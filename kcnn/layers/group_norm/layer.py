@@ -217,6 +217,9 @@ class InstanceNorm(_GroupedNorm):
     """Normalize each channel of each sample over space: one group a channel.
 
     Arguments as for `GroupNorm`, without `groups`. Ulyanov et al., arXiv:1607.08022.
+
+    >>> InstanceNorm()(keras.ops.ones((1, 4, 4, 6))).shape
+    TensorShape([1, 4, 4, 6])
     """
 
     def _group_count(self, channels: int) -> int:
