@@ -28,6 +28,7 @@ html_css_files = ["narrow.css"]
 myst_heading_anchors = 3
 
 add_module_names = False
+highlight_language = "none"  # a fence says its language; most without one are commands
 default_role = "code"  # docstrings write `names` as Markdown does
 autodoc_default_options = {"members": True, "member-order": "groupwise"}
 napoleon_custom_sections = [("Call arguments", "params_style")]

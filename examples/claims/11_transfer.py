@@ -3,8 +3,9 @@ network; either is better than starting from scratch.
 
 A small network first learns five classes of Fashion-MNIST from thousands of pictures. Then the
 other five classes are learned from 5 to 1,000 pictures of each, in three ways: a new head on frozen
-features, both stages of fine-tuning, and the same network from scratch. `kcnn.transfer.regime`
-says which of the first two it would take.
+features, both stages of fine-tuning, and the same network from scratch, all at one rate and with
+GroupNorm, which brings no statistics along. `kcnn.transfer.regime` says which of the first two it
+would take.
 """
 
 import keras
@@ -19,6 +20,7 @@ from kcnn import transfer
 SOURCE, TARGET = (0, 1, 2, 5, 7), (3, 4, 6, 8, 9)
 PER_CLASS = (5, 50, 1000)
 WAYS = ("new head", "fine-tuned", "from scratch")
+RATE = 0.02
 
 
 def body(data) -> keras.Model:
@@ -26,7 +28,7 @@ def body(data) -> keras.Model:
     images = keras.Input(data.image_shape)
     x = standardized(data)(images)
     for filters, strides in ((16, 1), (32, 2), (64, 1), (64, 2)):
-        x = kcnn.layers.ConvNormAct(filters, strides=strides)(x)
+        x = kcnn.layers.ConvNormAct(filters, strides=strides, norm="group")(x)
     return keras.Model(images, x, name="body")
 
 
@@ -56,11 +58,11 @@ def learned(way: str, data, weights: list, x, y, seed: int, updates: int) -> flo
     if way == "from scratch":
         pooled = keras.layers.GlobalAveragePooling2D()(backbone.output)
         model = keras.Model(backbone.input, keras.layers.Dense(len(TARGET))(pooled))
-        train(model, x, y, rate=0.02, epochs=epochs, batch_size=32, seed=seed)
+        train(model, x, y, rate=RATE, epochs=epochs, batch_size=32, seed=seed)
         return accuracy(model, *of_classes(data.test, TARGET))
     model = transfer.linear_probe(backbone, len(TARGET))
     model.compile(
-        keras.optimizers.SGD(0.02, momentum=0.9),
+        keras.optimizers.SGD(RATE, momentum=0.9),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=False,
     )
@@ -68,8 +70,9 @@ def learned(way: str, data, weights: list, x, y, seed: int, updates: int) -> flo
         features = transfer.cache_features(model, x, y)
         transfer.fit_head(model, features, epochs=epochs, seed=seed, verbose=0)
     else:
-        half = max(1, epochs // 2)
-        transfer.fine_tune(model, x, y, head_epochs=half, epochs=half, verbose=0)
+        head = max(1, epochs // 4)
+        stages = {"head_epochs": head, "epochs": epochs - head, "learning_rate": RATE}
+        transfer.fine_tune(model, x, y, **stages, verbose=0)
     return accuracy(model, *of_classes(data.test, TARGET))
 
 
