@@ -13,13 +13,8 @@ from typing import Any
 from kcnn.callbacks._finding import SEVERITIES, Finding
 
 __all__ = [
-    "JsonLinesSink",
-    "MLflowSink",
-    "TensorBoardSink",
-    "WandbSink",
-    "all_sinks",
-    "print_sink",
-]
+    "JsonLinesSink", "MLflowSink", "TensorBoardSink", "WandbSink", "all_sinks", "print_sink",
+]  # fmt: skip
 
 STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "failure": "bold red"}
 

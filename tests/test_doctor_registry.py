@@ -19,8 +19,9 @@ from kcnn.callbacks.doctor import (
     parameter,
     registered,
 )
-from kcnn.callbacks.doctor._ranking import PRIORS, Gain, convincing, prior_of
+from kcnn.callbacks.doctor._priors import PRIORS, prior_of
 from kcnn.callbacks.doctor.interventions import _network
+from kcnn.callbacks.doctor.trials.gain import Gain, convincing
 
 RNG = np.random.default_rng(5)
 Y = RNG.integers(0, 3, 240)

@@ -23,7 +23,12 @@ def test_ordinary_set_ups_are_left_in_peace(name):
 def test_a_doctor_beside_an_ordinary_training_is_silent(name):
     keras.utils.set_random_seed(1)
     model, x, y, fit = ZOO[name]()
-    sample = (x, y) if y is not None else next(iter(x.as_numpy_iterator()))
+    if hasattr(x, "as_numpy_iterator"):
+        sample = next(iter(x.as_numpy_iterator()))
+    elif isinstance(x, keras.utils.PyDataset):
+        sample = x[0]
+    else:
+        sample = next(x) if hasattr(x, "__next__") else (x, y)
     heard = []
     model.fit(x, y, verbose=0, callbacks=[Doctor(*sample, sink=heard.append)], **fit)
     assert heard == []

@@ -1,5 +1,5 @@
 """A benchmark of faulty, mended and healthy Keras programs for `kcnn.callbacks.examine`."""
 
-from benchmarks.doctor._registry import HALVES, LABELS, Case, Program, programs
+from benchmarks.doctor._registry import HALVES, Case, Program, programs
 
-__all__ = ["HALVES", "LABELS", "Case", "Program", "programs"]
+__all__ = ["HALVES", "Case", "Program", "programs"]

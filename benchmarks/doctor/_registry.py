@@ -6,37 +6,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-LABELS = (
-    "wrong_output_activation",
-    "wrong_output_units",
-    "wrong_loss",
-    "loss_activation_mismatch",
-    "missing_hidden_activation",
-    "dying_relu",
-    "vanishing_gradient",
-    "exploding_gradient",
-    "insufficient_capacity",
-    "frozen_layers",
-    "bad_initialization",
-    "bad_normalization",
-    "lr_too_high",
-    "lr_too_low",
-    "bad_batch_size",
-    "too_few_epochs",
-    "missing_shuffle",
-    "wrong_metric",
-    "overfitting",
-    "excessive_regularization",
-    "unnormalized_inputs",
-    "unnormalized_targets",
-    "nan_inputs",
-    "preprocessing_mismatch",
-    "augmentation_breaks_label",
-    "class_imbalance",
-    "data_leak",
-    "label_encoding",
-    "label_misalignment",
-)
+from kcnn.callbacks.causes import CAUSES
+
 HALVES = ("tune", "held-out")
 
 
@@ -99,8 +70,8 @@ def program(
 ) -> Callable[[Callable[[bool], Case]], Callable[[bool], Case]]:
     """Register a program; its half is the folder it stands in, its complaint the docstring."""
     for label in (*main, *also):
-        if label not in LABELS:
-            raise ValueError(f"program: unknown label {label!r}; expected one of {LABELS}")
+        if label not in CAUSES:
+            raise ValueError(f"program: unknown label {label!r}; expected one of {list(CAUSES)}")
 
     def register(make: Callable[[bool], Case]) -> Callable[[bool], Case]:
         name = make.__name__

@@ -6,10 +6,6 @@ from kcnn.callbacks.curves._rules_overfit import Overfitting, judge_overfitting
 from kcnn.callbacks.curves._stats import normal_cdf
 
 __all__ = [
-    "CurveReading",
-    "OverfitDetector",
-    "Overfitting",
-    "judge_overfitting",
-    "normal_cdf",
+    "CurveReading", "OverfitDetector", "Overfitting", "judge_overfitting", "normal_cdf",
     "read_curves",
-]
+]  # fmt: skip

@@ -13,13 +13,9 @@ from kcnn.callbacks.curves._facts import SURE, Facts, ending, facts_of
 from kcnn.callbacks.curves._stats import normal_cdf
 
 __all__ = [
-    "Overfitting",
-    "judge_overfitting",
-    "onset_epoch",
-    "overfit_confidence",
-    "overfitting",
+    "Overfitting", "judge_overfitting", "onset_epoch", "overfit_confidence", "overfitting",
     "wide_gap",
-]
+]  # fmt: skip
 
 MORE_DATA = (
     "Use more data, stronger augmentation or more regularization (dropout, weight decay), or "

@@ -8,18 +8,6 @@ from kcnn.callbacks.data._rows import Rows
 from kcnn.callbacks.data._sampler import Sampler
 
 __all__ = [
-    "Case",
-    "Census",
-    "Feed",
-    "Part",
-    "Rows",
-    "Sampler",
-    "as_array",
-    "draw",
-    "even_rows",
-    "feed_of",
-    "flat_rows",
-    "inputs_of",
-    "one_batch",
-    "row_keys",
-]
+    "Case", "Census", "Feed", "Part", "Rows", "Sampler", "as_array", "draw", "even_rows", "feed_of",
+    "flat_rows", "inputs_of", "one_batch", "row_keys",
+]  # fmt: skip

@@ -12,7 +12,7 @@ import numpy as np
 
 from kcnn.callbacks.data import Case, Census
 from kcnn.callbacks.doctor._hypothesis import Hypothesis
-from kcnn.callbacks.doctor._ranking import prior_of
+from kcnn.callbacks.doctor._priors import prior_of
 from kcnn.callbacks.doctor._registry import COSTS, Selection
 from kcnn.callbacks.doctor._trace import first_rows
 from kcnn.callbacks.doctor.program.customary import CustomaryEnd
@@ -24,7 +24,7 @@ from kcnn.callbacks.doctor.program.outputs import Output, read_outputs
 from kcnn.callbacks.doctor.program.rates import customary_rate, peak_rate
 from kcnn.callbacks.doctor.program.rows import few
 from kcnn.callbacks.doctor.program.task import TaskFacts, read_task
-from kcnn.callbacks.doctor.program.view import graph_of
+from kcnn.callbacks.doctor.program.view import graph_of, has_call
 from kcnn.callbacks.state import innermost
 
 __all__ = ["Context", "read_context"]
@@ -91,6 +91,20 @@ class Context:
         return known_graph(self.graph)
 
     @property
+    def own_step(self) -> bool:
+        """Whether the model's class trains in a way of its own: trials go through it."""
+        kind = type(self.model)
+        return (
+            kind.train_step is not keras.Model.train_step
+            or kind.compute_loss is not keras.Model.compute_loss
+        )
+
+    @property
+    def by_loss(self) -> bool:
+        """Whether only the model's own loss tells how well it does: `compile` was given none."""
+        return self.model.loss is None
+
+    @property
     def rate(self) -> float:
         return peak_rate(self.model.optimizer, self.case.steps)
 
@@ -147,10 +161,14 @@ def read_context(model: keras.Model, case: Case, selection: Selection | None = N
     context = Context(model, case, selection or Selection(), graph=model)
     read = functools.partial(_read, case)
     x = first_rows(case.train.x, few(case.train.x))
-    out = read("predicting with the model", lambda: _predictions(model, x), blind=False)
+    out = None
+    if has_call(model):
+        out = read("predicting with the model", lambda: _predictions(model, x), blind=False)
+    else:
+        case.unseen.append("the outputs: the model has no call(inputs)")
     context.metrics = read("reading the metrics", lambda: metric_names(model)) or []
     context.graph = read("reading the graph", lambda: graph_of(model, first_rows(x, 2))) or model
-    if not context.has_graph:
+    if has_call(model) and not context.has_graph:
         case.unseen.append("the order of the layers: the model's call cannot be traced")
     y = case.train.y
     if out is None or any(leaf is None for leaf in keras.tree.flatten(y)):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -18,8 +20,8 @@ from kcnn.callbacks.doctor._registry import Selection
 from kcnn.callbacks.doctor._run import Run, run_fit
 from kcnn.callbacks.doctor._trace import Trace, first_rows, untouched
 from kcnn.callbacks.doctor.trials.after_run import judge_run
-from kcnn.callbacks.doctor.trials.series import TrialReport
-from kcnn.callbacks.state import require_compiled
+from kcnn.callbacks.doctor.trials.report import TrialReport
+from kcnn.callbacks.state import all_built, require_compiled
 
 __all__ = ["examine"]
 
@@ -61,18 +63,12 @@ def examine(
 
     Raises:
         ValueError: for a model that is not compiled, without samples, or an unknown check.
-        NotImplementedError: for a model with a `train_step` of its own and no `call`.
         Exception: what `fit` itself raises, after the model is restored; the exception
             carries the findings as `error.diagnosis`.
 
     >>> examine(model, 255 * x, y, epochs=1, verbose=0, fast=True).causes
     ['unnormalized_inputs']
     """
-    if keras.config.backend() != "tensorflow":
-        raise RuntimeError(
-            f"examine needs the TensorFlow backend; received {keras.config.backend()!r}. "
-            "Set KERAS_BACKEND=tensorflow."
-        )
     require_compiled(model, "examine")
     selection = Selection(tuple(select), tuple(ignore), parameters or {})
     begin = time.perf_counter()
@@ -93,7 +89,8 @@ def examine(
             context.run = run
             if run.error is None:
                 limit = budget_s or max(FLOOR, TIMES * run.seconds)
-                report = judge_run(context, run, until=begin + TRIALS * limit)
+                with _quiet():
+                    report = judge_run(context, run, until=begin + TRIALS * limit)
         except KeyboardInterrupt as stop:
             _fail(stop, rank(context, report))
         except Exception as trouble:  # a model that only its own fit can train
@@ -102,6 +99,18 @@ def examine(
     if context.run is not None and context.run.error is not None:
         _fail(context.run.error, diagnosis)
     return diagnosis
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """TensorFlow counts the compiled steps of many trials and warns of them: not here."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _fail(error: BaseException, diagnosis: Diagnosis) -> None:
@@ -113,16 +122,9 @@ def _fail(error: BaseException, diagnosis: Diagnosis) -> None:
 
 def _build(model: keras.Model, case: Any) -> None:
     """Give an unbuilt model its weights, as the first batch of `fit` would."""
-    if model.built and model.variables:
+    if all_built(model):
         return
     try:
         model(first_rows(case.train.x, min(2, case.train.n)))
-    except NotImplementedError:
-        if type(model).train_step is keras.Model.train_step:
-            raise
-        raise NotImplementedError(
-            f"examine: model {model.name!r} has a train_step of its own and no call, so it cannot "
-            "be looked at from outside; give it a call(inputs) that returns its outputs."
-        ) from None
     except Exception as error:
         _fail(error, Diagnosis())

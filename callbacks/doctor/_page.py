@@ -73,14 +73,15 @@ def _article(finding: Finding, place: str) -> list[str]:
 
 
 def proof(finding: Finding) -> str:
-    """One sentence about the trial that confirmed a finding; empty where there was none."""
+    """One sentence about the trial of a finding; empty where there was none."""
     told = finding.evidence
-    if told.get("confirmed_by_trial") and "before" in told and "after" in told:
+    if "before" in told and "after" in told:
         change = told.get("tried") or "this changed"
         length, run = told.get("trial_steps"), told.get("run_steps")
         for_steps = f" for {length} steps (the run: {run})" if length and run else ""
         # A shorter trial can't stand for the whole run.
         verb = "Likely" if length and run and length < run else "Confirmed"
+        verb = verb if told.get("confirmed_by_trial") else "No cause"
         return (
             f"{verb}: on a copy with {change}{for_steps} the skill is {told['after']:.2f}, "
             f"{told['before']:.2f} without (0 is a constant answer, 1 is perfect)."

@@ -1,10 +1,10 @@
-"""The one table of judgement: what is likelier before a trial, and what a trial has to win."""
+"""The one table of judgement: what is told, how gravely, and in which order."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,145 +12,12 @@ from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.data import Part
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._hypothesis import Certainty, Hypothesis
+from kcnn.callbacks.doctor.trials.gain import hopeless
 
 if TYPE_CHECKING:
-    from kcnn.callbacks.doctor.trials.measure import Outcome
-    from kcnn.callbacks.doctor.trials.series import TrialReport
+    from kcnn.callbacks.doctor.trials.report import TrialReport
 
-__all__ = [
-    "EXCUSED",
-    "Gain",
-    "convincing",
-    "gain_of",
-    "hopeless",
-    "in_order",
-    "loss_falls",
-    "prior_of",
-    "rank",
-]
-
-POSSIBLE, LIKELY = Certainty.POSSIBLE, Certainty.LIKELY
-
-# Likelihood before any trial, for the weakest and for the strongest sight of a check, found on
-# the tuning half of benchmarks/doctor. What is likelier is tried first and has less to win.
-# A check that is not here takes the middle of its certainty.
-MIDDLE = {POSSIBLE: (0.4, 0.4), LIKELY: (0.7, 0.7)}
-PRIORS: dict[str, dict[Certainty, tuple[float, float]]] = {
-    # outputs, loss, labels
-    "output_activation": {LIKELY: (0.6, 0.85), POSSIBLE: (0.5, 0.5)},
-    "output_loss": {LIKELY: (0.75, 0.88), POSSIBLE: (0.3, 0.5)},
-    "output_units": {LIKELY: (0.6, 0.6)},
-    "output_layers": {LIKELY: (0.6, 0.85)},
-    # layers
-    "linear_layers": {LIKELY: (0.7, 0.89), POSSIBLE: (0.45, 0.45)},
-    "narrow_layers": {LIKELY: (0.7, 0.7), POSSIBLE: (0.5, 0.5)},
-    "small_maps": {LIKELY: (0.6, 0.6), POSSIBLE: (0.4, 0.55)},
-    "frozen_layers": {LIKELY: (0.6, 0.9)},
-    "strong_regularization": {LIKELY: (0.6, 0.85)},
-    "saturating_layers": {LIKELY: (0.6, 0.8), POSSIBLE: (0.35, 0.5)},
-    "runaway_activation": {LIKELY: (0.6, 0.6)},
-    "recurrent_growth": {POSSIBLE: (0.55, 0.55)},
-    "initial_weights": {LIKELY: (0.6, 0.85), POSSIBLE: (0.45, 0.6)},
-    # the optimizer
-    "rate_too_high": {LIKELY: (0.6, 0.85), POSSIBLE: (0.5, 0.6)},
-    "rate_too_low": {LIKELY: (0.6, 0.89), POSSIBLE: (0.44, 0.6)},
-    # data
-    "input_scale": {LIKELY: (0.6, 0.88), POSSIBLE: (0.45, 0.5)},
-    "target_scale": {LIKELY: (0.6, 0.88), POSSIBLE: (0.45, 0.6)},
-    "row_order": {LIKELY: (0.6, 0.75)},
-    "class_balance": {LIKELY: (0.75, 0.75), POSSIBLE: (0.5, 0.5)},
-    "split_shift": {LIKELY: (0.6, 0.65), POSSIBLE: (0.5, 0.5)},
-    # how the run ended
-    "dead_units": {LIKELY: (0.8, 0.8), POSSIBLE: (0.5, 0.5)},
-    "gradient_size": {LIKELY: (0.6, 0.75)},
-    "activation_size": {LIKELY: (0.75, 0.75)},
-    "overfitting": {LIKELY: (0.6, 0.6)},
-    "label_agreement": {LIKELY: (0.8, 0.8)},
-    # ordinary settings that are worth a trial
-    "rate_up_or_down": {POSSIBLE: (0.3, 0.3)},
-    "fading_schedule": {POSSIBLE: (0.5, 0.7)},
-    "batch_size": {POSSIBLE: (0.45, 0.72)},
-    "some_regularization": {POSSIBLE: (0.2, 0.55)},
-    "random_transforms": {POSSIBLE: (0.55, 0.55)},
-    "unshuffled": {POSSIBLE: (0.4, 0.4)},
-    "capacity": {POSSIBLE: (0.4, 0.4)},
-    "uncustomary_end": {POSSIBLE: (0.4, 0.4)},
-    "training_length": {POSSIBLE: (0.35, 0.7)},
-    "plain_optimizer": {POSSIBLE: (0.5, 0.5)},
-    "both_scales": {POSSIBLE: (0.6, 0.6)},
-}
-
-
-def prior_of(hypothesis: Hypothesis) -> float:
-    """Likelihood of a hypothesis before any trial, 0..1."""
-    if hypothesis.is_proven:
-        return 1.0
-    row = PRIORS.get(hypothesis.check, MIDDLE)
-    low, high = row.get(hypothesis.certainty, MIDDLE[hypothesis.certainty])
-    return low + (high - low) * float(np.clip(hypothesis.strength, 0, 1))
-
-
-class Bound(NamedTuple):
-    """What a trial of a hypothesis of this prior has to win.
-
-    Where the program does as well as `well`, far more must be possible (`well_gain`,
-    `well_ratio`), and from `end` on nothing is named.
-    """
-
-    prior: float
-    gain: float
-    ratio: float
-    well: float
-    well_gain: float
-    well_ratio: float
-    end: float
-
-
-BOUNDS = (
-    Bound(0.75, 0.035, 1.2, 0.7, 0.06, 1.4, np.inf),  # odd: a small gain is enough
-    Bound(0.6, 0.055, 1.3, 0.8, 0.09, 1.9, 0.93),
-    Bound(0.5, 0.07, 1.4, 0.72, 0.15, 2.5, 0.85),
-    Bound(0.0, 0.16, 1.6, 0.7, 0.15, 2.5, 0.83),  # ordinary: it does badly, and then far better
-)
-
-
-class Gain(NamedTuple):
-    """What a change wins: difference of scores, and ratio of what is missing to perfection."""
-
-    value: float
-    ratio: float
-
-    @property
-    def helps(self) -> bool:
-        """A gain worth another step in the same direction."""
-        return self.value > 0.03 and self.ratio > 1.15
-
-
-def gain_of(new: Outcome, old: Outcome) -> Gain:
-    """How much better an outcome is.
-
-    Below 0 nothing is won: to come from nonsense to a constant answer is not to learn.
-    """
-    after, before = max(new.score, 0.0), max(old.score, 0.0)
-    d = after - before
-    if np.isfinite(new.val):
-        d = min(d, max(new.val, 0.0) - max(old.val, 0.0) + 0.05)
-    return Gain(float(d), float((1.02 - before) / max(1.02 - after, 0.01)))
-
-
-def convincing(gain: Gain, prior: float, before: float) -> bool:
-    """Is a gain enough to name the cause, for a program that scores `before`?"""
-    bound = next(one for one in BOUNDS if prior >= one.prior)
-    if before < bound.well:
-        return gain.value >= bound.gain and gain.ratio >= bound.ratio
-    enough = gain.value >= bound.well_gain and gain.ratio >= bound.well_ratio
-    return enough and before < bound.end
-
-
-def hopeless(prior: float, before: float) -> bool:
-    """Not even a perfect outcome would name the cause."""
-    return not convincing(Gain(1.0 - before, (1.02 - before) / 0.02), prior, before)
-
+__all__ = ["BADLY", "EXCUSED", "RATES", "SEVERITIES", "in_order", "loss_falls", "rank"]
 
 # Of several proven causes: what must be mended before the next one can show.
 FIRST = (
@@ -166,16 +33,17 @@ EXCUSED = frozenset({
 })  # fmt: skip
 
 
-RATES = {"lr_too_high", "lr_too_low"}
+RATES = {"lr_too_high", "lr_too_low"}  # one advice on the rate, not two
 SEVERITIES = ("failure", "warning", "note", "ok")
+BADLY = 0.5  # score of a program under which something must be wrong
 PATIENCE = 3  # epochs after which a loss that has not fallen speaks against the rate
 
 
 def rank(context: Any, report: TrialReport | None = None) -> Diagnosis:
     """Findings: proven causes, what trials confirmed, then warnings and notes.
 
-    A likely cause that its own trial refuted, or that had nothing to win, is a note. A possible
-    one is told only where the set-up shows it and no trial spoke against it.
+    A likely cause that its own trial refuted, or that had nothing to win, is a note that asks for
+    nothing. A possible one, an ordinary setting, is told only where the run went badly.
     """
     found = in_order(context.found)
     proven = [one for one in found if one.is_proven]
@@ -183,12 +51,12 @@ def rank(context: Any, report: TrialReport | None = None) -> Diagnosis:
     failures += [] if report is None else report.confirmed
     failures += [one.finding("failure") for one in proven if one.cause == "wrong_metric"]
     said = {finding.cause for finding in failures}
-    said |= RATES if said & RATES else set()  # one advice on the rate: the one that was tried
-    refuted = set() if report is None else {one.key for one in report.refuted}
+    said |= RATES if said & RATES else set()
     rest = [
-        one.finding(_severity(context, one, refuted))
+        told
         for one in found
-        if one.cause not in said and _told(one, refuted)
+        if one.cause not in said and not one.is_proven
+        if (told := _told(context, one, {} if report is None else report.refuted)) is not None
     ]
     case = context.case
     rest += [Finding("examination", "note", note, "") for note in case.notes]
@@ -199,11 +67,28 @@ def rank(context: Any, report: TrialReport | None = None) -> Diagnosis:
     numbers["rows"] = str(case.part)
     if case.tracebacks:
         numbers["tracebacks"] = list(case.tracebacks)
-    findings = tuple(_told_of(case.part, one) for one in failures + rest)
+    findings = tuple(_seen_in(case.part, one) for one in failures + rest)
     return Diagnosis(findings, numbers, tuple(case.unseen), case.blind)
 
 
-def _told_of(part: Part, finding: Finding) -> Finding:
+def _told(context: Any, one: Hypothesis, refuted: Mapping[Any, Finding]) -> Finding | None:
+    """A cause that nothing confirmed, as a warning or a note; None where it is not told."""
+    final = context.final
+    if one.certainty is Certainty.POSSIBLE:
+        badly = final is not None and not context.by_loss and final.score < BADLY
+        told = badly and one.stage in ("static", "data", "start") and one.key not in refuted
+        return one.finding("note") if told else None
+    if one.key in refuted:
+        return refuted[one.key]
+    losses = [] if context.run is None else context.run.history.get("loss", [])
+    fine = final is not None and hopeless(one.prior, final.score)
+    # What rate is usual for another optimizer, schedule or task is not known.
+    if fine or (one.cause in RATES and losses and loss_falls(losses)):
+        return dataclasses.replace(one.finding("note"), advice="")
+    return one.finding("warning")
+
+
+def _seen_in(part: Part, finding: Finding) -> Finding:
     """A finding with the time, and with the part of the data that it was seen in."""
     if not part.whole:
         finding = dataclasses.replace(finding, evidence={**finding.evidence, "rows": str(part)})
@@ -217,23 +102,6 @@ def in_order(hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:
         return -one.prior, FIRST.index(one.cause) if one.cause in FIRST else len(FIRST)
 
     return sorted(hypotheses, key=place)
-
-
-def _told(one: Hypothesis, refuted: set[Any]) -> bool:
-    if one.certainty is POSSIBLE:
-        return one.stage in ("static", "data", "start") and one.key not in refuted
-    return not one.is_proven
-
-
-def _severity(context: Any, one: Hypothesis, refuted: set[Any]) -> str:
-    if one.certainty is POSSIBLE or one.key in refuted:
-        return "note"
-    if context.final is not None and hopeless(one.prior, context.final.score):
-        return "note"
-    losses = [] if context.run is None else context.run.history.get("loss", [])
-    if one.cause in RATES and losses and loss_falls(losses):
-        return "note"  # what is usual for another optimizer, schedule or task is not known
-    return "warning"
 
 
 def loss_falls(losses: list[float]) -> bool:

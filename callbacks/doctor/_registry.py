@@ -17,13 +17,8 @@ __all__ = [
     "proven", "registered",
 ]  # fmt: skip
 
-STAGES = (
-    "static",
-    "data",
-    "start",
-    "run",
-    "end",
-)  # layers, rows, first weights, epochs, afterwards
+# Layers, rows, first weights, epochs, afterwards.
+STAGES = ("static", "data", "start", "run", "end")
 COSTS = ("free", "rows", "pass", "training")  # arithmetic, all rows, a batch through it, trials
 
 # What a check may ask for before it is run.

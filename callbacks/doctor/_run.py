@@ -10,7 +10,7 @@ import numpy as np
 
 from kcnn.callbacks.data import Case
 from kcnn.callbacks.keras_internals import array_of
-from kcnn.callbacks.state import innermost
+from kcnn.callbacks.state import innermost, sync
 
 __all__ = ["Recorder", "Run", "run_fit"]
 
@@ -62,6 +62,7 @@ class Recorder(keras.callbacks.Callback):
 
     def run(self, model: keras.Model, seconds: float, error: BaseException | None) -> Run:
         """What the run left behind, now that it is over."""
+        sync(model)
         weights = [array_of(v) for v in model.variables]
         steps = self._done + self._batch
         return Run(self.logs, self.rates, steps, seconds, weights, error, self.cut)

@@ -9,19 +9,10 @@ from typing import Any
 import keras
 
 __all__ = [
-    "arguments_of",
-    "calls_of",
-    "draws_random_numbers",
-    "followers_of",
-    "functional_of",
-    "graph_links",
-    "layers_of",
-    "loss_weights_of",
-    "metrics_given_to",
-    "operations_of",
-    "origin_of",
+    "arguments_of", "calls_of", "draws_random_numbers", "followers_of", "functional_of",
+    "graph_links", "layers_of", "loss_weights_of", "metrics_given_to", "operations_of", "origin_of",
     "stored_kernel_of",
-]
+]  # fmt: skip
 
 
 def layers_of(model: keras.Model) -> list[Any]:

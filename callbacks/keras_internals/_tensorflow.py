@@ -8,12 +8,9 @@ import keras
 import numpy as np
 
 __all__ = [
-    "dataset_sources",
-    "dataset_twin",
-    "eager_random_state",
-    "put_eager_random_state",
+    "dataset_sources", "dataset_twin", "eager_random_state", "put_eager_random_state",
     "thinned_dataset",
-]
+]  # fmt: skip
 
 
 def eager_random_state() -> Any:

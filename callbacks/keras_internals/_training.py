@@ -10,22 +10,10 @@ import keras
 import numpy as np
 
 __all__ = [
-    "TEST",
-    "TRAIN",
-    "array_of",
-    "fresh_step_function",
-    "global_seed_state",
-    "name_counters",
-    "put_global_names",
-    "put_step_functions",
-    "rate_source",
-    "set_rate_source",
-    "set_step_function",
-    "step_function",
-    "step_functions",
-    "strategy_scope",
-    "untrack_variable",
-]
+    "TEST", "TRAIN", "array_of", "fresh_step_function", "global_seed_state", "name_counters",
+    "put_global_names", "put_step_functions", "rate_source", "set_rate_source", "set_step_function",
+    "step_function", "step_functions", "strategy_scope", "untrack_variable",
+]  # fmt: skip
 
 SEED, NAMES = "global_seed_generator", "object_name_uids"
 TRAIN, TEST = "train_function", "test_function"

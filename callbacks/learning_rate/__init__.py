@@ -10,15 +10,6 @@ from kcnn.callbacks.learning_rate._rates import RateCurve
 from kcnn.callbacks.learning_rate._usual_rate import usual_rate
 
 __all__ = [
-    "FoundRate",
-    "LRFinder",
-    "LRSweep",
-    "RangeResult",
-    "RateCurve",
-    "SweepResult",
-    "centered",
-    "find_lr",
-    "judge_range",
-    "smoothed",
-    "usual_rate",
-]
+    "FoundRate", "LRFinder", "LRSweep", "RangeResult", "RateCurve", "SweepResult", "centered",
+    "find_lr", "judge_range", "smoothed", "usual_rate",
+]  # fmt: skip

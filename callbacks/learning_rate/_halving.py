@@ -19,15 +19,8 @@ if TYPE_CHECKING:
     from kcnn.callbacks.learning_rate._find_lr import FoundRate
 
 __all__ = [
-    "HALF_DECADES",
-    "Plan",
-    "Standing",
-    "judge_halving",
-    "plan_of",
-    "ranked",
-    "score",
-    "start_of",
-]
+    "HALF_DECADES", "Plan", "Standing", "judge_halving", "plan_of", "ranked", "score", "start_of",
+]  # fmt: skip
 
 HALF_DECADES = tuple(float(10.0**e) for e in np.arange(-5.0, 1.1, 0.5))  # 1e-5 ... 10, half decades
 # Tuned on the tuning tasks of benchmarks/lr_suggestion.py, three trainings of each.

@@ -15,14 +15,7 @@ from kcnn.callbacks.sanity._small_sample import (
 )
 
 __all__ = [
-    "FILL_THEM",
-    "InitialLossCheck",
-    "SmallSampleCheck",
-    "SmallSampleResult",
-    "expected_initial_loss",
-    "first_nonfinite",
-    "judge_initial_loss",
-    "judge_small_sample",
-    "nonfinite_finding",
-    "weights_of",
-]
+    "FILL_THEM", "InitialLossCheck", "SmallSampleCheck", "SmallSampleResult",
+    "expected_initial_loss", "first_nonfinite", "judge_initial_loss", "judge_small_sample",
+    "nonfinite_finding", "weights_of",
+]  # fmt: skip

@@ -13,6 +13,7 @@ from kcnn.callbacks.state._regularization import SwitchedOff
 from kcnn.callbacks.state._short_training import ShortTraining
 from kcnn.callbacks.state._snapshot import (
     Snapshot,
+    all_built,
     put_back,
     require_compiled,
     state_variables,
@@ -21,19 +22,7 @@ from kcnn.callbacks.state._snapshot import (
 from kcnn.callbacks.state._torch_random import torch_randoms
 
 __all__ = [
-    "AbortGuard",
-    "HiddenSteps",
-    "RateControl",
-    "ShortTraining",
-    "Snapshot",
-    "SwitchedOff",
-    "batches_per_update",
-    "innermost",
-    "present_rate",
-    "put_back",
-    "require_compiled",
-    "state_variables",
-    "steps_per_update",
-    "sync",
-    "torch_randoms",
-]
+    "AbortGuard", "HiddenSteps", "RateControl", "ShortTraining", "Snapshot", "SwitchedOff",
+    "all_built", "batches_per_update", "innermost", "present_rate", "put_back", "require_compiled",
+    "state_variables", "steps_per_update", "sync", "torch_randoms",
+]  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 from kcnn.callbacks.keras_internals import (
     array_of,
     global_seed_state,
+    layers_of,
     rate_source,
     set_rate_source,
     strategy_scope,
@@ -19,7 +20,10 @@ from kcnn.callbacks.keras_internals import (
 from kcnn.callbacks.state._optimizer import innermost
 from kcnn.callbacks.state._torch_random import torch_randoms
 
-__all__ = ["Snapshot", "build_optimizer", "put_back", "require_compiled", "state_variables", "sync"]
+__all__ = [
+    "Snapshot", "all_built", "build_optimizer", "put_back", "require_compiled", "state_variables",
+    "sync",
+]  # fmt: skip
 
 
 class Snapshot:
@@ -45,7 +49,7 @@ class Snapshot:
 
     def __init__(self, model: keras.Model):
         require_compiled(model, "Snapshot")
-        if not model.built:
+        if not all_built(model):
             raise ValueError(
                 f"Snapshot: model {model.name!r} has no weights yet; call it on one batch "
                 "or give it an input shape first."
@@ -118,6 +122,13 @@ class Snapshot:
             for variable, value in self._values + self._metrics
             if _bytes(variable.value) != _bytes(value)
         ]
+
+
+def all_built(model: keras.Model) -> bool:
+    """Whether all weights exist; a model without a `call` is never built itself."""
+    parts = layers_of(model)[1:]
+    own = model.built or type(model).call is keras.Model.call
+    return bool(own and model.variables and all(part.built for part in parts))
 
 
 def require_compiled(model: Any, who: str) -> None:

@@ -2,11 +2,11 @@ import keras
 import numpy as np
 
 from kcnn.callbacks.doctor._registry import check, likely, parameter, proven
+from kcnn.callbacks.doctor.interventions import Intervention
+from kcnn.callbacks.doctor.program.rows import on_tensorflow
 
-ADVICE = (
-    "Check in train_step that gradients of this very loss reach the trainable weights and are "
-    "applied, and that the learning rate is not tiny."
-)
+STANDARD = Intervention(plain_step=True)
+FALLS = "a loss that falls"
 
 
 @check("own_step", "frozen_layers", "lr_too_high", stage="end", cost="training", needs=("trials",))
@@ -17,20 +17,25 @@ def own_step(
     change=parameter(0.01, "share of the first loss: less is none"),
     gain=parameter(0.2, "skill that the standard step wins: no rounding, no other order"),
 ):
-    """A train_step whose loss does not move, or that does far worse than the standard one."""
+    """A train_step that moves nothing, or that does far worse than the standard one."""
     if type(context.model).train_step is keras.Model.train_step:
         return
-    losses = np.asarray(context.history.get("loss", []), "float64")
-    own = context.model.loss is None  # the step's alone: what it logs must do
-    before, after = (losses[0], losses[-1]) if own and len(losses) else _losses(context)
-    swings = np.abs(losses - before).max(initial=0) if own else abs(after - before)
-    if len(losses) >= epochs and before and swings <= change * abs(before):
+    before, after = _losses(context)
+    more = {"where": "train_step", "evidence": {"first": before, "last": after}}
+    if context.run.steps > epochs and not _moved(context):
         yield proven(
-            f"the loss stays at {after:.3g} under the model's own train_step", "a loss that falls",
-            ADVICE, "train_step", evidence={"first": before, "last": after},
+            "no trainable weight is changed by the model's own train_step", FALLS,
+            "Compute the gradients of this very loss for self.trainable_variables in train_step, "
+            "and apply them: self.optimizer.apply(gradients, self.trainable_variables).", **more,
         )  # fmt: skip
         return
-    out = None if own else context.trials.run()
+    swings = max(abs(after - before), np.ptp(context.history.get("loss", [after])))
+    if len(context.run.rates) >= epochs and swings <= change * abs(before):
+        yield likely(
+            f"the loss stays at {after:.3g} under the model's own train_step", FALLS,
+            "Check in train_step that the gradients are those of the loss that is logged.", **more,
+        )  # fmt: skip
+    out = None if context.by_loss or not on_tensorflow() else context.trials.run(STANDARD)
     if out is None or out.score - context.final.score < gain:
         return
     grew = not np.isfinite(after) or after > 1.02 * before
@@ -52,3 +57,11 @@ def _losses(context):
         trainer.reset(values)
         found.append(trainer.loss_of(rows))
     return found
+
+
+def _moved(context):
+    """Whether the run changed any weight that it ought to train."""
+    trainer = context.trials.trainer()
+    trained = {id(v) for v in trainer.model.trainable_variables}
+    pairs = zip(trainer.model.variables, trainer.start, context.trials.ended, strict=True)
+    return any(not np.array_equal(a, b) for v, a, b in pairs if id(v) in trained)

@@ -1,7 +1,7 @@
 import dataclasses
 
-from kcnn.callbacks.doctor._ranking import gain_of
 from kcnn.callbacks.doctor._registry import check, parameter, proven
+from kcnn.callbacks.doctor.trials.gain import gain_of
 
 
 @check(

@@ -42,6 +42,7 @@ WORDS = {
     "shuffle": ("shuffled rows", "Set shuffle=True, or shuffle the rows before fit "
                 "(dataset.shuffle(len(x)))."),
     "longer": ("training that goes on", ""),
+    "plain_step": ("the standard train_step in place of the model's own", ""),
 }  # fmt: skip
 
 
@@ -61,6 +62,7 @@ class Intervention:
         longer: Training goes on from where the run ended.
         head: The customary last activation and loss.
         fresh: Weights drawn anew.
+        plain_step: The standard training step in place of the model's own.
         edit: A change of layers.
         last: Tried only where no other change mended anything.
     """
@@ -77,6 +79,7 @@ class Intervention:
     longer: bool = False
     head: bool = False
     fresh: bool = False
+    plain_step: bool = False
     edit: Edit | None = None
     last: bool = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,58 +16,16 @@ __all__ = [
     "known_graph", "layer_activation", "runs_away",
 ]  # fmt: skip
 
-PASSING = frozenset(  # linear maps without a kernel
-    [
-        "Dropout",
-        "SpatialDropout1D",
-        "SpatialDropout2D",
-        "SpatialDropout3D",
-        "GaussianNoise",
-        "GaussianDropout",
-        "AlphaDropout",
-        "Flatten",
-        "Reshape",
-        "Permute",
-        "BatchNormalization",
-        "AveragePooling1D",
-        "AveragePooling2D",
-        "AveragePooling3D",
-        "GlobalAveragePooling1D",
-        "GlobalAveragePooling2D",
-        "GlobalAveragePooling3D",
-        "ZeroPadding1D",
-        "ZeroPadding2D",
-        "ZeroPadding3D",
-        "Cropping1D",
-        "Cropping2D",
-        "UpSampling1D",
-        "UpSampling2D",
-        "Rescaling",
-        "Normalization",
-        "RepeatVector",
-        "Identity",
-        "ActivityRegularization",
-        "Add",
-        "Concatenate",
-        "MaxPooling1D",
-        "MaxPooling2D",
-        "MaxPooling3D",
-        "GlobalMaxPooling1D",
-        "GlobalMaxPooling2D",
-    ]
-)
-NORMS = frozenset(
-    [
-        "BatchNormalization",
-        "LayerNormalization",
-        "GroupNormalization",
-        "UnitNormalization",
-        "GroupNorm",
-        "InstanceNorm",
-        "SpectralNormalization",
-        "RMSNormalization",
-    ]
-)
+PASSING = {  # linear maps without a kernel, without the number of dimensions
+    "Dropout", "SpatialDropout", "GaussianNoise", "GaussianDropout", "AlphaDropout", "Flatten",
+    "Reshape", "Permute", "BatchNormalization", "AveragePooling", "GlobalAveragePooling",
+    "MaxPooling", "GlobalMaxPooling", "ZeroPadding", "Cropping", "UpSampling", "Rescaling",
+    "Normalization", "RepeatVector", "Identity", "ActivityRegularization", "Add", "Concatenate",
+}  # fmt: skip
+NORMS = {
+    "BatchNormalization", "LayerNormalization", "GroupNormalization", "UnitNormalization",
+    "GroupNorm", "InstanceNorm", "SpectralNormalization", "RMSNormalization",
+}  # fmt: skip
 
 
 def flat_layers(model: Any) -> list[Any]:
@@ -172,7 +131,7 @@ def bends(layer: Any) -> bool:
     kind = layer_activation(layer)
     if kind is not None:
         return kind != "linear"
-    return kernel_of(layer) is None and type(layer).__name__ not in PASSING
+    return kernel_of(layer) is None and re.sub("[123]D$", "", type(layer).__name__) not in PASSING
 
 
 def followers(layer: Any) -> Iterator[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-__all__ = ["few", "tensors"]
+__all__ = ["few", "on_tensorflow", "tensors"]
 
 NUMBERS = 2_000_000  # that are looked at, and rows at least and at most
 FEWEST, MOST = 16, 256
@@ -19,13 +19,16 @@ def few(x: Any) -> int:
     return int(np.clip(NUMBERS // max(size, 1), FEWEST, MOST))
 
 
+def on_tensorflow() -> bool:
+    return bool(keras.config.backend() == "tensorflow")
+
+
 def tensors(nest: Any) -> Any:
     """Arrays as tensors, float64 as float32 like `fit` does."""
-    import tensorflow as tf
 
     def one(leaf):
         if isinstance(leaf, np.ndarray) and leaf.dtype == np.float64:
             leaf = leaf.astype("float32")
-        return tf.convert_to_tensor(leaf)
+        return keras.ops.convert_to_tensor(leaf)
 
     return keras.tree.map_structure(one, nest)

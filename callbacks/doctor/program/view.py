@@ -9,7 +9,12 @@ import numpy as np
 
 from kcnn.callbacks.doctor.program.graph import known_graph
 
-__all__ = ["graph_of"]
+__all__ = ["graph_of", "has_call"]
+
+
+def has_call(model: keras.Model) -> bool:
+    """False for a model whose parts only its own `train_step` puts together."""
+    return type(model).call is not keras.Model.call
 
 
 def graph_of(model: keras.Model, x: Any) -> keras.Model:
@@ -18,7 +23,7 @@ def graph_of(model: keras.Model, x: Any) -> keras.Model:
     Args:
         x: A few rows; their shapes and dtypes become the inputs.
     """
-    if known_graph(model):
+    if known_graph(model) or not has_call(model):
         return model
     try:
         inputs = keras.tree.map_structure(_entry, x)

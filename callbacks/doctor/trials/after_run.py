@@ -9,16 +9,18 @@ import keras
 import numpy as np
 
 from kcnn.callbacks.doctor._hypothesis import Certainty, Hypothesis
-from kcnn.callbacks.doctor._ranking import EXCUSED, gain_of
+from kcnn.callbacks.doctor._ranking import BADLY, EXCUSED
 from kcnn.callbacks.doctor._run import Run
 from kcnn.callbacks.doctor.program.rates import step_rates
+from kcnn.callbacks.doctor.program.rows import on_tensorflow
+from kcnn.callbacks.doctor.trials.gain import gain_of
+from kcnn.callbacks.doctor.trials.report import NOTHING, TrialReport
 from kcnn.callbacks.doctor.trials.runner import AS_IT_IS, TrialRunner
-from kcnn.callbacks.doctor.trials.series import NOTHING, TrialReport, run_trials
+from kcnn.callbacks.doctor.trials.series import run_trials
 
 __all__ = ["TRIAL_STEPS", "judge_run"]
 
 TRIAL_STEPS = 600  # of a trial: changes that matter part from their rival earlier (tuning half)
-BADLY = 0.5  # score of a program under which something must be wrong
 NO_SKILL = 3  # standard deviations above chance under which nothing is known
 HELPED = 0.08  # gain that speaks for a change where nothing is learned without it
 
@@ -34,7 +36,7 @@ def judge_run(context: Any, run: Run, *, until: float) -> TrialReport:
         if _does_well(context):
             context.found[:] = [_excused(one) if one in proven else one for one in context.found]
         return _numbers(context, TrialReport())
-    if context.trials.data.held_out and _standard_step(context):
+    if context.trials.data.held_out:
         _base(context)
     context.start, context.now = context.trials.reading(), context.trials.reading(run.weights)
     context.history = run.history
@@ -44,20 +46,12 @@ def judge_run(context: Any, run: Run, *, until: float) -> TrialReport:
         context.found[:] = [one for one in context.found if one not in curves]
     if any(one.is_proven for one in curves + ends):
         return _numbers(context, TrialReport())
-    if not _standard_step(context):
-        words = "no change was tried on copies: the model trains by a train_step of its own"
-        context.case.notes.append(words)
-        return _numbers(context, TrialReport())
     if not context.trials.data.held_out and context.trials.length < context.trials.steps:
         _base(context)
     report = run_trials(context, [h for h in context.found if h.cure], context.base)
     if not report.confirmed:
         _fall_back(context, report)
     return _numbers(context, report)
-
-
-def _standard_step(context: Any) -> bool:
-    return type(context.model).train_step is keras.Model.train_step
 
 
 def _open(context: Any, run: Run, until: float) -> bool:
@@ -69,10 +63,9 @@ def _open(context: Any, run: Run, until: float) -> bool:
     )
     trainer = runner.trainer()
     if trainer is None:
-        case.unseen.append(
-            "no change was tried: the model cannot be rebuilt from its configuration"
-        )
         return False
+    if not on_tensorflow():
+        case.unseen.append(f"gradients of the layers: not read on {keras.config.backend()}")
     if run.cut:
         case.notes.append(f"the run was cut by the budget after {run.steps} steps")
     runner.ended = runner.values(trainer, run.weights)
@@ -110,15 +103,14 @@ def _fall_back(context: Any, report: TrialReport) -> None:
         if one.check == "label_agreement" and _above_chance(context) < NO_SKILL:
             report.confirmed.append(one.finding("failure"))
             return
-    if context.base.score >= BADLY:
+    if context.by_loss or context.base.score >= BADLY:  # what a loss can come down to is not known
         return
     nothing = context.final.train < NOTHING
-    refuted = {one.key for one in report.refuted}
     left = [
         one
         for one in sorted(context.found, key=lambda h: -h.prior)
         if one.prior >= (0.45 if nothing else 0.7)
-        and one.key not in refuted
+        and one.key not in report.refuted
         and not (one.stage == "end" and one.certainty is Certainty.POSSIBLE)
     ]
     if not left and nothing:

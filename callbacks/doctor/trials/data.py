@@ -30,7 +30,6 @@ class TrialData:
     val: Rows | None
     look: Rows
     held_out: bool = False
-    loss_at_start: float | None = None
     moments: list[Any] | None = None
 
 

@@ -54,8 +54,11 @@ def measure(context: Any, data: TrialData, trainer: Any, change: Intervention) -
 
 
 def _skill(context: Any, data: TrialData, trainer: Any, rows: Rows, change: Intervention):
-    out = trainer.predict(scaled_inputs(data, rows.x) if change.scale_x else rows.x)
-    out = unscaled(data, change, out)
+    if change.scale_x:
+        rows = Rows(scaled_inputs(data, rows.x), rows.y, rows.weight)
+    if context.by_loss:
+        return _avoided(data, trainer, rows, change), 1.0
+    out = unscaled(data, change, trainer.predict(rows.x))
     task, balanced = context.task, 1.0
     if task is None or not isinstance(out, np.ndarray):
         value = _mean_skill(context, out, rows.y)
@@ -73,7 +76,7 @@ def _skill(context: Any, data: TrialData, trainer: Any, rows: Rows, change: Inte
             own = loss_skill(context.model.loss, out, rows.y)  # another loss: judged by the user's
             value = own if change.head and own > -1 else max(value, own)
     if not np.isfinite(value):
-        value = _avoided(data, trainer, rows)
+        value = _avoided(data, trainer, rows, change)
     return value, balanced
 
 
@@ -86,15 +89,17 @@ def _mean_skill(context: Any, out: Any, y: Any) -> float:
     return float(np.mean(found)) if found else float("nan")
 
 
-def _avoided(data: TrialData, trainer: Any, rows: Rows) -> float:
+def _avoided(data: TrialData, trainer: Any, rows: Rows, change: Intervention) -> float:
     """Share of the loss at the start avoided: for tasks without a better measure."""
     own = trainer.loss_of(rows)
-    if data.loss_at_start is None:
+    key = id(data), change.scale_x
+    if key not in trainer.losses_at_start:
         held = trainer.values()
         trainer.reset()
-        data.loss_at_start = trainer.loss_of(data.look)
+        x = scaled_inputs(data, data.look.x) if change.scale_x else data.look.x
+        trainer.losses_at_start[key] = trainer.loss_of(Rows(x, data.look.y))
         trainer.reset(held)
-    begin = data.loss_at_start
+    begin = trainer.losses_at_start[key]
     if not np.isfinite(own):
         return -1.0
     return float(np.clip(1 - own / begin, -1, 1)) if begin > 0 else float("nan")

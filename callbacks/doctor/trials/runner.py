@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import Any
 
@@ -12,8 +13,13 @@ from kcnn.callbacks.data import Rows
 from kcnn.callbacks.doctor.interventions import Intervention
 from kcnn.callbacks.doctor.program.copies import copy_model
 from kcnn.callbacks.doctor.program.graph import flat_layers, kernel_of
-from kcnn.callbacks.doctor.program.layer_reading import LayerReading, read_layers
-from kcnn.callbacks.doctor.program.rows import few
+from kcnn.callbacks.doctor.program.layer_reading import (
+    LayerReading,
+    read_activations,
+    read_layers,
+)
+from kcnn.callbacks.doctor.program.rows import few, on_tensorflow
+from kcnn.callbacks.doctor.trials.compiled import CompiledTrainer
 from kcnn.callbacks.doctor.trials.data import TrialData, class_weights, scaled, split_rows
 from kcnn.callbacks.doctor.trials.measure import Outcome, measure
 from kcnn.callbacks.doctor.trials.trainer import Trainer, batch_order, copy_optimizer
@@ -67,7 +73,7 @@ class TrialRunner:
     def trainer(self, change: Intervention = AS_IT_IS) -> Trainer | None:
         """The copy with the loop for this change, made once; None where it cannot be made."""
         weighted = class_weights(self.context, self.data, change) is not None
-        key = change.edit, change.optimizer, change.clip, change.head, weighted
+        key = change.edit, change.optimizer, change.clip, change.head, change.plain_step, weighted
         if key not in self._trainers:
             self._trainers[key] = self._made(change, weighted)
         return self._trainers[key]
@@ -83,21 +89,48 @@ class TrialRunner:
         for trainer in self._trainers.values():
             if trainer is not None and trainer.model is self.model:
                 trainer.reset()  # a copy starts where the user's model started
-        try:
-            twin = copy_model(self.graph, sample, edit)
-        except Exception as error:  # layers without a configuration, shapes that do not fit
-            if edit is None and not self._trainers:
-                twin = self.model
-            else:
-                what = change.tried(self.context.rate) or "a copy"
-                words = f"{what} could not be tried: {type(error).__name__}"
-                self.context.case.notes.append(words)
-                return None
+        own = self.context.own_step and not change.plain_step
         optimizer = keras.optimizers.get(change.optimizer) if change.optimizer else None
         if change.clip:
             optimizer = copy_optimizer(self.model.optimizer, clipnorm=1.0)
-        loss = custom.loss if change.head else None
-        return Trainer(twin, self.model, weighted=weighted, optimizer=optimizer, loss=loss)
+        kind = CompiledTrainer if self._compiles and not own else Trainer
+        try:
+            twin = self._twin(sample, edit, own)
+            return kind(
+                twin, self.model, weighted=weighted, optimizer=optimizer,
+                loss=custom.loss if change.head else None,
+            )  # fmt: skip
+        except Exception as error:  # shapes that do not fit, a compile of the user's own
+            self._untried(change, error)
+            return None
+
+    @functools.cached_property
+    def _compiles(self) -> bool:
+        """Whether the standard step can be one compiled loop."""
+        targets = keras.tree.flatten(self.data.train.y)
+        return on_tensorflow() and not any(leaf is None for leaf in targets)
+
+    def _twin(self, sample: Any, edit: Any, own: bool) -> keras.Model:
+        """A copy; the model itself where its own step is what trains, or nothing can be copied."""
+        if own and edit is None:
+            return self.model
+        try:
+            twin = copy_model(self.model if own else self.graph, sample, edit)
+        except Exception:  # layers without a configuration
+            if edit is None and not self._trainers:
+                return self.model
+            raise
+        if own and type(twin) is not type(self.model):
+            raise TypeError(f"a copy of {type(self.model).__name__} loses its training step")
+        return twin
+
+    def _untried(self, change: Intervention, error: Exception) -> None:
+        if change == AS_IT_IS:
+            self.context.case.broke("training a copy", error, blind=False)
+            return
+        what, why = change.tried(self.context.rate), (str(error).splitlines() or [""])[0]
+        words = f"{what} could not be tried: {why[:120] or type(error).__name__}"
+        self.context.case.notes.append(words)
 
     def values(self, trainer: Trainer, values: list[np.ndarray]) -> list[np.ndarray]:
         """Values of the user's variables in the order of a copy's."""
@@ -120,6 +153,8 @@ class TrialRunner:
         assert trainer is not None
         trainer.reset(values)
         try:
+            if not on_tensorflow() or self.context.by_loss:
+                return read_activations(trainer.model, rows.x)
             return read_layers(trainer.model, rows.x, rows.y)
         except Exception as error:
             self.context.case.broke("looking into the layers", error, blind=False)
@@ -165,7 +200,11 @@ class TrialRunner:
             steps = length * case.batch_size // batch
         shuffle = case.shuffled or change.shuffle
         order = batch_order(rows.n, batch, steps, shuffle=shuffle, seed=seed + 1)
-        losses = trainer.train(rows, order, self._rates(change, steps, length), self.until)
+        try:
+            losses = trainer.train(rows, order, self._rates(change, steps, length), self.until)
+        except Exception as error:  # a step of the user's own may refuse weights, or other batches
+            self._untried(change, error)
+            return None
         outcome = self.measure(trainer, change)
         outcome.losses, outcome.steps = losses, len(losses)
         return outcome

@@ -1,4 +1,4 @@
-"""The trials after a run: which cures are tried, for how long, and what they prove."""
+"""The trials after a run: which cures are tried, and for how long."""
 
 from __future__ import annotations
 
@@ -6,49 +6,19 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor._hypothesis import Hypothesis
-from kcnn.callbacks.doctor._ranking import Gain, convincing, gain_of, hopeless
+from kcnn.callbacks.doctor.trials.gain import Gain, convincing, gain_of, hopeless
 from kcnn.callbacks.doctor.trials.measure import Outcome
+from kcnn.callbacks.doctor.trials.report import NAMED, Trial, TrialReport, report_of
 from kcnn.callbacks.doctor.trials.runner import AS_IT_IS, TrialRunner
 
-__all__ = ["Trial", "TrialReport", "run_trials"]
+__all__ = ["run_trials"]
 
-NAMED = 2  # causes that are named at most: what a third change wins is mostly theirs
 # Causes that keep a network from learning its training rows: their cure must show there.
 UNDERFIT = {"lr_too_low", "too_few_epochs", "insufficient_capacity"}
-RATES = {"lr_too_high", "lr_too_low"}  # one advice on the rate, not two
 RATE_STEPS = 2  # further factors of ten that are tried where one helps
-SURE = 0.15  # a gain that two seeds do not differ by; a smaller one must come again
-NOTHING = 0.15  # skill under which nothing is learned: there a trial that wins nothing is no proof
 FAR = 0.3  # gain of another optimizer: a better one always wins something
 BALANCED = 0.55  # mean recall above which no class is missing
-KEPT = 0.02  # a trial shorter than the run must end better than the run by this
-
-
-@dataclasses.dataclass
-class Trial:
-    """One cure, tried, and what it won."""
-
-    hypothesis: Hypothesis
-    outcome: Outcome
-    gain: Gain
-    passed: bool
-
-    @property
-    def worth(self) -> float:
-        """What orders cures: gain, by how likely the hypothesis was."""
-        return self.gain.value * (0.25 + self.hypothesis.prior)
-
-
-@dataclasses.dataclass
-class TrialReport:
-    """What trials say: causes to name, hypotheses they speak against, numbers."""
-
-    confirmed: list[Finding] = dataclasses.field(default_factory=list)
-    refuted: list[Hypothesis] = dataclasses.field(default_factory=list)
-    numbers: dict[str, Any] = dataclasses.field(default_factory=dict)
-    trials: list[Trial] = dataclasses.field(default_factory=list)
 
 
 def run_trials(context: Any, hypotheses: Iterable[Hypothesis], base: Outcome) -> TrialReport:
@@ -63,7 +33,9 @@ def run_trials(context: Any, hypotheses: Iterable[Hypothesis], base: Outcome) ->
             if one.last:
                 series.attempt(one)
     series.repeat_best()
-    return series.report()
+    if series.untried:
+        context.case.unseen.append(f"{series.untried} changes were not tried: time was up")
+    return report_of(context, base, series.trials)
 
 
 class _Series:
@@ -162,80 +134,3 @@ class _Series:
                 at = self.trials.index(trial)
                 self.trials[at] = self.judged(trial.hypothesis, outcome, whole=True)
         self.trials.sort(key=lambda trial: -trial.worth)
-
-    def report(self) -> TrialReport:
-        report = TrialReport(trials=self.trials)
-        report.numbers["trials"] = [
-            {
-                "check": trial.hypothesis.check,
-                "cause": trial.hypothesis.cause,
-                "prior": trial.hypothesis.prior,
-                "tried": trial.hypothesis.cure and trial.hypothesis.cure.tried(self.context.rate),
-                "gain": trial.gain.value,
-                "ratio": trial.gain.ratio,
-                "passed": trial.passed,
-                "steps": trial.outcome.steps,
-                **trial.outcome.numbers(),
-            }
-            for trial in self.trials
-        ]
-        named: set[str] = set()
-        for trial in self.trials:
-            if len(report.confirmed) < NAMED and self.names(trial, named):
-                report.confirmed.append(self.finding(trial))
-                cause = trial.hypothesis.cause
-                named |= RATES if cause in RATES else {cause}
-        report.refuted = self.refuted(named)
-        if self.untried:
-            self.context.case.unseen.append(f"{self.untried} changes were not tried: time was up")
-        return report
-
-    def names(self, trial: Trial, named: set[str]) -> bool:
-        one, cure = trial.hypothesis, trial.hypothesis.cure
-        assert cure is not None
-        if not trial.passed or one.cause in named or (named and one.prior < 0.6):
-            return False
-        reached = self.base.score if self.runner.data.held_out else self.final.score
-        if self.short and trial.outcome.score < reached + KEPT and not cure.balance:
-            return False  # better than the run was at this length, but not than all of it
-        return self.comes_again(trial)
-
-    def comes_again(self, trial: Trial) -> bool:
-        """A small gain must come again with another seed."""
-        cure = trial.hypothesis.cure
-        assert cure is not None
-        if trial.gain.value >= SURE or cure.longer or cure.balance:
-            return True
-        base = self.runner.run(AS_IT_IS, seed=11)
-        again = self.runner.run(cure, seed=11)
-        if base is None or again is None:
-            return True
-        second = gain_of(again, base)
-        mean = Gain(
-            0.5 * (second.value + trial.gain.value), 0.5 * (second.ratio + trial.gain.ratio)
-        )
-        return convincing(mean, trial.hypothesis.prior, self.base.score)
-
-    def refuted(self, named: set[str]) -> list[Hypothesis]:
-        """Hypotheses whose cure won nothing, where there was something to be learned."""
-        if self.final.train < NOTHING:
-            return []
-        helped = {trial.hypothesis.cure for trial in self.trials if trial.passed}
-        return [
-            trial.hypothesis
-            for trial in self.trials
-            if trial.hypothesis.cure not in helped and trial.hypothesis.cause not in named
-        ]
-
-    def finding(self, trial: Trial) -> Finding:
-        """A confirmed cause, with the very change that was tried as advice."""
-        one, cure = trial.hypothesis, trial.hypothesis.cure
-        assert cure is not None
-        rate = self.context.rate
-        advice = cure.advice(rate, self.context.optimizer_name) or one.advice
-        told = dataclasses.replace(one, advice=advice).finding(
-            "failure", confirmed_by_trial=True, gain=trial.gain.value, before=self.base.score,
-            after=trial.outcome.score, trial_steps=trial.outcome.steps,
-            run_steps=self.runner.steps, tried=cure.tried(rate),
-        )  # fmt: skip
-        return told

@@ -1,19 +1,29 @@
-"""Brief trainings of one network: one compiled loop for any rows, order and rates."""
+"""Brief trainings of one network through its own training step, on any backend."""
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
 from kcnn.callbacks.data import Rows
-from kcnn.callbacks.doctor.program.rows import tensors
-from kcnn.callbacks.keras_internals import array_of, loss_weights_of, rate_source
-from kcnn.callbacks.state import innermost
+from kcnn.callbacks.keras_internals import (
+    array_of,
+    loss_weights_of,
+    put_step_functions,
+    rate_source,
+    step_functions,
+)
+from kcnn.callbacks.state import innermost, sync
 
-__all__ = ["Trainer", "batch_order", "copy_optimizer"]
+__all__ = ["Trainer", "batch_order", "copy_optimizer", "loss_among"]
+
+SHOWN = 32e6  # bytes of rows that are copied into the order of a trial at a time
+BATCH = 32  # rows at a time where only the loss is asked for
 
 
 def batch_order(n: int, batch: int, steps: int, *, shuffle: bool, seed: int) -> np.ndarray:
@@ -29,10 +39,11 @@ def batch_order(n: int, batch: int, steps: int, *, shuffle: bool, seed: int) -> 
 
 
 class Trainer:
-    """Trains a model on rows in memory with the loss of its `compile`.
+    """Trains a model on rows in memory by `fit`: whatever its class does in a step is done.
 
     Args:
-        model: A built model, compiled or not; it is changed by `train`.
+        model: A built model, compiled or not; it is changed by `train`. The user's own model
+            has its optimizer and its step functions again after each call.
         like: The compiled model whose loss and optimizer are taken.
         weighted: Whether rows carry sample weights.
         optimizer: Another optimizer instead of a copy of `like`'s.
@@ -40,21 +51,22 @@ class Trainer:
     """
 
     def __init__(self, model, like, *, weighted=False, optimizer=None, loss=None):
-        self.model = model
+        self.model, self.weighted = model, weighted
         self.optimizer = optimizer or copy_optimizer(like.optimizer)
-        self.weighted = weighted
-        if model is not like or loss is not None:
-            given = loss_weights_of(like)
+        if model is not like:
             model.compile(
-                optimizer=self.optimizer, loss=loss or like.loss, loss_weights=given, metrics=None
-            )
+                optimizer=self.optimizer, loss=loss or like.loss, metrics=None,
+                loss_weights=loss_weights_of(like), run_eagerly=like.run_eagerly,
+            )  # fmt: skip
         if not self.optimizer.built:
             self.optimizer.build(model.trainable_variables)
         self._slots = [array_of(v) for v in self.optimizer.variables]
         self.start = [array_of(v) for v in model.variables]
-        self._train: Any = None
-        self._predict: Any = None
-        self.step_seconds = 0.0
+        self.losses_at_start: dict[Any, float] = {}
+        self._functions = {  # made by the first call, for this optimizer
+            name: None if name.endswith("_function") else value
+            for name, value in step_functions(model).items()
+        }
 
     def reset(self, values: list[np.ndarray] | None = None) -> None:
         """The start (or other weights) again, with a fresh optimizer."""
@@ -71,93 +83,98 @@ class Trainer:
 
         Ends early at the clock time `until` (time.perf_counter), or when the loss is lost.
         """
-        import tensorflow as tf
-
-        if self._train is None:
-            self._train = self._loop(tf)
         rates = np.broadcast_to(np.asarray(rates, "float32"), (len(order),))
-        feed = [tensors(rows.x), tensors(rows.y)]
-        feed.append(tf.constant(rows.weight) if self.weighted else tf.zeros((1,)))
-        losses: list[np.ndarray] = []
-        size, at = 1, 0
-        while at < len(order):
-            begin = time.perf_counter()
-            part = slice(at, at + size)
-            losses.append(self._train(*feed, order[part], rates[part]).numpy())
-            took = time.perf_counter() - begin
-            done, at = min(size, len(order) - at), at + size
-            if at > 1:
-                self.step_seconds = took / done
-                size = int(np.clip(0.5 / max(took / done, 1e-6), 1, 4 * size + 4))
-            if time.perf_counter() > until or not np.isfinite(losses[-1][-1]):
-                break
-        return np.concatenate(losses) if losses else np.zeros((0,))
+        pace = _Pace(rate_source(innermost(self.optimizer)[-1]), rates, until)
+        leaves = [leaf for leaf in keras.tree.flatten([rows.x, rows.y]) if leaf is not None]
+        step_bytes = sum(leaf[:1].nbytes for leaf in leaves) * order.shape[1]
+        size = max(1, int(SHOWN // max(step_bytes, 1)))
+        with self._at_work():
+            for pace.begin in range(0, len(order), size):
+                shown = rows.take(order[pace.begin : pace.begin + size].reshape(-1))
+                self.model.fit(
+                    shown.x, shown.y, sample_weight=shown.weight if self.weighted else None,
+                    batch_size=order.shape[1], shuffle=False, verbose=0, callbacks=[pace],
+                )  # fmt: skip
+                if pace.over:
+                    break
+        return np.asarray(pace.losses)
 
-    def _loop(self, tf):
-        model, optimizer, weighted = self.model, self.optimizer, self.weighted
-        variables = model.trainable_variables
-        inner = innermost(optimizer)[-1]
-
-        def step(x, y, weight, index, rate):
-            rate_source(inner).assign(rate)
-            pick = lambda leaf: tf.gather(leaf, index)  # noqa: E731
-            x, y = tf.nest.map_structure(pick, x), tf.nest.map_structure(pick, y)
-            weight = tf.gather(weight, index) if weighted else None
-            with tf.GradientTape() as tape:
-                out = model(x, training=True)
-                loss = model.compute_loss(x, y, out, weight)
-                whole = optimizer.scale_loss(loss)  # of mixed precision; itself elsewhere
-            optimizer.apply(tape.gradient(whole, variables), variables)
-            return tf.cast(loss, tf.float32)
-
-        def loop(x, y, weight, order, rates):
-            count = tf.shape(order)[0]
-            log = tf.TensorArray(tf.float32, size=count)
-
-            def body(i, log):
-                return i + 1, log.write(i, step(x, y, weight, order[i], rates[i]))
-
-            return tf.while_loop(lambda i, _: i < count, body, (tf.constant(0), log))[1].stack()
-
-        compiled: dict[Any, Any] = {}
-
-        def run(x, y, weight, order, rates):
-            order, rates = tf.constant(order), tf.constant(rates)
-            flat = tf.nest.flatten((x, y, weight, order, rates))
-            key = tuple((leaf.dtype, tuple(leaf.shape[1:])) for leaf in flat[:-2])
-            if key not in compiled:
-                free = lambda leaf: tf.TensorSpec([None] + list(leaf.shape[1:]), leaf.dtype)  # noqa: E731
-                ids = tf.TensorSpec([None, None], tf.int32)
-                signature = [tf.nest.map_structure(free, part) for part in (x, y, weight)]
-                signature += [ids, tf.TensorSpec([None], tf.float32)]
-                compiled[key] = tf.function(loop, input_signature=signature, autograph=False)
-            return compiled[key](x, y, weight, order, rates)
-
-        return run
+    @contextlib.contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """The trial's optimizer and its compiled steps in the model."""
+        model, own, held = self.model, self.model.optimizer, step_functions(self.model)
+        put_step_functions(model, self._functions)
+        model.optimizer = self.optimizer
+        try:
+            yield
+        finally:
+            sync(model)
+            self._functions = step_functions(model)
+            put_step_functions(model, held)
+            model.optimizer = own
 
     def loss_of(self, rows: Rows) -> float:
-        """Loss of the present weights in inference mode."""
-        x, y = tensors(rows.x), tensors(rows.y)
-        loss = self.model.compute_loss(x, y, self.model(x, training=False), None)
-        return float(keras.ops.convert_to_numpy(loss))
+        """Loss of the present weights: of the test step, or of the model's own step at rate 0."""
+        kind = type(self.model)
+        standard = kind.train_step is keras.Model.train_step
+        if standard or kind.test_step is not keras.Model.test_step or self.model.loss is not None:
+            with self._at_work():
+                logs = self.model.evaluate(
+                    rows.x, rows.y, batch_size=BATCH, verbose=0, return_dict=True
+                )
+            loss = loss_among(logs)
+            return float("nan") if loss is None else loss
+        held = self.values()
+        order = batch_order(rows.n, min(BATCH, rows.n), -(-rows.n // BATCH), shuffle=False, seed=0)
+        losses = self.train(rows, order, 0.0)
+        self.reset(held)
+        return float(losses[-1])
 
     def predict(self, x: Any, batch: int = 512) -> Any:
         """Predictions in inference mode, as arrays."""
-        import tensorflow as tf
+        with self._at_work():
+            return in_pieces(self.model.predict_on_batch, x, batch)
 
-        if self._predict is None:
-            self._predict = tf.function(
-                lambda part: self.model(part, training=False),
-                autograph=False,
-                reduce_retracing=True,
-            )
-        n = len(keras.tree.flatten(x)[0])
-        parts = []
-        for at in range(0, n, batch):
-            piece = keras.tree.map_structure(lambda leaf: leaf[at : at + batch], x)  # noqa: B023
-            out = self._predict(tensors(piece))
-            parts.append(keras.tree.map_structure(lambda t: np.asarray(t), out))
-        return keras.tree.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
+
+def in_pieces(function: Any, x: Any, batch: int) -> Any:
+    """What a function of rows answers for all of them, as arrays."""
+    n = len(keras.tree.flatten(x)[0])
+    parts = []
+    for at in range(0, n, batch):
+        out = function(keras.tree.map_structure(lambda leaf: leaf[at : at + batch], x))  # noqa: B023
+        parts.append(keras.tree.map_structure(lambda t: np.asarray(t), out))
+    return keras.tree.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
+
+
+class _Pace(keras.callbacks.Callback):
+    """A rate for each step; the losses; an end when time is up or the loss is lost."""
+
+    def __init__(self, rate: Any, rates: np.ndarray, until: float):
+        super().__init__()
+        self.rate, self.rates, self.until = rate, rates, until
+        self.losses: list[float] = []
+        self.begin, self.over, self._now = 0, False, -1.0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        rate = float(self.rates[min(self.begin + batch, len(self.rates) - 1)])
+        if rate != self._now:
+            sync(self.model)
+            self.rate.assign(rate)
+            self._now = rate
+
+    def on_train_batch_end(self, batch, logs=None):
+        loss = loss_among(logs or {})
+        self.losses.append(0.0 if loss is None else loss)  # a step may log nothing
+        if time.perf_counter() > self.until or not np.isfinite(self.losses[-1]):
+            self.over = self.model.stop_training = True
+
+
+def loss_among(logs: Mapping[str, Any]) -> Any:
+    """The loss among logs, by its name or by the first name that speaks of one; None without."""
+    names = [name for name in logs if "loss" in name and not name.startswith("val_")]
+    if not names:
+        return None
+    return float(np.mean(logs["loss" if "loss" in names else names[0]]))
 
 
 def copy_optimizer(optimizer: Any, **changes: Any) -> Any:

@@ -1,0 +1,117 @@
+"""What the trials of a run prove: causes to name, and what they refute."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from kcnn.callbacks._finding import Finding
+from kcnn.callbacks.doctor._hypothesis import Hypothesis
+from kcnn.callbacks.doctor._ranking import RATES
+from kcnn.callbacks.doctor.trials.gain import Gain, convincing, gain_of
+from kcnn.callbacks.doctor.trials.measure import Outcome
+from kcnn.callbacks.doctor.trials.runner import AS_IT_IS
+
+__all__ = ["NAMED", "NOTHING", "Trial", "TrialReport", "report_of"]
+
+NAMED = 2  # causes that are named at most: what a third change wins is mostly theirs
+SURE = 0.15  # a gain that two seeds do not differ by; a smaller one must come again
+NOTHING = 0.15  # skill under which nothing is learned: there a trial that wins nothing is no proof
+KEPT = 0.02  # a trial shorter than the run must end better than the run by this
+
+
+@dataclasses.dataclass
+class Trial:
+    """One cure, tried, and what it won."""
+
+    hypothesis: Hypothesis
+    outcome: Outcome
+    gain: Gain
+    passed: bool
+
+    @property
+    def worth(self) -> float:
+        """What orders cures: gain, by how likely the hypothesis was."""
+        return self.gain.value * (0.25 + self.hypothesis.prior)
+
+
+@dataclasses.dataclass
+class TrialReport:
+    """What trials say: causes to name, notes on what they refute (by key), numbers."""
+
+    confirmed: list[Finding] = dataclasses.field(default_factory=list)
+    refuted: dict[Any, Finding] = dataclasses.field(default_factory=dict)
+    numbers: dict[str, Any] = dataclasses.field(default_factory=dict)
+    trials: list[Trial] = dataclasses.field(default_factory=list)
+
+
+def report_of(context: Any, base: Outcome, trials: list[Trial]) -> TrialReport:
+    """Name the causes whose cures won; `trials` stand in order of their worth."""
+    report = TrialReport(trials=trials)
+    report.numbers["trials"] = [
+        {
+            "check": trial.hypothesis.check,
+            "cause": trial.hypothesis.cause,
+            "prior": trial.hypothesis.prior,
+            "tried": trial.hypothesis.cure and trial.hypothesis.cure.tried(context.rate),
+            "gain": trial.gain.value,
+            "ratio": trial.gain.ratio,
+            "passed": trial.passed,
+            "steps": trial.outcome.steps,
+            **trial.outcome.numbers(),
+        }
+        for trial in trials
+    ]
+    named: set[str] = set()
+    for trial in trials:
+        if len(report.confirmed) < NAMED and _names(context, base, trial, named):
+            report.confirmed.append(_told(context, base, trial, "failure"))
+            cause = trial.hypothesis.cause
+            named |= RATES if cause in RATES else {cause}
+    if context.final.train >= NOTHING:
+        helped = {trial.hypothesis.key for trial in trials if trial.passed}
+        for trial in reversed(trials):  # the best one of a hypothesis speaks
+            one = trial.hypothesis
+            if one.key not in helped and one.cause not in named:
+                note = _told(context, base, trial, "note")
+                report.refuted[one.key] = dataclasses.replace(note, advice="")
+    return report
+
+
+def _names(context: Any, base: Outcome, trial: Trial, named: set[str]) -> bool:
+    one, cure, runner = trial.hypothesis, trial.hypothesis.cure, context.trials
+    assert cure is not None
+    if not trial.passed or one.cause in named or (named and one.prior < 0.6):
+        return False
+    reached = base.score if runner.data.held_out else context.final.score
+    short = runner.length < runner.steps
+    if short and trial.outcome.score < reached + KEPT and not cure.balance:
+        return False  # better than the run was at this length, but not than all of it
+    return _comes_again(context, base, trial)
+
+
+def _comes_again(context: Any, base: Outcome, trial: Trial) -> bool:
+    """A small gain must come again with another seed."""
+    cure = trial.hypothesis.cure
+    assert cure is not None
+    if trial.gain.value >= SURE or cure.longer or cure.balance:
+        return True
+    unchanged = context.trials.run(AS_IT_IS, seed=11)
+    again = context.trials.run(cure, seed=11)
+    if unchanged is None or again is None:
+        return True
+    second = gain_of(again, unchanged)
+    mean = Gain(0.5 * (second.value + trial.gain.value), 0.5 * (second.ratio + trial.gain.ratio))
+    return convincing(mean, trial.hypothesis.prior, base.score)
+
+
+def _told(context: Any, base: Outcome, trial: Trial, severity: str) -> Finding:
+    """A trial's hypothesis, with the very change that was tried as advice."""
+    one, cure = trial.hypothesis, trial.hypothesis.cure
+    assert cure is not None
+    advice = cure.advice(context.rate, context.optimizer_name) or one.advice
+    return dataclasses.replace(one, advice=advice).finding(
+        severity, confirmed_by_trial=severity == "failure", gain=trial.gain.value,
+        before=base.score, after=trial.outcome.score, trial_steps=trial.outcome.steps,
+        run_steps=context.trials.steps, tried=cure.tried(context.rate),
+    )  # fmt: skip
