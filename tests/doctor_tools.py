@@ -1,8 +1,8 @@
 """What tests of the doctor share."""
 
 from kcnn.callbacks.data import draw
-from kcnn.callbacks.doctor._context import read_context
 from kcnn.callbacks.doctor._ranking import in_order
+from kcnn.callbacks.doctor._reading import read_context
 from kcnn.callbacks.keras_internals import graph_links
 
 

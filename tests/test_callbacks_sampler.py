@@ -221,7 +221,7 @@ def test_wide_rows_are_compared_on_a_few_columns():
 
 
 def test_a_label_that_only_the_census_met_is_a_class(small):
-    from kcnn.callbacks.doctor._context import read_context
+    from kcnn.callbacks.doctor._reading import read_context
 
     y = Y.copy()
     drawn = draw(X, y, {}).train.x

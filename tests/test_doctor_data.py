@@ -6,7 +6,7 @@ import pytest
 from doctor_tools import found
 
 from kcnn.callbacks.data import Rows, draw
-from kcnn.callbacks.doctor._context import read_context
+from kcnn.callbacks.doctor._reading import read_context
 from kcnn.callbacks.doctor.checks.fading_schedule import fading
 from kcnn.callbacks.doctor.program.loss import read_loss
 from kcnn.callbacks.doctor.program.neighbours import agreement, placeless_agreement

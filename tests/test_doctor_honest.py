@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from kcnn.callbacks import Diagnosis, Doctor, OverfitDetector, examine, read_curves
 from kcnn.callbacks.data import draw
-from kcnn.callbacks.doctor import _context, _registry, registered
+from kcnn.callbacks.doctor import _reading, _registry, registered
 from kcnn.callbacks.doctor._page import proof
 from kcnn.callbacks.doctor.program.loss import read_loss
 from kcnn.callbacks.doctor.program.task import read_task
@@ -51,7 +51,7 @@ def test_blindness_never_reads_healthy(monkeypatch):
     healthy = examine(net(keras.optimizers.Adam(0.01)), X, Y, epochs=12)
     assert healthy.healthy
     assert healthy.complete
-    monkeypatch.setattr(_context, "read_task", broken)
+    monkeypatch.setattr(_reading, "read_task", broken)
     blind = examine(net(keras.optimizers.Adam(0.01)), X, Y, epochs=12)
     assert not blind.healthy
     assert str(blind).startswith("unknown")

@@ -193,7 +193,7 @@ def _validation(case: Case) -> Rows | None:
         x, y, weight = (arrays_of(part) for part in (*data, None)[:3])
         return _array_rows(x, y, weight, 0, same_rows(x, y), share=VALIDATION)
     if hasattr(data, "__next__") and not isinstance(data, keras.utils.PyDataset):
-        case.notes.append("the validation generator cannot be restarted and was not looked at")
+        case.unseen.append("the validation rows: a generator cannot be read twice")
         return None
     found = read_stream(data, int(steps) if steps else None, share=VALIDATION)
     case.notes += found.notes

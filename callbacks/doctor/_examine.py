@@ -13,9 +13,9 @@ import keras
 import numpy as np
 
 from kcnn.callbacks.data import Case, draw
-from kcnn.callbacks.doctor._context import read_context
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._ranking import EXCUSED, rank
+from kcnn.callbacks.doctor._reading import read_context
 from kcnn.callbacks.doctor._registry import Selection
 from kcnn.callbacks.doctor._run import Run, run_fit
 from kcnn.callbacks.doctor._trace import Trace, first_rows, untouched
@@ -63,6 +63,7 @@ def examine(
 
     Raises:
         ValueError: for a model that is not compiled, without samples, or an unknown check.
+        NotImplementedError: for a model without a `call` whose layers have no weights yet.
         Exception: what `fit` itself raises, after the model is restored; the exception
             carries the findings as `error.diagnosis`.
 
@@ -126,5 +127,10 @@ def _build(model: keras.Model, case: Any) -> None:
         return
     try:
         model(first_rows(case.train.x, min(2, case.train.n)))
+    except NotImplementedError:
+        raise NotImplementedError(
+            f"examine: model {model.name!r} has no call, and layers without weights yet; give it a "
+            "call(inputs) that returns its outputs."
+        ) from None
     except Exception as error:
         _fail(error, Diagnosis())

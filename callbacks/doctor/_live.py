@@ -11,16 +11,17 @@ import numpy as np
 
 from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.data import draw
-from kcnn.callbacks.doctor._context import Context, read_context
+from kcnn.callbacks.doctor._context import Context
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._hypothesis import Certainty, Hypothesis
 from kcnn.callbacks.doctor._ranking import SEVERITIES, loss_falls
+from kcnn.callbacks.doctor._reading import read_context
 from kcnn.callbacks.doctor._registry import Selection
 from kcnn.callbacks.doctor.program.graph import flat_layers, kernel_of
 from kcnn.callbacks.doctor.program.layer_reading import read_activations
 from kcnn.callbacks.keras_internals import array_of, graph_links
 from kcnn.callbacks.sinks import print_sink
-from kcnn.callbacks.state import state_variables
+from kcnn.callbacks.state import state_variables, sync
 
 __all__ = ["Doctor"]
 
@@ -186,6 +187,7 @@ class Doctor(keras.callbacks.Callback):
 
     def _lose(self, words: str, cause: str, *, say: bool = True) -> None:
         if say:
+            sync(self.model)
             rate = float(array_of(self.model.optimizer.learning_rate))
             self._say(
                 Finding(

@@ -8,6 +8,7 @@ import keras
 
 from kcnn.callbacks.keras_internals import (
     array_of,
+    layers_of,
     rate_source,
     set_rate_source,
     set_step_function,
@@ -15,7 +16,10 @@ from kcnn.callbacks.keras_internals import (
     untrack_variable,
 )
 
-__all__ = ["RateControl", "batches_per_update", "innermost", "present_rate", "steps_per_update"]
+__all__ = [
+    "RateControl", "batches_per_update", "innermost", "optimizers_of", "present_rate",
+    "steps_per_update",
+]  # fmt: skip
 
 RATE = "learning rate"
 
@@ -26,6 +30,13 @@ def innermost(optimizer: Any) -> list[Any]:
     while (inner := getattr(found[-1], "inner_optimizer", None)) is not None:
         found.append(inner)
     return found
+
+
+def optimizers_of(model: keras.Model) -> list[Any]:
+    """The model's optimizer, and those that its class or models inside of it have besides."""
+    held = [value for layer in layers_of(model) for value in vars(layer).values()]
+    kept = [value for value in held if isinstance(value, keras.optimizers.Optimizer)]
+    return list({id(one): one for one in [model.optimizer, *kept]}.values())
 
 
 def present_rate(model: keras.Model) -> float:

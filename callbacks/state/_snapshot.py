@@ -17,7 +17,7 @@ from kcnn.callbacks.keras_internals import (
     set_rate_source,
     strategy_scope,
 )
-from kcnn.callbacks.state._optimizer import innermost
+from kcnn.callbacks.state._optimizer import innermost, optimizers_of
 from kcnn.callbacks.state._torch_random import torch_randoms
 
 __all__ = [
@@ -165,7 +165,9 @@ def put_back(values: Iterable[tuple[Any, Any]]) -> None:
 
 def state_variables(model: keras.Model) -> list[Any]:
     """Weights, seed states (PyTorch's global ones too) and optimizer variables, each once."""
-    found = list(model.variables) + list(model.optimizer.variables)
+    found = list(model.variables)
+    for optimizer in optimizers_of(model):
+        found += optimizer.variables
     for optimizer in innermost(model.optimizer):
         found += [
             v
