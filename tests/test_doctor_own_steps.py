@@ -32,7 +32,7 @@ def test_a_rate_far_too_low_is_confirmed_through_the_models_own_step():
 
     OwnStep.train_step = counted
     try:
-        found = examine(model, X, Y, epochs=8)
+        found = examine(model, X, Y, epochs=20)
     finally:
         OwnStep.train_step = plain
     first = found.findings[0]

@@ -57,6 +57,8 @@ def headline(diagnosis: Diagnosis) -> tuple[str, bool]:
         return "fit fails", False
     if any(f.check == "fit" for f in diagnosis.findings):
         return "nothing found so far", False
+    if any(f.check == "skill" for f in diagnosis.findings):
+        return "nothing learned, no cause found", False
     if diagnosis.blind:
         return "unknown: a part of the examination did not run", False
     return "healthy" if diagnosis.complete else "healthy as far as it was examined", True

@@ -131,9 +131,12 @@ def _print_visit(visit, *, debug: bool = False) -> None:
             continue
         line = Text("  ")
         line.append(finding.severity, style=COLORS[finding.severity])
-        line.append(f" {finding.cause or finding.check} at {place}\n")
-        line.append(f"    seen: {finding.seen}\n    expected: {finding.expected}")
-        for words in (finding.advice, proof(finding)):
+        if finding.check == "examination":
+            line.append(f": {finding.seen}")
+        else:
+            line.append(f" {finding.cause or finding.check} at {place}\n    seen: {finding.seen}")
+        expected = finding.expected and f"expected: {finding.expected}"
+        for words in (expected, finding.advice, proof(finding)):
             if words:
                 line.append(f"\n    {words}")
         console.print(line)

@@ -49,7 +49,8 @@ def output_activation(
         # one sigmoid per class with binary_crossentropy is one-vs-rest: it works
         kind = possible if loss.kind == "bce" else likely
         kind = proven if loss.kind in ("cce", "scce") else kind
-        seen, advice = "sigmoid for classes that exclude each other", "Change it to 'softmax'."
+        seen = "sigmoid for classes that exclude each other"
+        advice = "Change the last activation to 'softmax'."
         yield kind(seen, right, advice, strength=0.8, **where)
     if last in UNBOUNDED or (last == "tanh" and task.low >= 0):
         if loss.classifies and loss.kind not in ("hinge", "chinge"):

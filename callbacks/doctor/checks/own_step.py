@@ -15,6 +15,7 @@ def own_step(
     *,
     epochs=parameter(3, "fewer may be a warm-up"),
     change=parameter(0.01, "share of the first loss: less is none"),
+    steady=parameter(0.75, "of the epochs lower than the one before: slow, and no standstill"),
     gain=parameter(0.2, "skill that the standard step wins: no rounding, no other order"),
 ):
     """A train_step that moves nothing, or that does far worse than the standard one."""
@@ -29,8 +30,10 @@ def own_step(
             "and apply them: self.optimizer.apply(gradients, self.trainable_variables).", **more,
         )  # fmt: skip
         return
-    swings = max(abs(after - before), np.ptp(context.history.get("loss", [after])))
-    if len(context.run.rates) >= epochs and swings <= change * abs(before):
+    logged = np.asarray(context.history.get("loss", [before, after]))
+    swings = max(abs(after - before), np.ptp(logged))
+    falls = after < before and np.mean(np.diff(logged) < 0) >= steady
+    if len(context.run.rates) >= epochs and swings <= change * abs(before) and not falls:
         yield likely(
             f"the loss stays at {after:.3g} under the model's own train_step", FALLS,
             "Check in train_step that the gradients are those of the loss that is logged.", **more,

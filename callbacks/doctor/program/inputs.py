@@ -15,6 +15,7 @@ from kcnn.callbacks.doctor.program.graph import (
     kernel_of,
     known_graph,
 )
+from kcnn.callbacks.keras_internals import calls_of, functional_of, operations_of, origin_of
 
 __all__ = ["first_inputs", "input_scale"]
 
@@ -40,12 +41,12 @@ def first_inputs(model: keras.Model, x: Any) -> np.ndarray | None:
             if isinstance(layer, keras.layers.Embedding):
                 return None
             continue
-        tensor = layer.input
-        if isinstance(tensor, (list, tuple)):
-            return None
         if layer is model.layers[0] and isinstance(model, keras.Sequential):
             inside = x
         else:
+            tensor = _received(model, layer)
+            if tensor is None:
+                return None
             probe = keras.Model(_inputs(model), tensor)
             inside = keras.ops.convert_to_numpy(probe(x, training=False))
         if nested:
@@ -54,6 +55,17 @@ def first_inputs(model: keras.Model, x: Any) -> np.ndarray | None:
         if after and all(is_norm(op) for op in after) and not bends(layer):
             return None
         return np.asarray(inside)
+    return None
+
+
+def _received(model: keras.Model, layer: Any) -> Any:
+    """The one tensor that a layer, or a model inside, receives in this graph; None without."""
+    inside = {id(operation) for operation in operations_of(functional_of(model))}
+    for call in reversed(calls_of(layer)):
+        tensors = list(call.input_tensors)
+        origin = origin_of(tensors[0]) if len(tensors) == 1 else None
+        if origin is not None and id(origin[0]) in inside:
+            return tensors[0]
     return None
 
 

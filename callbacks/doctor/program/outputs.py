@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kcnn.callbacks.doctor.program.graph import known_graph
 from kcnn.callbacks.doctor.program.head import HeadFacts, read_head
 from kcnn.callbacks.doctor.program.loss import LossFacts, read_loss
 from kcnn.callbacks.doctor.program.task import TaskFacts, read_task
@@ -88,7 +89,7 @@ def read_outputs(graph: keras.Model, loss: Any, out: Any, y: Any) -> list[Output
         if not set(names) <= set(y):
             return []
         order = [sorted(y).index(name) for name in names]
-    ends = [] if isinstance(out, dict) else getattr(graph, "outputs", None) or []
+    ends = keras.tree.flatten(graph.output) if known_graph(graph) else []
     if len(outs) != len(order) or len(names) != len(outs):
         return []
     found = []

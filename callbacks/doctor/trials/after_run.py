@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor._hypothesis import Certainty, Hypothesis
 from kcnn.callbacks.doctor._ranking import BADLY, EXCUSED
 from kcnn.callbacks.doctor._run import Run
@@ -22,6 +23,7 @@ __all__ = ["TRIAL_STEPS", "judge_run"]
 
 TRIAL_STEPS = 600  # of a trial: changes that matter part from their rival earlier (tuning half)
 NO_SKILL = 3  # standard deviations above chance under which nothing is known
+BRIEF = 30  # steps in which nothing may be learned yet
 HELPED = 0.08  # gain that speaks for a change where nothing is learned without it
 
 
@@ -119,6 +121,24 @@ def _fall_back(context: Any, report: TrialReport) -> None:
         left = [one for _, one in helped]
     if left:
         report.confirmed.append(left[0].finding("failure", confirmed_by_trial=False))
+    elif (
+        context.task is not None
+        and context.trials.steps > BRIEF
+        and not context.run.cut
+        and _above_chance(context) < NO_SKILL
+    ):
+        report.unexplained.append(_nothing_learned(context))
+
+
+def _nothing_learned(context: Any) -> Finding:
+    rows = "validation rows" if context.case.val is not None else "rows that it has not seen"
+    return Finding(
+        "skill", "warning",
+        f"after {context.trials.steps} steps {rows} are answered no better than by a constant, and "
+        f"no change that was tried helps", "answers better than the best constant",
+        "Check that inputs and targets belong together: print 20 rows of both as fit gets them.",
+        evidence=context.base.numbers(),
+    )  # fmt: skip
 
 
 def _above_chance(context: Any) -> float:

@@ -43,6 +43,7 @@ class TrialReport:
     refuted: dict[Any, Finding] = dataclasses.field(default_factory=dict)
     numbers: dict[str, Any] = dataclasses.field(default_factory=dict)
     trials: list[Trial] = dataclasses.field(default_factory=list)
+    unexplained: list[Finding] = dataclasses.field(default_factory=list)
 
 
 def report_of(context: Any, base: Outcome, trials: list[Trial]) -> TrialReport:
