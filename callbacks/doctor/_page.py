@@ -82,6 +82,9 @@ def proof(finding: Finding) -> str:
         # A shorter trial can't stand for the whole run.
         verb = "Likely" if length and run and length < run else "Confirmed"
         verb = verb if told.get("confirmed_by_trial") else "No cause"
+        if told.get("by_loss"):
+            words = f"the loss falls by {told['after']:.0%} of its start, by {told['before']:.0%}"
+            return f"{verb}: with {change}{for_steps} {words} without."
         return (
             f"{verb}: on a copy with {change}{for_steps} the skill is {told['after']:.2f}, "
             f"{told['before']:.2f} without (0 is a constant answer, 1 is perfect)."

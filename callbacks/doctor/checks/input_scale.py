@@ -6,6 +6,7 @@ from kcnn.callbacks.doctor._registry import check, likely, parameter, possible
 from kcnn.callbacks.doctor.interventions import Intervention
 from kcnn.callbacks.doctor.program.inputs import first_inputs, input_scale
 
+UNIT = Intervention(unit_x=True)  # a loss without targets compares the inputs with themselves
 ROWS = 1000  # that tell the size of the inputs
 
 
@@ -50,7 +51,8 @@ def input_scale_check(
         how = "x / 255.0" if image else "a keras.layers.Normalization layer adapted to x"
         advice = f"Scale the inputs of training and validation alike, with {how}."
         expected = "mean about 0 and spread about 1"
-        found.append(kind(words, expected, advice, "x", strength=strength, evidence=scale))
+        more = {"strength": strength, "evidence": scale, "cure": UNIT if context.by_loss else None}
+        found.append(kind(words, expected, advice, "x", **more))
     yield from sorted(found, key=lambda one: (-one.certainty, -one.strength))[:1]
 
 

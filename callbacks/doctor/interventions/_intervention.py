@@ -31,6 +31,8 @@ WORDS = {
     "scale_x": ("inputs scaled to mean 0 and spread 1",
                 "Scale the inputs to mean 0 and spread 1, in training and validation alike: "
                 "keras.layers.Normalization() adapted to x, or x / 255.0 for images."),
+    "unit_x": ("inputs scaled to 0..1",
+               "Scale the inputs to 0..1, in training and validation alike: x / 255.0 for bytes."),
     "scale_y": ("targets scaled to mean 0 and spread 1",
                 "Train on (y - y.mean()) / y.std() and undo it after predict."),
     "balance": ("every class weighted alike",
@@ -52,6 +54,7 @@ class Intervention:
 
     Args:
         scale_x, scale_y: Inputs, targets scaled to mean 0 and spread 1.
+        unit_x: Inputs scaled to 0..1: where they are the targets as well.
         balance: Every class weighted alike.
         shuffle: Rows in random order.
         batch: Samples a step; as many samples are seen in all.
@@ -68,6 +71,7 @@ class Intervention:
     """
 
     scale_x: bool = False
+    unit_x: bool = False
     scale_y: bool = False
     balance: bool = False
     shuffle: bool = False

@@ -30,7 +30,7 @@ class TrialData:
     val: Rows | None
     look: Rows
     held_out: bool = False
-    moments: list[Any] | None = None
+    moments: dict[bool, list[Any]] = dataclasses.field(default_factory=dict)
 
 
 def split_rows(context: Any, steps: int, own_validation: bool = True) -> TrialData:
@@ -54,8 +54,7 @@ def split_rows(context: Any, steps: int, own_validation: bool = True) -> TrialDa
 def scaled(data: TrialData, change: Intervention) -> Rows:
     """Training rows under a change."""
     x, y = data.train.x, data.train.y
-    if change.scale_x:
-        x = scaled_inputs(data, x)
+    x = scaled_inputs(data, x, change)
     if change.scale_y:
         mean, std = _target_moments(data)
         y = ((np.asarray(y, "float64") - mean) / std).astype("float32")
@@ -75,21 +74,31 @@ def _target_moments(data: TrialData) -> tuple[Any, Any]:
     return values.mean(0), values.std(0) + 1e-12
 
 
-def scaled_inputs(data: TrialData, x: Any) -> Any:
-    """Inputs with mean 0 and spread 1, by the moments of the training rows."""
-    if data.moments is None:
-        data.moments = [_moments(leaf) for leaf in keras.tree.flatten(data.train.x)]
+def scaled_inputs(data: TrialData, x: Any, change: Intervention) -> Any:
+    """Inputs with mean 0 and spread 1, or between 0 and 1, as the training rows say."""
+    if not (change.scale_x or change.unit_x):
+        return x
+    measure = _span if change.unit_x else _moments
+    if change.unit_x not in data.moments:
+        leaves = keras.tree.flatten(data.train.x)
+        data.moments[change.unit_x] = [
+            measure(leaf) if leaf.dtype.kind in "fiu" else None for leaf in leaves
+        ]
     leaves = [
         leaf if many is None else ((np.nan_to_num(leaf) - many[0]) / many[1]).astype("float32")
-        for leaf, many in zip(keras.tree.flatten(x), data.moments, strict=True)
+        for leaf, many in zip(keras.tree.flatten(x), data.moments[change.unit_x], strict=True)
     ]
     return keras.tree.pack_sequence_as(x, leaves)
 
 
-def _moments(leaf: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Mean and deviation per column, or per channel of images; None for what is no number."""
-    if leaf.dtype.kind not in "fiu":
-        return None
+def _span(leaf: np.ndarray) -> tuple[float, float]:
+    """Smallest value, and how far the largest lies above it."""
+    values = np.nan_to_num(leaf)
+    return float(values.min()), float(np.ptp(values)) or 1.0
+
+
+def _moments(leaf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation per column, or per channel of images."""
     values = np.nan_to_num(np.asarray(leaf, "float64"))
     axes = tuple(range(values.ndim - 1)) if values.ndim >= 4 else 0
     mean, std = values.mean(axes), values.std(axes)

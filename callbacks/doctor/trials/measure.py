@@ -54,8 +54,7 @@ def measure(context: Any, data: TrialData, trainer: Any, change: Intervention) -
 
 
 def _skill(context: Any, data: TrialData, trainer: Any, rows: Rows, change: Intervention):
-    if change.scale_x:
-        rows = Rows(scaled_inputs(data, rows.x), rows.y, rows.weight)
+    rows = Rows(scaled_inputs(data, rows.x, change), rows.y, rows.weight)
     if context.by_loss:
         return _avoided(data, trainer, rows, change), 1.0
     out = unscaled(data, change, trainer.predict(rows.x))
@@ -92,12 +91,12 @@ def _mean_skill(context: Any, out: Any, y: Any) -> float:
 def _avoided(data: TrialData, trainer: Any, rows: Rows, change: Intervention) -> float:
     """Share of the loss at the start avoided: for tasks without a better measure."""
     own = trainer.loss_of(rows)
-    key = id(data), change.scale_x
+    key = id(data), change.scale_x, change.unit_x
     if key not in trainer.losses_at_start:
         held = trainer.values()
         trainer.reset()
-        x = scaled_inputs(data, data.look.x) if change.scale_x else data.look.x
-        trainer.losses_at_start[key] = trainer.loss_of(Rows(x, data.look.y))
+        look = Rows(scaled_inputs(data, data.look.x, change), data.look.y)
+        trainer.losses_at_start[key] = trainer.loss_of(look)
         trainer.reset(held)
     begin = trainer.losses_at_start[key]
     if not np.isfinite(own):

@@ -114,5 +114,5 @@ def _told(context: Any, base: Outcome, trial: Trial, severity: str) -> Finding:
     return dataclasses.replace(one, advice=advice).finding(
         severity, confirmed_by_trial=severity == "failure", gain=trial.gain.value,
         before=base.score, after=trial.outcome.score, trial_steps=trial.outcome.steps,
-        run_steps=context.trials.steps, tried=cure.tried(context.rate),
+        run_steps=context.trials.steps, tried=cure.tried(context.rate), by_loss=context.by_loss,
     )  # fmt: skip
