@@ -242,14 +242,14 @@ def frozen_backbone_and_new_head():
 
 @setup
 def layerwise_rates():
-    from kcnn.transfer import fit_head, linear_probe, unfreeze
+    from kcnn.transfer import linear_probe, unfreeze
 
     x, y = pictures()
     body = compiled(residual(classes=5), Adam(1e-2), LOGITS)
     body.fit(x[:380], y[:380] % 5, epochs=8, verbose=0)
     model = linear_probe(keras.Model(body.inputs, body.layers[-3].output), classes=10)
     model.compile(Adam(1e-2), LOGITS, metrics=["accuracy"])
-    fit_head(model, x[:380], y[:380], epochs=15, verbose=0)
+    model.fit(x[:380], y[:380], epochs=15, verbose=0)
     unfreeze(model, learning_rate=1e-3, layer_decay=0.7)
     return model, *held(x, y, epochs=4)
 
