@@ -2,22 +2,22 @@
 its size; a network with normalization forgives, one without does not.
 
 First the experiment of the course: 7 layers of 4,096 ReLU units, their weights normal with a
-deviation too small, too large, or sqrt(2 / inputs) (He et al., arXiv:1502.01852). Then a real deep
-network, plain-20, its kernels scaled by the same factors, with and without BatchNorm: the size of
-the signal at its end, and whether it learns the digits, enlarged.
+deviation too small, too large, or sqrt(2 / inputs) (He et al., arXiv:1502.01852). Then a real
+network of ten convolutions, its kernels scaled by the same factors, with and without BatchNorm: the
+size of the signal at its end, and whether it learns the digits, enlarged.
 """
 
 import keras
 import numpy as np
 import style
-from images import standardized, train
+from images import network, train
 from lesson import Lesson, Point, mean_and_spread, run
 
-import kcnn
 from kcnn.data import load
 from kcnn.initializers import KaimingNormal
 
 LAYERS = 7
+FILTERS = (16, *[32] * 9)
 KAIMING = "Kaiming"
 FACTORS = {"too small": 0.45, KAIMING: 1.0, "too large": 2.2}  # 0.01 and 0.05 of 4,096 inputs
 BINS = np.geomspace(1e-3, 1e4, 60)  # of the histograms
@@ -37,15 +37,9 @@ def through_layers(units: int, factor: float, seed: int) -> list[np.ndarray]:
 
 
 def deep(data, norm: str, factor: float, seed: int) -> keras.Model:
-    """plain-20 with every kernel but the last layer's scaled."""
+    """Ten convolutions, every kernel but the last layer's scaled."""
     keras.utils.set_random_seed(seed)
-    model = kcnn.create_model(
-        "plain20",
-        classes=10,
-        input_shape=data.image_shape,
-        norm=norm,
-        preprocess=standardized(data),
-    )
+    model = network(data, norm=norm, filters=FILTERS, flatten=True)
     for weight in model.trainable_variables[:-2]:
         if weight.path.endswith("kernel"):
             weight.assign(factor * weight)
@@ -61,7 +55,7 @@ def at_the_end(model: keras.Model, x: np.ndarray) -> float:
 def main(lesson: Lesson) -> None:
     digits = load("digits", image_size=IMAGE)
     x, y = digits.train.x.astype("float32"), digits.train.y
-    units, epochs = lesson.of((4096, 6), (512, 1))
+    units, epochs = lesson.of((4096, 12), (512, 1))
     signals = {
         name: [through_layers(units, factor, seed) for seed in lesson.seeds]
         for name, factor in FACTORS.items()
@@ -90,7 +84,7 @@ def main(lesson: Lesson) -> None:
         ],
     )
     lesson.table(
-        f"plain-20: the signal at its end, and training accuracy in epoch {epochs}, %",
+        f"{len(FILTERS)} convolutions: the signal at their end, and training accuracy in epoch {epochs}, %",
         ("", *FACTORS),
         [
             (f"{what}, {said}", *(mean_and_spread(of[said, f], form) for f in FACTORS))
@@ -110,7 +104,9 @@ def main(lesson: Lesson) -> None:
         Point(f"{LAYERS} layers start with Kaiming's", KEPT - times[KAIMING], less),
         Point("they start too small", times["too small"] - KEPT, more),
         Point("they start too large", times["too large"] - KEPT, more),
-        Point("plain-20 has no norm and starts wrongly", lost["no normalization"], " points lost"),
+        Point(
+            "convolutions without a norm start wrongly", lost["no normalization"], " points lost"
+        ),
         Point("BatchNorm forgives that", spared, " points fewer lost"),
     ]
     figure = lesson.figure(7.4, 4.4)
