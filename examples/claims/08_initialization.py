@@ -84,7 +84,7 @@ def main(lesson: Lesson) -> None:
         ],
     )
     lesson.table(
-        f"{len(FILTERS)} convolutions: the signal at their end, and training accuracy in epoch {epochs}, %",
+        f"{len(FILTERS)} convolutions: signal at their end, training accuracy in epoch {epochs}, %",
         ("", *FACTORS),
         [
             (f"{what}, {said}", *(mean_and_spread(of[said, f], form) for f in FACTORS))
@@ -104,9 +104,7 @@ def main(lesson: Lesson) -> None:
         Point(f"{LAYERS} layers start with Kaiming's", KEPT - times[KAIMING], less),
         Point("they start too small", times["too small"] - KEPT, more),
         Point("they start too large", times["too large"] - KEPT, more),
-        Point(
-            "convolutions without a norm start wrongly", lost["no normalization"], " points lost"
-        ),
+        Point("a network without a norm starts wrongly", lost["no normalization"], " points lost"),
         Point("BatchNorm forgives that", spared, " points fewer lost"),
     ]
     figure = lesson.figure(7.4, 4.4)
