@@ -26,6 +26,8 @@ def _photos():
 def _write(task):
     """One file; its number decides the part of the photograph, the size and the quality."""
     path, number, low, high = task
+    if os.path.exists(path):  # of a run that was stopped
+        return os.path.getsize(path)
     rng = np.random.default_rng(number)
     photo = _photos()[rng.integers(len(_photos()))]
     share = rng.uniform(0.6, 1.0)
@@ -38,7 +40,8 @@ def _write(task):
     if size[0] > 1000:  # the grain of a large photograph
         grain = rng.integers(-8, 9, (size[1], size[0], 1), dtype=np.int16)
         part = Image.fromarray(np.clip(np.asarray(part, np.int16) + grain, 0, 255).astype(np.uint8))
-    part.save(path, quality=int(rng.integers(80, 93)))
+    part.save(f"{path}.part", "JPEG", quality=int(rng.integers(80, 93)))
+    os.replace(f"{path}.part", path)
     return os.path.getsize(path)
 
 

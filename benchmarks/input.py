@@ -12,7 +12,8 @@ each round against its own neighbours. `cpu` is the processor time of an image (
 rounds; of PyTorch's workers too), which other programs disturb less than the clock. "kcnn" makes
 smaller pictures antialiased, as Pillow and torchvision do; "kcnn, as Keras" takes four neighbours
 as Keras does, the same work.
-What a pipeline had made in advance is drawn before the clock starts.
+A pipeline runs in its own turn only, and what it had made in advance is drawn before the clock
+starts: Keras's grows its buffer between turns, which would then be counted as speed.
 The epochs of "kcnn, cached" come from the cache that its first epoch filled.
 PyTorch runs in a process of its own, with as many workers as cores.
 
@@ -41,7 +42,8 @@ import _input_memory as memory
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 CORES = len(os.sched_getaffinity(0))
 SIZE, BATCH = 224, 64
-AHEAD = 24  # batches: more than any of the pipelines makes in advance
+AHEAD = 24  # batches: more than any of the pipelines makes in advance at first
+SETTLED = 1.5  # seconds in which an autotuned pipeline finds its number of threads
 
 
 def kcnn_batches(folder, augment=None, **options):
@@ -111,25 +113,27 @@ def keras_cv_layers():
 
 
 class TensorFlowBatches:
-    """A `tf.data` pipeline, read for ever."""
+    """A `tf.data` pipeline, read anew in each turn: an idle one would go on filling its buffers."""
 
     def __init__(self, make):
         self._data = make().repeat()
-        self._batches = iter(self._data)
-        self.draw(BATCH)
+        next(iter(self._data))
 
     def draw(self, images):
         """(images a second, processor milliseconds of an image) over about so many images."""
-        for _ in range(AHEAD):
-            next(self._batches)
+        batches = iter(self._data)
+        begun, ahead = time.perf_counter(), 0
+        while ahead < AHEAD or time.perf_counter() - begun < SETTLED:
+            next(batches)
+            ahead += 1
         start, used = time.perf_counter(), time.process_time()
         done = 0
         while done < images:
-            done += len(next(self._batches)[1])
+            done += len(next(batches)[1])
         return done / (time.perf_counter() - start), (time.process_time() - used) / done * 1e3
 
     def close(self):
-        del self._batches
+        del self._data
 
 
 class TorchBatches:

@@ -3,13 +3,14 @@
 import os
 import tempfile
 
+import pytest
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 # what data sets keep between starts goes nowhere near the user's own cache
-os.environ["KCNN_CACHE"] = tempfile.mkdtemp(prefix="kcnn-tests-")
-
-import pytest
+_CACHE = tempfile.TemporaryDirectory(prefix="kcnn-tests-")
+os.environ["KCNN_CACHE"] = _CACHE.name
 
 
 @pytest.fixture(autouse=True)
@@ -19,3 +20,11 @@ def seeded():
 
     keras.config.set_dtype_policy("float32")
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def small_images_are_not_compiled(monkeypatch):
+    """Augmentation of few pixels runs operation by operation."""
+    from kcnn.augment import _compile
+
+    monkeypatch.setattr(_compile, "_WORTH_COMPILING", 2048)

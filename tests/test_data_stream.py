@@ -169,3 +169,33 @@ def test_a_new_kind_of_source_is_one_function_away(monkeypatch):
 def test_what_is_no_source_is_refused():
     with pytest.raises(DataError, match=r"int 7 is no known source \(arrays, digits, folder, npy"):
         load(7)
+
+
+@pytest.mark.parametrize("cache", ["auto", "memory", "disk", None])
+def test_a_stream_that_fits_into_memory_is_read_once_for_all_epochs(cache, monkeypatch):
+    monkeypatch.setattr(record, "HELD", 0)
+    x, y = arrays()
+    passes = []
+
+    def rows():
+        passes.append(1)
+        yield from zip(x, y, strict=True)
+
+    spec = (tf.TensorSpec(x.shape[1:], tf.uint8), tf.TensorSpec((), tf.int64))
+    data = load(tf.data.Dataset.from_generator(rows, output_signature=spec), cache=cache)
+    batches = data.train.batches(16, shuffle=True)
+    passes.clear()
+    epochs = [
+        [
+            (image.tobytes(), int(label))
+            for images, labels in batches
+            for image, label in zip(images.numpy(), labels, strict=True)
+        ]
+        for _ in range(3)
+    ]
+    assert len(passes) == (1 if cache in ("auto", "memory") else 3)
+    assert epochs[0] != epochs[1]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(epochs[2])
+    assert any("kept" in note for note in data.notes) is (cache is not None)
+    with pytest.raises(DataError, match="cache='ram'"):
+        load(dataset(x, y), cache="ram")

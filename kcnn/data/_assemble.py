@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kcnn.data import _doubts as doubts
-from kcnn.data._cache import open_cache
+from kcnn.data._cache import keep_stream, open_cache
 from kcnn.data._checks import check_classes
 from kcnn.data._memory import require_memory
 from kcnn.data._plan import Plan, make_plan
@@ -158,8 +158,15 @@ def _in_one_size(rows: Rows, preprocessing: Preprocessing) -> Rows:
 def _keep_decoded(
     splits: Iterable[Split], data: SourceData, preprocessing: Preprocessing, kind: str | None
 ) -> tuple[str, ...]:
-    """Give the splits whose files are decoded as they are needed a cache for what they decode."""
+    """Give the splits whose images are decoded as they are needed a cache for what they decode."""
     lazy = [split for split in splits if not split.in_memory]
+    streams = [split.rows for split in lazy if isinstance(split.rows, Stream)]
+    if streams:
+        each = math.prod(preprocessing.image_shape) * (1 if streams[0].of_bytes else 4)
+        kept, notes = keep_stream(kind, sum(map(len, streams)) * each)
+        for split in lazy:
+            split.cache = kept
+        return notes
     files = [split.rows for split in lazy]
     paths = sorted({path for rows in files if isinstance(rows, Files) for path in rows.paths})
     if not paths:

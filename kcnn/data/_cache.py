@@ -17,7 +17,7 @@ from kcnn.data._home import cache_folder
 from kcnn.data._memory import available_memory
 from kcnn.data._record import DataError
 
-__all__ = ["ImageCache", "clear_cache", "open_cache"]
+__all__ = ["ImageCache", "clear_cache", "keep_stream", "open_cache"]
 
 MEMORY_SHARE = 0.4  # of the free memory that images may take: the model needs the rest
 DISK_SHARE = 0.5  # of the free disk that all caches together may take, unless KCNN_CACHE_GB says
@@ -185,10 +185,9 @@ def open_cache(
         else memory, if they fit there; else none) or None.
     fingerprint: of the data; with that of the preprocessing it decides which images are the same.
     """
+    _check_kind(kind)
     if kind is None:
         return None, ()
-    if kind not in ("auto", "memory", "disk"):
-        raise DataError(f"cache={kind!r} is none of 'auto', 'memory', 'disk' and None.")
     shape = preprocessing.image_shape
     need = len(paths) * int(np.prod(shape, dtype=np.int64))
     reasons = []
@@ -221,6 +220,23 @@ def open_cache(
         f"decoded images would take {need / GIGABYTE:.1f} GB, but {why}: they are decoded anew in "
         "every epoch",
     )
+
+
+def keep_stream(kind: str | None, need: int) -> tuple[bool, tuple[str, ...]]:
+    """Whether decoded images of streams, `need` bytes, are kept in memory; and a note."""
+    _check_kind(kind)
+    if kind is None:
+        return False, ()
+    free, size = available_memory(), f"{need / GIGABYTE:.2f} GB"
+    if kind != "disk" and (free is None or need <= MEMORY_SHARE * free):
+        return True, (f"images are kept in memory after the first epoch ({size})",)
+    why = "on disk only those of files" if kind == "disk" else "more than memory has free"
+    return False, (f"images ({size}) are not kept ({why}): the stream is read in every epoch",)
+
+
+def _check_kind(kind: str | None) -> None:
+    if kind not in (None, "auto", "memory", "disk"):
+        raise DataError(f"cache={kind!r} is none of 'auto', 'memory', 'disk' and None.")
 
 
 def clear_cache() -> int:

@@ -25,7 +25,7 @@ def decode(
     numbers: np.ndarray,
     preprocessing: Preprocessing | None,
     *,
-    cache: ImageCache | None = None,
+    cache: ImageCache | bool | None = None,
     skip_bad: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Images `numbers` (n, h, w, c), uint8 or float32, in that order; and which of them they are.
@@ -36,8 +36,15 @@ def decode(
 
     order = np.argsort(numbers, kind="stable")  # a stream keeps its order
     wanted = rows.take(numbers[order])
+    if isinstance(wanted, Stream):
+        cache = None  # read once, here
     batches = build_pipeline(
-        wanted, np.arange(len(numbers)), preprocessing, _AT_ONCE, cache=cache, skip_bad=skip_bad
+        wanted,
+        np.arange(len(numbers)),
+        preprocessing,
+        _AT_ONCE,
+        cache=cache,
+        skip_bad=skip_bad,
     )
     dtype = np.dtype(np.uint8 if _whole(wanted) else np.float32)
     out = np.empty((len(numbers), *batches.element_spec[0].shape[1:]), dtype)
@@ -59,5 +66,5 @@ def decode(
 def _whole(rows: Rows) -> bool:
     """Whether images come as bytes of files, or as whole numbers to begin with."""
     if isinstance(rows, Stream):
-        return rows.make().element_spec[0].dtype.name in ("uint8", "string")
+        return rows.of_bytes
     return getattr(rows, "dtype", np.uint8) == np.uint8

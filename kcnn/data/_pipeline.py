@@ -38,7 +38,8 @@ def build_pipeline(
     """A `tf.data.Dataset` of (images float32 in 0..255 (b, h, w, c), labels).
 
     rows: arrays, files or a stream; labels: int64 (n,) or float32 (n, classes).
-    cache: an `ImageCache` for decoded files, or None.
+    cache: an `ImageCache` for decoded files, or None; of a stream whether its images stay in
+        memory.
     skip_bad: files that have become unreadable are left out with a warning that counts them;
         otherwise the first one ends the epoch with an error that names it.
     classes: how many there are, for one-hot labels; one more than the largest label if None.
@@ -84,6 +85,7 @@ def build_pipeline(
     with tf.device("CPU:0"):
         if isinstance(rows, Stream):
             pairs = _stream_images(rows, preprocessing)
+            pairs = pairs.cache() if cache else pairs
             window = _window(pairs.element_spec[0], len(rows))
             result = arranged(pairs, window).batch(batch_size)
             result = result.map(lambda x, y: (tf.cast(x, tf.float32), y), **AT_ONCE)
@@ -180,7 +182,10 @@ def _stream_images(rows: Stream, preprocessing: Any) -> Any:
     def image(given: Any) -> Any:
         if given.dtype == tf.string:
             return tf.cast(preprocessing.from_bytes(given), tf.uint8)
-        return given if preprocessing is None else preprocessing.resized(given)
+        if preprocessing is None:
+            return given
+        sized = preprocessing.resized(given)
+        return tf.cast(sized, tf.uint8) if given.dtype == tf.uint8 else sized
 
     return rows.make().map(
         lambda given, label: (image(given), label), num_parallel_calls=THREADS, deterministic=True

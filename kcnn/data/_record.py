@@ -53,7 +53,7 @@ class Split:
         *,
         preprocessing: Preprocessing | None = None,
         classes: int | None = None,
-        cache: ImageCache | None = None,
+        cache: ImageCache | bool | None = None,
         skip_bad: bool = False,
     ) -> None:
         self._rows: Rows = rows if isinstance(rows, Rows) else Arrays(rows)

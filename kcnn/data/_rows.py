@@ -115,6 +115,11 @@ class Stream:
             raise TypeError("a stream of unknown length")
         return self.length
 
+    @property
+    def of_bytes(self) -> bool:
+        """Whether its images are whole numbers 0..255: uint8, or encoded pictures."""
+        return self.make().element_spec[0].dtype.name in ("uint8", "string")
+
     def take(self, numbers: np.ndarray) -> Stream:
         """The elements `numbers` alone, in the order of the stream."""
         wanted = np.zeros(max(int(np.max(numbers, initial=-1)) + 1, 1), bool)

@@ -41,7 +41,9 @@ class Picture(NamedTuple):
     orientation: Any  # as EXIF numbers it
 
 
-def _read(preprocessing: Any, data: Any, format: int, reduce: bool) -> Picture:
+def _read(
+    preprocessing: Any, data: Any, format: int, reduce: bool, orientation: Any = None
+) -> Picture:
     height, width = header.size_of(data, format)
     check = refuse_unless(
         (height > 0)
@@ -54,7 +56,8 @@ def _read(preprocessing: Any, data: Any, format: int, reduce: bool) -> Picture:
     )
     with tf.control_dependencies([check]):
         data = tf.identity(data)
-    orientation = header.exif_orientation(data, format)
+    if orientation is None:
+        orientation = header.exif_orientation(data, format)
     fraction: Any = 1
     if format == JPEG and reduce:
         fraction = fraction_of(preprocessing, height, width, orientation)
@@ -76,14 +79,6 @@ def fraction_of(preprocessing: Any, height: Any, width: Any, orientation: Any) -
 
 
 def _picture(preprocessing: Any, data: Any, reduce: bool) -> Picture:
-    channels = preprocessing.channels
-    if channels not in (1, 3):
-        raise ValueError(
-            f"Preprocessing: channels={channels}, but files are decoded to 1 or 3 channels; give "
-            "images of other channels as arrays."
-        )
-    data = tf.convert_to_tensor(data)
-
     def refused() -> Picture:
         check = refuse_unless(
             tf.constant(False),
@@ -91,7 +86,8 @@ def _picture(preprocessing: Any, data: Any, reduce: bool) -> Picture:
         )
         with tf.control_dependencies([check]):
             one = tf.constant(1)
-            return Picture(tf.zeros((1, 1, channels), tf.uint8), one, one, one, one)
+            pixels = tf.zeros((1, 1, preprocessing.channels), tf.uint8)
+            return Picture(pixels, one, one, one, one)
 
     def reading(format: int) -> Callable[[], Picture]:
         return lambda: _read(preprocessing, data, format, reduce)
@@ -121,10 +117,26 @@ def _turned(picture: Picture) -> tuple[Any, Extent]:
     return turned, Extent(top, left, rows, columns, size)
 
 
+def _upright(preprocessing: Any, data: Any, reduce: bool) -> tuple[Any, Extent]:
+    """`_turned` of a file's bytes; most files need few of the looks at a header."""
+    data = tf.convert_to_tensor(data)
+    if preprocessing.channels not in (1, 3):
+        raise ValueError(
+            f"Preprocessing: channels={preprocessing.channels}, but files are decoded to 1 or 3 "
+            "channels; give images of other channels as arrays."
+        )
+
+    return tf.cond(
+        header.is_simple_jpeg(data),
+        lambda: _turned(_read(preprocessing, data, JPEG, reduce, orientation=tf.constant(1))),
+        lambda: _turned(_picture(preprocessing, data, reduce)),
+    )
+
+
 @_as_written
 def decode(preprocessing: Any, data: Any) -> Any:
     """See `Preprocessing.decode`."""
-    pixels, _ = _turned(_picture(preprocessing, data, reduce=False))
+    pixels, _ = _upright(preprocessing, data, reduce=False)
     return tf.ensure_shape(pixels, (None, None, preprocessing.channels))
 
 
@@ -132,7 +144,7 @@ def decode(preprocessing: Any, data: Any) -> Any:
 def from_bytes(preprocessing: Any, data: Any, *, dtype: Any = tf.float32) -> Any:
     """See `Preprocessing.from_bytes`."""
     reduce = preprocessing.size is not None and filters(preprocessing)
-    pixels, extent = _turned(_picture(preprocessing, data, reduce))
+    pixels, extent = _upright(preprocessing, data, reduce)
     pixels = tf.ensure_shape(pixels, (None, None, preprocessing.channels))
     return resized(preprocessing, pixels, extent, dtype=dtype)
 

@@ -16,6 +16,7 @@ __all__ = [
     "bytes_at",
     "exif_orientation",
     "format_of",
+    "is_simple_jpeg",
     "number_at",
     "size_of",
 ]
@@ -59,6 +60,15 @@ def format_of(data: Any) -> Any:
     ):
         found = tf.where(match, number, found)
     return found
+
+
+def is_simple_jpeg(data: Any) -> Any:
+    """Whether the bytes are a JPEG that says at once that it holds no EXIF, as most writers' do.
+
+    A JFIF block of 16 bytes, then the pixels' tables: `exif_orientation` looks no further.
+    """
+    head = tf.gather(bytes_at(data, 0, 22), [0, 1, 2, 3, 4, 5, 20, 21])
+    return tf.reduce_all(head == tf.constant([0xFF, 0xD8, 0xFF, 0xE0, 0, 16, 0xFF, 0xDB]))
 
 
 def size_of(data: Any, format: int) -> tuple[Any, Any]:
