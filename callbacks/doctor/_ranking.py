@@ -82,7 +82,8 @@ def _told(context: Any, one: Hypothesis, refuted: Mapping[Any, Finding]) -> Find
     if one.key in refuted:
         return refuted[one.key]
     losses = [] if context.run is None else context.run.history.get("loss", [])
-    fine = final is not None and hopeless(one.prior, final.score)
+    known = final is not None and np.isfinite(final.score)
+    fine = known and hopeless(one.prior, final.score)
     # What rate is usual for another optimizer, schedule or task is not known.
     if fine or (one.cause in RATES and losses and loss_falls(losses)):
         return dataclasses.replace(one.finding("note"), advice="")

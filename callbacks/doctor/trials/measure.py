@@ -101,4 +101,6 @@ def _avoided(data: TrialData, trainer: Any, rows: Rows, change: Intervention) ->
     begin = trainer.losses_at_start[key]
     if not np.isfinite(own):
         return -1.0
-    return float(np.clip(1 - own / begin, -1, 1)) if begin > 0 else float("nan")
+    if not begin > 0 or own < 0:  # a loss without a least value has no shares
+        return float("nan")
+    return float(np.clip(1 - own / begin, -1, 1))

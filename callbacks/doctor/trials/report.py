@@ -65,7 +65,7 @@ def report_of(context: Any, base: Outcome, trials: list[Trial]) -> TrialReport:
     ]
     named: set[str] = set()
     for trial in trials:
-        if len(report.confirmed) < NAMED and _names(context, base, trial, named):
+        if len(report.confirmed) < NAMED and _names(context, base, trial, trials, named):
             report.confirmed.append(_told(context, base, trial, "failure"))
             cause = trial.hypothesis.cause
             named |= RATES if cause in RATES else {cause}
@@ -79,16 +79,25 @@ def report_of(context: Any, base: Outcome, trials: list[Trial]) -> TrialReport:
     return report
 
 
-def _names(context: Any, base: Outcome, trial: Trial, named: set[str]) -> bool:
+def _names(context: Any, base: Outcome, trial: Trial, trials: list[Trial], named: set[str]) -> bool:
     one, cure, runner = trial.hypothesis, trial.hypothesis.cure, context.trials
     assert cure is not None
     if not trial.passed or one.cause in named or (named and one.prior < 0.6):
+        return False
+    if one.cause == "augmentation_breaks_label" and _only_slows(trial, trials):
         return False
     reached = base.score if runner.data.held_out else context.final.score
     short = runner.length < runner.steps
     if short and trial.outcome.score < reached + KEPT and not cure.balance:
         return False  # better than the run was at this length, but not than all of it
     return _comes_again(context, base, trial)
+
+
+def _only_slows(trial: Trial, trials: list[Trial]) -> bool:
+    """Longer training comes as far without the change: its rival explains as much."""
+    reached = trial.outcome.score - KEPT
+    longer = [t for t in trials if t.passed and t.hypothesis.cause == "too_few_epochs"]
+    return any(rival.outcome.score >= reached for rival in longer)
 
 
 def _comes_again(context: Any, base: Outcome, trial: Trial) -> bool:
