@@ -1,0 +1,79 @@
+"""What is told of a run, how gravely, and where it points."""
+
+import keras
+import numpy as np
+import pytest
+from doctor_tools import found
+
+from kcnn.callbacks import Finding, examine
+from kcnn.callbacks.doctor import possible
+from kcnn.callbacks.doctor._page import proof
+from kcnn.callbacks.doctor._words import headline
+from kcnn.callbacks.doctor.interventions import Intervention
+from kcnn.callbacks.doctor.trials.gain import Gain
+from kcnn.callbacks.doctor.trials.measure import Outcome
+from kcnn.callbacks.doctor.trials.report import Trial, _only_slows
+
+RNG = np.random.default_rng(5)
+
+
+def two_inputs(end="softmax", outputs=None):
+    parts = {name: keras.Input((4,), name=name) for name in ("left", "right")}
+    h = keras.layers.Dense(16, "relu")(keras.layers.Concatenate()(list(parts.values())))
+    last = keras.layers.Dense(3, end, name="kind")(h)
+    return keras.Model(parts, {"kind": last} if outputs else last)
+
+
+def test_a_run_that_learned_nothing_is_said_though_no_cause_was_found():
+    model = two_inputs()
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    x = {name: RNG.normal(size=(320, 4)).astype("float32") for name in ("left", "right")}
+    diagnosis = examine(model, x, RNG.integers(0, 3, 320), epochs=6, batch_size=32)
+    assert diagnosis.causes == []
+    assert [f.severity for f in diagnosis.findings if f.check == "skill"] == ["warning"]
+    assert headline(diagnosis) == ("nothing learned, no cause found", False)
+
+
+def test_a_refuted_suspicion_asks_for_nothing_and_says_its_trial():
+    x = RNG.uniform(-1, 1, (400, 2)).astype("float32")
+    y = x @ np.array([1.0, -2.0], "float32") + 0.8 * RNG.normal(size=400).astype("float32")
+    layers = [keras.Input((2,)), keras.layers.Dense(16), keras.layers.Dense(1)]
+    model = keras.Sequential(layers)
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    notes = [
+        f for f in examine(model, x, y, epochs=15, batch_size=16).findings if "tried" in f.evidence
+    ]
+    assert notes
+    for note in notes:
+        assert (note.severity, note.advice) == ("note", "")
+        assert proof(note).startswith("No cause: on a copy with ")
+
+
+def test_a_finding_on_an_output_by_name_points_at_its_layer():
+    model = two_inputs("sigmoid", outputs=True)
+    model.compile("adam", {"kind": "categorical_crossentropy"})
+    x = {name: RNG.normal(size=(96, 4)).astype("float32") for name in ("left", "right")}
+    hot = np.eye(3, dtype="float32")[RNG.integers(0, 3, 96)]
+    one = next(h for h in found(model, x, {"kind": hot}) if h.check == "output_activation")
+    assert one.where == "kind"
+
+
+@pytest.mark.parametrize(("longer", "yields"), [(0.82, True), (0.70, False)])
+def test_transforms_that_only_slow_training_yield_to_longer_training(longer, yields):
+    def trial(cause, cure, score):
+        one = possible("", "", "", cause=cause, cure=cure)
+        return Trial(one, Outcome(score, score), Gain(0.2, 2.0), passed=True)
+
+    without = trial("augmentation_breaks_label", Intervention(scale_x=True), 0.83)
+    rival = trial("too_few_epochs", Intervention(longer=True), longer)
+    assert _only_slows(without, [without, rival]) == yields
+
+
+def test_a_trial_of_a_models_own_loss_is_told_as_shares_of_it():
+    told = {"before": 0.1, "after": 0.6, "by_loss": True, "tried": "learning rate 0.001"}
+    finding = Finding(
+        "rate_too_low", "failure", "", "", evidence={**told, "confirmed_by_trial": True}
+    )
+    assert proof(finding) == (
+        "Confirmed: with learning rate 0.001 the loss falls by 60% of its start, by 10% without."
+    )
