@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kcnn.callbacks.data._rows import array_leaf
 from kcnn.callbacks.data._sampler import Sampler
 
 __all__ = ["Feed", "feed_of", "one_batch"]
@@ -74,7 +75,7 @@ def one_batch(x: Any, y: Any = None, *, rows: int, seed: int = 0) -> tuple[Feed,
             raise ValueError("the dataset yields no rows.")
         feed: Feed = DatasetFeed.__new__(DatasetFeed)
         feed.__dict__.update(dataset=small.repeat(), kept=False)
-        return feed, keras.tree.map_structure(as_array, batch)
+        return feed, keras.tree.map_structure(array_leaf, batch)
     if not are_arrays(x):
         batch = _first_rows(x, rows)
         return ListFeed([batch], 1), batch
@@ -174,7 +175,7 @@ class ListFeed(Feed):
         self.held: list[Any] = []
         size = 0
         for batch in _each(source):
-            held = keras.tree.map_structure(as_array, batch)
+            held = keras.tree.map_structure(array_leaf, batch)
             self.held.append(held)
             size += sum(a.nbytes for a in keras.tree.flatten(held) if a is not None)
             if len(self.held) == batches or size >= KEEP_BYTES:
@@ -225,18 +226,9 @@ def are_arrays(x: Any) -> bool:
     return all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves)
 
 
-def as_array(value: Any) -> Any:
-    """A NumPy array of a tensor or list; None stays None."""
-    if value is None or isinstance(value, np.ndarray):
-        return value
-    if keras.ops.is_tensor(value):
-        return keras.ops.convert_to_numpy(value)
-    return np.asarray(value)
-
-
 def same_length(*parts: Any) -> tuple[tuple[Any, ...], int]:
     """The parts as arrays, and their common number of rows."""
-    arrays = tuple(None if p is None else keras.tree.map_structure(as_array, p) for p in parts)
+    arrays = tuple(None if p is None else keras.tree.map_structure(array_leaf, p) for p in parts)
     sizes = {len(a) for part in arrays for a in keras.tree.flatten(part) if a is not None}
     if len(sizes) != 1 or 0 in sizes:
         raise ValueError(

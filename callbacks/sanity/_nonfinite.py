@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from kcnn.callbacks._finding import Finding
-from kcnn.callbacks.data import Feed, as_array
+from kcnn.callbacks.data import Feed, array_leaf
 from kcnn.callbacks.keras_internals import array_of
 
 __all__ = ["FILL_THEM", "first_nonfinite", "nonfinite_finding", "weights_of"]
@@ -21,7 +21,7 @@ def first_nonfinite(parts: Iterable[tuple[str, Any]]) -> tuple[str, int, int] | 
     """The first (name, nest of arrays) with NaN or infinity: its name, how many, of how many."""
     for name, nest in parts:
         for leaf in keras.tree.flatten(nest):
-            values = as_array(leaf)
+            values = array_leaf(leaf)
             if values is None or values.dtype.kind not in "fcV":
                 continue
             if values.dtype.kind == "V":  # bfloat16

@@ -62,7 +62,7 @@ def dice_loss():
         whole = keras.ops.sum(y, (1, 2, 3)) + keras.ops.sum(p, (1, 2, 3))
         return 1 - (2 * both + 1) / (whole + 1)
 
-    return compiled(u_net("sigmoid"), Adam(5e-3), dice, []), *held(*masks(), epochs=15, batch=16)
+    return compiled(u_net("sigmoid"), Adam(5e-3), dice, []), *held(*masks(), epochs=40, batch=16)
 
 
 @setup

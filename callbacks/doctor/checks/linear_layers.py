@@ -2,8 +2,8 @@ import keras
 
 from kcnn.callbacks.doctor._registry import check, likely, parameter, possible
 from kcnn.callbacks.doctor.interventions import rectified
-from kcnn.callbacks.doctor.program.graph import bends, followers, kernel_of, layer_activation
-from kcnn.callbacks.keras_internals import operations_of
+from kcnn.callbacks.doctor.program.graph import bends, kernel_of, layer_activation
+from kcnn.callbacks.keras_internals import followers_of, operations_of
 
 
 @check(
@@ -36,6 +36,6 @@ def _kernel_follows(layer, depth=0):
     """Whether a layer with a kernel sees this layer's output through linear maps alone."""
     return depth <= 24 and any(
         kernel_of(op) is not None or (not bends(op) and _kernel_follows(op, depth + 1))
-        for op in followers(layer)
+        for op in followers_of(layer)
         if isinstance(op, keras.layers.Layer)
     )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-from kcnn.callbacks.keras_internals import followers_of, functional_of, stored_kernel_of
+from kcnn.callbacks.keras_internals import functional_of, stored_kernel_of
 
 __all__ = [
-    "activation_kind", "bends", "flat_layers", "followers", "is_norm", "is_random", "kernel_of",
+    "activation_kind", "bends", "flat_layers", "is_norm", "is_random", "kernel_of",
     "known_graph", "layer_activation", "runs_away",
 ]  # fmt: skip
 
@@ -132,8 +131,3 @@ def bends(layer: Any) -> bool:
     if kind is not None:
         return kind != "linear"
     return kernel_of(layer) is None and re.sub("[123]D$", "", type(layer).__name__) not in PASSING
-
-
-def followers(layer: Any) -> Iterator[Any]:
-    """Operations that take this layer's output, in the graph it was built into."""
-    yield from followers_of(layer)

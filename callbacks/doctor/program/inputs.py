@@ -10,12 +10,17 @@ import numpy as np
 from kcnn.callbacks.doctor.program.graph import (
     bends,
     flat_layers,
-    followers,
     is_norm,
     kernel_of,
     known_graph,
 )
-from kcnn.callbacks.keras_internals import calls_of, functional_of, operations_of, origin_of
+from kcnn.callbacks.keras_internals import (
+    calls_of,
+    followers_of,
+    functional_of,
+    operations_of,
+    origin_of,
+)
 
 __all__ = ["first_inputs", "input_scale"]
 
@@ -51,7 +56,7 @@ def first_inputs(model: keras.Model, x: Any) -> np.ndarray | None:
             inside = keras.ops.convert_to_numpy(probe(x, training=False))
         if nested:
             return first_inputs(layer, inside)
-        after = list(followers(layer))
+        after = followers_of(layer)
         if after and all(is_norm(op) for op in after) and not bends(layer):
             return None
         return np.asarray(inside)
