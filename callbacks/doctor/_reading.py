@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -74,6 +75,8 @@ def _read_single(context: Context, out: np.ndarray) -> None:
     scores = any("acc" in name or name in SCORES for name in names)
     y = _all_targets(context.case)
     context.task = read_task(y, loss=context.loss, units=context.head.units, scores=scores)
+    if context.head.rank > 2:  # an answer at each place
+        context.task = dataclasses.replace(context.task, kind="other")
     one = Output("", 0, 0, context.head, context.loss, context.task, context.case.train.y, out)
     context.outputs = [one.place_by_place() if context.head.rank != 2 else one]
 

@@ -125,6 +125,7 @@ def _fall_back(context: Any, report: TrialReport) -> None:
         context.task is not None
         and context.trials.steps > BRIEF
         and not context.run.cut
+        and (context.trials.data.held_out or context.final.score < BADLY)
         and _above_chance(context) < NO_SKILL
     ):
         report.unexplained.append(_nothing_learned(context))

@@ -71,7 +71,7 @@ def _skill(context: Any, data: TrialData, trainer: Any, rows: Rows, change: Inte
         value = skill(out, rows.y, task, head, loss)
         if balanced < 1.0 and context.case.class_weight:  # the user asks for every class alike
             value = balanced
-        if task.kind == "regression" and context.loss.kind == "other":
+        if task.kind in ("regression", "other") and context.loss.kind == "other":
             own = loss_skill(context.model.loss, out, rows.y)  # another loss: judged by the user's
             value = own if change.head and own > -1 else max(value, own)
     if not np.isfinite(value):
