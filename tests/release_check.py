@@ -1,13 +1,15 @@
 """Installs the wheel where its requirements are the oldest allowed, and the newest; tries it there.
 
     make release-check
-    python tests/release_check.py [--pythons 3.10 3.13] [--ends oldest] [--out FILE]
+    python tests/release_check.py [--pythons 3.10 3.13] [--ends oldest] [--backends jax]
+    python tests/release_check.py --table    # what the result file holds, as Markdown
 
 Builds the sdist and from it the wheel, then for each Python found and each end of the allowed
 versions: a new environment (made by uv, which can take the oldest versions), the wheel, and in it
-the command, `import kcnn` and the tests of `SMOKE`, from a folder without the checkout. Prints a
-table and ends with 1 unless all of it passed. Needs uv and the package index; an environment
-takes 2 GB while it stands.
+the command, `import kcnn` and the tests of `SMOKE`, from a folder without the checkout; with the
+newest also the layers on the other backends, which are installed for it. Each row replaces its
+predecessor in benchmarks/results/release.json. Ends with 1 unless all of it passed. Needs uv and
+the package index; an environment takes 2 GB while it stands, 6 with PyTorch.
 """
 
 import argparse
@@ -21,6 +23,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from operator import itemgetter
 
 ROOT = pathlib.Path(__file__).parent.parent
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
@@ -35,7 +38,9 @@ SMOKE = (
     "test_models_registry.py",
     "test_preprocessing_layer.py",
 )
-TESTS_NEED = ("pytest", "scikit-learn")
+RESULT = ROOT / "benchmarks" / "results" / "release.json"
+BACKENDS = ("jax", "torch")
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir=.")
 # Of these no version is built from source: an old one would ask for an old compiler.
 BINARY = ("numpy", "pillow", "matplotlib", "tensorflow", "h5py", "ml-dtypes", "contourpy", "scipy")
 TOLD = ("tensorflow", "keras", "numpy", "keras-cv", "tensorflow-datasets", "optuna", "matplotlib")
@@ -96,7 +101,12 @@ def python_of(version):
     return None
 
 
-def check(wheel, tests, version, end, folder):
+def summary(told):
+    """pytest's last line, without the time."""
+    return told.strip().splitlines()[-1].split(" in ")[0]
+
+
+def check(wheel, tests, version, end, backends, folder):
     """One row of the table."""
     row, begun = {"python": version, "end": end}, time.monotonic()
     interpreter = python_of(version)
@@ -121,18 +131,11 @@ def check(wheel, tests, version, end, folder):
         run(python, "-m", "kcnn", "--version")
         assert run(python, "-c", COMMAND, cwd=tests).strip().isdigit()
         run(*install, "pytest")
-        options = (
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "-m",
-            "not slow",
-            "-c",
-            os.devnull,
-            "--rootdir=.",
-        )
-        told = run(python, "-m", "pytest", *options, *SMOKE, cwd=tests)
-        row["result"] = told.strip().splitlines()[-1]
+        row["result"] = summary(run(python, *PYTEST, "-m", "not slow", *SMOKE, cwd=tests))
+        for backend in backends if end == "newest" else ():
+            run(*install, backend)
+            told = run(python, *PYTEST, "-k", backend, "test_layers_backends.py", cwd=tests)
+            row[backend] = summary(told)
     except (RuntimeError, AssertionError, subprocess.TimeoutExpired) as error:
         row["result"] = f"FAILED {str(error).strip().splitlines()[-1]}"
         print(error, flush=True)
@@ -141,20 +144,33 @@ def check(wheel, tests, version, end, folder):
     return {**row, "minutes": round((time.monotonic() - begun) / 60, 1)}
 
 
-def told(rows):
+def table(rows):
     """The table, as Markdown."""
-    names = ["python", "end", *TOLD, "distributions", "MB", "result"]
+    names = ["python", "end", *TOLD, "distributions", "MB", "result", *BACKENDS]
     lines = [names, ["---"] * len(names)]
     lines += [[str(row.get(n, "")).split("\n")[0] for n in names] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def keep(row):
+    """Put a row into the results, in the place of its predecessor; all of them, in order."""
+    key = itemgetter("python", "end")
+    known = json.loads(RESULT.read_text()) if RESULT.exists() else []
+    rows = [*(old for old in known if key(old) != key(row)), row]
+    rows.sort(key=lambda r: (PYTHONS.index(r["python"]), list(ENDS).index(r["end"])))
+    RESULT.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n", encoding="utf-8")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pythons", nargs="+", default=PYTHONS, choices=PYTHONS)
     parser.add_argument("--ends", nargs="+", default=list(ENDS), choices=ENDS)
-    parser.add_argument("--out", type=pathlib.Path, help="write the table to this file too")
+    parser.add_argument("--backends", nargs="*", default=BACKENDS, choices=BACKENDS)
+    parser.add_argument("--table", action="store_true", help="print what was found before")
     args = parser.parse_args()
+    if args.table:
+        print(table(json.loads(RESULT.read_text(encoding="utf-8"))))
+        return
     if shutil.which("uv") is None:
         sys.exit("release-check needs uv: pip install uv")
     with tempfile.TemporaryDirectory(prefix="kcnn-release-") as place:
@@ -164,11 +180,10 @@ def main():
         rows = []
         for version in args.pythons:
             for end in args.ends:
-                rows.append(check(wheel, tests, version, end, folder))
+                rows.append(check(wheel, tests, version, end, args.backends, folder))
+                keep(rows[-1])
                 print(rows[-1], flush=True)
-    print(f"\n{told(rows)}")
-    if args.out:
-        args.out.write_text(f"{told(rows)}\n", encoding="utf-8")
+    print(f"\n{table(rows)}")
     sys.exit(any("FAILED" in row["result"] for row in rows))
 
 

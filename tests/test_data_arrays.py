@@ -18,9 +18,7 @@ def every(data):
 
 
 def test_digits_are_the_1797_of_scikit_learn_each_once_with_its_label():
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
+    bunch = pytest.importorskip("sklearn.datasets").load_digits()
     data = load("digits")
     x, y = every(data)
     assert data.image_shape == (8, 8, 1)
