@@ -1,4 +1,4 @@
-"""What the instruments say of one training: on one device, on two, or in one of several processes."""
+"""What the instruments say of a training: on one device, on two, in one of several processes."""
 
 import contextlib
 import json

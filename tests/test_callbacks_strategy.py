@@ -14,7 +14,10 @@ def one():
     return found
 
 
-@pytest.mark.parametrize(("kind", "processes"), [("devices", 1), ("processes", 2)])
+@pytest.mark.parametrize(
+    ("kind", "processes"),
+    [("devices", 1), pytest.param("processes", 2, marks=pytest.mark.slow)],
+)
 def test_several_replicas_say_what_one_device_says(one, kind, processes):
     for found in results(SCRIPT, processes, kind):
         for name in ("initial", "loss"):
