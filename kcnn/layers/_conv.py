@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
-from kcnn.initializers import KaimingNormal, gain
+from kcnn.initializers import KaimingNormal, Mode, gain
 from kcnn.layers._norm import norm as make_norm
 from kcnn.layers._norm import norm_config
 from kcnn.layers._standardized import StandardizedConv2D
@@ -213,13 +213,15 @@ class ConvNormAct(keras.layers.Layer):
         }
 
 
-def kaiming_for(activation: Any, *, groups: int = 1, depthwise: bool = False) -> KaimingNormal:
-    """Kaiming normal weights (fan out) with the gain of `activation`, relu's if unknown."""
+def kaiming_for(
+    activation: Any, *, mode: Mode = "fan_out", groups: int = 1, depthwise: bool = False
+) -> KaimingNormal:
+    """Kaiming normal weights with the gain of `activation`, relu's if unknown."""
     name = getattr(keras.activations.get(activation), "__name__", "")
     try:
         gain(name)
     except ValueError:
         name = "relu"
     if depthwise:
-        return KaimingNormal(name, mode="fan_out", kernel="depthwise")
-    return KaimingNormal(name, mode="fan_out", groups=groups)
+        return KaimingNormal(name, mode=mode, kernel="depthwise")
+    return KaimingNormal(name, mode=mode, groups=groups)

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from kcnn.initializers import KaimingNormal, gain
+from kcnn.layers._conv import kaiming_for
 from kcnn.models import _parts
 from kcnn.models._grid_pool import GridAveragePooling
 from kcnn.models._options import Options
@@ -33,19 +33,10 @@ def dense_top(x: Any, options: Options, *, grid: int, dropout_first: bool = Fals
         x = keras.layers.Dense(
             options.scaled(HIDDEN),
             activation=options.activation,
-            kernel_initializer=_fan_in(options.activation),
+            # By fan out 25,088 inputs to 4,096 outputs would explode.
+            kernel_initializer=kaiming_for(options.activation, mode="fan_in"),
             name=f"dense_{i}",
         )(x)
         if dropout and not dropout_first:
             x = keras.layers.Dropout(dropout, name=f"dropout_{i}")(x)
     return _parts.classifier(x, options.classes, 0.0, options.classifier_activation)
-
-
-def _fan_in(activation: Any) -> KaimingNormal:
-    """Kaiming normal by fan in: 25,088 inputs to 4,096 outputs would explode by fan out."""
-    name = getattr(keras.activations.get(activation), "__name__", "")
-    try:
-        gain(name)
-    except ValueError:
-        name = "relu"
-    return KaimingNormal(name, mode="fan_in")

@@ -47,10 +47,9 @@ class Row(NamedTuple):
     activation: str | None = None
 
 
-def stem(x: Any, filters: int, options: Options, activation: Any = None) -> Any:
+def stem(x: Any, filters: int, options: Options) -> Any:
     """3x3 convolution, stride 2."""
-    chosen = {**options.normed, **({"activation": activation} if activation else {})}
-    return ConvNormAct(filters, strides=2, name="stem", **chosen)(x)
+    return ConvNormAct(filters, strides=2, name="stem", **options.normed)(x)
 
 
 def head(x: Any, filters: int, options: Options) -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 
 from kcnn.layers import ConvNormAct
-from kcnn.models._checks import nearest, one_of
-from kcnn.models._options import Options, Pooling
+from kcnn.layers import norm as make_norm
+from kcnn.models._options import Activation, Options, Pooling
 
 __all__ = [
     "classifier",
@@ -16,8 +16,7 @@ __all__ = [
     "finish",
     "imagenet_stem",
     "model_of",
-    "nearest",
-    "one_of",
+    "norm",
     "pool",
     "start",
 ]
@@ -100,6 +99,27 @@ def imagenet_stem(x: Any, filters: int, **options: Any) -> Any:
     x = ConvNormAct(filters, 7, strides=2, padding="symmetric", name="stem", **options)(x)
     x = keras.layers.ZeroPadding2D(1, data_format=data_format, name="stem_pad")(x)
     return keras.layers.MaxPooling2D(3, 2, data_format=data_format, name="stem_pool")(x)
+
+
+def norm(
+    options: Options,
+    x: Any,
+    *,
+    name: str,
+    activation: Activation = None,
+    data_format: str | None = None,
+) -> Any:
+    """A normalization as `options` want it, by itself."""
+    layout = data_format or options.layout
+    layer = make_norm(
+        options.norm,
+        channels=x.shape[1 if layout == "channels_first" else -1],
+        data_format=layout,
+        activation=activation,
+        name=name,
+        **(options.norm_kwargs or {}),
+    )
+    return layer(x)
 
 
 def pool(x: Any, pooling: Pooling, data_format: str) -> Any:

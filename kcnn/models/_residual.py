@@ -62,7 +62,7 @@ def staged(
     stem_options: Mapping[str, Any],
     depths: Sequence[int],
     filters: Sequence[int],
-    first_filters: int,
+    first_filters: int | None = None,
     ending: Callable[[Any], Any] | None = None,
     strided_last: bool = False,
 ) -> keras.Model:
@@ -77,13 +77,14 @@ def staged(
         name: of the network.
         block: makes a block from (filters, strides=, name=, **block_options).
         stem_options: for the stem's `ConvNormAct`.
-        first_filters: of the stem, "imagenet" (1/4 of the size) or "cifar" (3x3, full size).
+        first_filters: of the stem, "imagenet" (1/4 of the size) or "cifar" (3x3, full size); None:
+            those of the first stage.
         ending: applied to the last stage's output (the last norm of a pre-activation net).
     """
     imagenet = options.stem == "imagenet"
     shrinks = math.prod([4 if imagenet else 1] + [2] * (len(depths) - 1))
     inputs, x = _parts.start(options, name=name, smallest=shrinks)
-    first = options.scaled(first_filters)
+    first = options.scaled(first_filters or filters[0])
     if imagenet:
         x = _parts.imagenet_stem(x, first, **stem_options)
     else:

@@ -7,7 +7,6 @@ from typing import Any
 import keras
 
 from kcnn.layers import ConvNeXtBlock, ConvNormAct
-from kcnn.layers import norm as make_norm
 from kcnn.models import _parts
 from kcnn.models._naming import Naming
 from kcnn.models._options import Activation, Norm, Options
@@ -47,22 +46,11 @@ def convnext(
     plain: dict[str, Any] = {"use_bias": True, "activation": None, "data_format": options.layout}
     normed: dict[str, Any] = {"norm": options.norm, "norm_kwargs": options.norm_kwargs}
     sizes = [options.scaled(size) for size in filters]
-
-    def norm(x: Any, label: str, layout: str) -> Any:
-        layer = make_norm(
-            options.norm,
-            channels=x.shape[1 if layout == "channels_first" else -1],
-            data_format=layout,
-            name=label,
-            **(options.norm_kwargs or {}),
-        )
-        return layer(x)
-
     x = ConvNormAct(sizes[0], 4, strides=4, padding="valid", name="stem", **normed, **plain)(x)
     rates = iter(_parts.drop_rates(options.drop_path, sum(depths)))
     for i, (depth, size) in enumerate(zip(depths, sizes, strict=True), 1):
         if i > 1:
-            x = norm(x, f"stage_{i}_norm", options.layout)
+            x = _parts.norm(options, x, name=f"stage_{i}_norm")
             x = ConvNormAct(
                 size, 2, strides=2, padding="valid", norm="none", name=f"stage_{i}_down", **plain
             )(x)
@@ -79,7 +67,7 @@ def convnext(
         return _parts.finish(options, inputs, x, name=name)
     x = _parts.pool(x, options.pooling or "avg", options.layout)
     if options.norm != "instance":  # which leaves nothing of one value by itself
-        x = norm(x, "norm", "channels_last")
+        x = _parts.norm(options, x, name="norm", data_format="channels_last")
     x = _parts.classifier(x, options.classes, options.dropout, options.classifier_activation)
     return _parts.model_of(options, inputs, x, name=name)
 

@@ -48,7 +48,6 @@ def plain(
         stem_options=common,
         depths=depths,
         filters=filters,
-        first_filters=filters[0],
     )
 
 

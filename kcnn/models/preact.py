@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from kcnn.layers import PreActBlock
-from kcnn.layers import norm as make_norm
+from kcnn.models import _parts
 from kcnn.models._naming import Naming
 from kcnn.models._registry import register_model
 from kcnn.models._residual import ResidualOptions, staged
@@ -38,8 +38,8 @@ def preact(
     bottleneck: bool,
     depths: Sequence[int],
     filters: Sequence[int],
-    first_filters: int,
-    strided_last: bool,
+    first_filters: int = 64,
+    strided_last: bool = False,
 ) -> keras.Model:
     """A pre-activation network: (batch, h, w, c) images to (batch, classes) float32 logits.
 
@@ -61,15 +61,7 @@ def preact(
     }
 
     def ending(x: Any) -> Any:
-        layer = make_norm(
-            options.norm,
-            channels=options.channels(x),
-            data_format=options.layout,
-            activation=options.activation,
-            name="norm",
-            **(options.norm_kwargs or {}),
-        )
-        return layer(x)
+        return _parts.norm(options, x, name="norm", activation=options.activation)
 
     return staged(
         options,
@@ -103,7 +95,6 @@ _V2: dict[str, Any] = {
     "source": "He et al. 2016, arXiv:1603.05027; as keras.applications",
     "bottleneck": True,
     "filters": (64, 128, 256, 512),
-    "first_filters": 64,
     "strided_last": True,
     "use_bias": True,
 }
@@ -123,6 +114,5 @@ wide_resnet28_10 = register_model(
     depths=(4, 4, 4),
     filters=(160, 320, 640),
     first_filters=16,
-    strided_last=False,
     stem="cifar",
 )

@@ -128,7 +128,6 @@ def resnet(
         stem_options=common,
         depths=depths,
         filters=filters,
-        first_filters=filters[0],
     )
 
 

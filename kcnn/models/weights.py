@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kcnn.models._checks import one_of
 from kcnn.models._names import NAMINGS, Slot, slots
-from kcnn.models._parts import one_of
 
 __all__ = ["LoadReport", "load_weights", "read_tensors"]
 

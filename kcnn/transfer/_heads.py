@@ -5,8 +5,9 @@ from typing import Any
 
 import keras
 
+from kcnn.models._checks import one_of
 from kcnn.models._graph import FORMATS, body_of, channel_axis_of
-from kcnn.models._parts import classifier, one_of
+from kcnn.models._parts import classifier
 from kcnn.transfer._inference import InferenceBody
 
 __all__ = ["backbone_of", "feature_model", "head_of", "linear_probe"]
