@@ -19,7 +19,7 @@ from kcnn.layers.group_norm.bits import narrowed, pair, widened
 __all__ = ["FUSED", "PLAIN", "Passes"]
 
 Passes = dict[str, Callable[..., Any]]
-_BLOCKS = 16
+_BLOCKS = 16  # with 8, pixels unlike the others cost more digits than the tests allow
 
 
 def _moments(blocks: int, space: int, x: Any, shift: Any) -> Any:

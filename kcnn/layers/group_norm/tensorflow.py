@@ -47,6 +47,8 @@ __all__ = ["compiles", "group_normalize"]
 _SIZES = 8
 _SMALLEST = 4096
 _ODD_PARTS = (1, 3, 5, 25)
+# Inlined, each of some twenty layers' calls would be optimized anew in the first step.
+_ONE_GRAPH = {"autograph": False, "experimental_attributes": {"_noinline": True}}
 _functions: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
 
 
@@ -66,8 +68,9 @@ def group_normalize(
     given = [x, gamma, beta]
     if _tangents is not None and _tangents(given).tangents:  # of these functions it has no kind
         return reference(spec, *given)
-    wanted = held is not None and bool(training or _recording())
-    compiled = held if held is not None and wanted and _compilable(spec, x, held) else None
+    if not training and not _recording():  # no gradient asked for: in an export it would warn
+        return kernel.forward(spec, *given)[0]
+    compiled = held if held is not None and _compilable(spec, x, held) else None
 
     def run(*tensors: Any) -> Any:
         y, *statistics = _kernel("forward", spec, compiled, *map(tf.stop_gradient, tensors))
@@ -120,7 +123,7 @@ def _by_batch(plain: Callable[..., Any], passes: Passes, batch: int | None) -> A
     """The compiled passes or the plain ones, decided when the batch size is known."""
     fast = functools.partial(plain, passes=passes)
     if batch is not None:
-        return tf.function(fast, autograph=False)
+        return tf.function(fast, **_ONE_GRAPH)
 
     def choose(*tensors: Any) -> Any:
         batch = tf.shape(tensors[0])[0]
@@ -128,7 +131,7 @@ def _by_batch(plain: Callable[..., Any], passes: Passes, batch: int | None) -> A
         known = tf.reduce_any(tf.equal(odd, tf.constant(_ODD_PARTS)))
         return tf.cond(known, lambda: fast(*tensors), lambda: plain(*tensors))
 
-    return tf.function(choose, autograph=False)
+    return tf.function(choose, **_ONE_GRAPH)
 
 
 def _compiled(held: Held) -> Passes:
