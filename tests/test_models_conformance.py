@@ -21,6 +21,7 @@ from kcnn.models._grid_pool import GridAveragePooling
 # name: (side of the images in pixels, width, in the quick run)
 TABLE = {
     "alexnet": (63, 1 / 16, True),
+    "conv4": (8, 1 / 4, True),
     "convnext_base": (32, 1 / 32, False),
     "convnext_small": (32, 1 / 24, False),
     "convnext_tiny": (32, 1 / 24, True),

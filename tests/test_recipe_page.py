@@ -5,6 +5,7 @@ import html as html_words
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from _runs import ADVICE, NAMES, images, record, write
@@ -178,40 +179,13 @@ def test_the_headline_tells_the_verdict_and_the_first_cause(data, tone, title, a
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium installed")
 
-# Clicks every heading twice and writes what happened into the page's title.
-PROBE = """
-window.addEventListener("load", () => {
-  const said = [];
-  for (const table of document.querySelectorAll("table.sortable")) {
-    for (const heading of table.tHead.rows[0].cells) {
-      const column = () => [...table.tBodies[0].rows]
-        .map(row => row.cells[heading.cellIndex].dataset.value)
-        .filter(v => v !== undefined && v !== "").map(Number);
-      heading.querySelector("button").click();
-      const up = column();
-      if (heading.getAttribute("aria-sort") !== "ascending") said.push("no aria-sort");
-      if (up.some((v, i) => i && v < up[i - 1])) said.push("not ascending: " + heading.textContent);
-      heading.querySelector("button").click();
-      const down = column();
-      if (down.some((v, i) => i && v > down[i - 1])) said.push("not descending");
-    }
-  }
-  for (const image of document.images)
-    if (!image.complete || !image.naturalWidth) said.push("no image: " + image.alt);
-  const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-  document.title = "probe: " + said.length + " faults; " + said.join("; ") + "; tables " +
-    document.querySelectorAll("table.sortable").length + "; images " + document.images.length +
-    "; overflow " + wide;
-});
-"""
 
-
-def browse(html, folder, *, width=1100, extra=""):
+def browse(html, folder, *, width=1100, probe="page_faults"):
     """The page after its scripts in headless Chromium, and what its console said."""
     import base64
     import hashlib
 
-    script = f"\n{PROBE}\n"
+    script = (Path(__file__).parent / f"{probe}.js").read_text()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     probed = html.replace("script-src '", f"script-src 'sha256-{digest}' '", 1)
     probed = probed.replace("</body>", f"<script>{script}</script></body>")
@@ -238,3 +212,15 @@ def test_in_a_real_browser_tables_sort_images_load_and_the_console_is_silent(
     assert said.startswith("probe: 0 faults"), said
     assert "tables 3; images 36; overflow 0" in said
     assert console == []
+
+
+@BROWSER
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_text_stands_out_from_its_background(finished, tmp_path, dark):
+    html = finished[0]
+    query = "@media screen and (prefers-color-scheme: dark)"
+    assert query in html
+    html = html.replace(query, "@media screen" if dark else "@media print")
+    said, _ = browse(html, tmp_path, probe="page_contrast")
+    assert said.startswith("probe: 0 faults of "), said
+    assert int(re.search(r"of (\d+)", said)[1]) > 200

@@ -2,16 +2,13 @@
 
 import contextlib
 import glob
-import multiprocessing
 import os
 import shutil
 import socket
 import subprocess
 
-import optuna
 import pytest
-from optuna.trial import TrialState
-from test_recipe_search import phase, run_phase, scored
+from recipe_workers import phase, run_phase, scored, share_and_die
 
 from kcnn.recipe import RecipeError
 from kcnn.recipe.shared_search import open_storage, storage_errors
@@ -21,7 +18,6 @@ BINARIES = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
 pytestmark = pytest.mark.skipif(
     not BINARIES, reason="no PostgreSQL server: `make test-postgres` installs Debian's"
 )
-PLACES = 9
 
 
 def as_user(command):
@@ -65,44 +61,9 @@ def server():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def work_on(url, log, dies, together, struck):
-    """A worker process; one dies at its first trial as in a power cut."""
-    import time
-
-    def train(place, values, report):
-        with open(log, "a") as file:
-            file.write(f"{place}\n")
-        if dies:
-            struck.set()
-            os.kill(os.getpid(), 9)
-        struck.wait(60)
-        time.sleep(0.1)
-        return scored(place, values, report)
-
-    given = phase(open_storage(url, None), trials=PLACES)
-    together.wait(120)
-    run_phase(given, train)
-
-
 def test_three_processes_share_a_server_and_one_of_them_dies(server, tmp_path):
-    log = tmp_path / "log"
     open_storage(server.url, None)  # makes the tables
-    context = multiprocessing.get_context("spawn")
-    together, struck = context.Barrier(3), context.Event()
-    workers = [
-        context.Process(target=work_on, args=(server.url, log, dies, together, struck))
-        for dies in (False, True, False)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(120)
-    assert [worker.exitcode for worker in workers] == [0, -9, 0]
-    study = optuna.load_study(study_name="s", storage=server.url)
-    done = [t for t in study.trials if t.state == TrialState.COMPLETE]
-    assert sorted(t.user_attrs["place"] for t in done) == list(range(PLACES))
-    begun = log.read_text().split()
-    assert len(begun) == PLACES + 1  # the one that was cut off, again
+    share_and_die(server.url, tmp_path / "log")
 
 
 def test_a_server_that_goes_away_is_a_line_and_nothing_is_lost(server):

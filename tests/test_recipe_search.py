@@ -1,7 +1,5 @@
 """The search's trials: shared, none twice, none lost, and those of the dead taken up again."""
 
-import multiprocessing
-import os
 import subprocess
 import sys
 import time
@@ -10,34 +8,17 @@ from pathlib import Path
 import keras
 import optuna
 import pytest
-from optuna.trial import TrialState
+from recipe_workers import phase, run_phase, scored, share_and_die
 
-from kcnn.recipe import Parameter, RecipeError, Space
-from kcnn.recipe.display import Display
-from kcnn.recipe.shared_search import Phase, open_storage, storage_errors
+from kcnn.recipe import RecipeError
+from kcnn.recipe.shared_search import open_storage, storage_errors
 from kcnn.recipe.trial_queue import TrialQueue
 from kcnn.recipe.worker_id import Watch, gone, this_worker
-
-SPACE = Space({"x": Parameter(low=1e-3, high=1.0, log=True), "kind": ["a", "b", "c"]})
 
 
 def study_of(storage, name="s"):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna.create_study(storage=storage, study_name=name, load_if_exists=True)
-
-
-def scored(place, values, report):
-    return {"train_loss": values["x"], "val_loss": values["x"], "val_accuracy": None, "epochs": 1}
-
-
-def phase(storage, **changes):
-    options = {"name": "s", "storage": storage, "space": SPACE, "trials": 6, "pruner": "none"}
-    return Phase(**{**options, **changes})
-
-
-def run_phase(given, train=scored):
-    with Display().progress("search", given.trials) as bar:
-        return given.run(train, bar)
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "grid"])
@@ -137,42 +118,8 @@ def test_processes_are_told_apart_from_those_that_got_their_number():
     assert not watch.stale("a", 1)
 
 
-def work_on(path, log, dies, together, struck):
-    """A worker process: notes each place it trains; one dies at its first as in a power cut."""
-
-    def train(place, values, report):
-        with open(log, "a") as file:
-            file.write(f"{os.getpid()} begins {place}\n")
-        if dies:
-            struck.set()
-            os.kill(os.getpid(), 9)
-        struck.wait(60)
-        time.sleep(0.1)
-        return scored(place, values, report)
-
-    given = phase(open_storage(str(path), path.parent), trials=9)
-    together.wait(120)
-    run_phase(given, train)
-
-
 def test_three_processes_share_a_journal_and_one_of_them_dies(tmp_path):
-    path, log = tmp_path / "journal", tmp_path / "log"
-    context = multiprocessing.get_context("spawn")
-    together, struck = context.Barrier(3), context.Event()
-    workers = [
-        context.Process(target=work_on, args=(path, log, dies, together, struck))
-        for dies in (False, True, False)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(120)
-    assert [worker.exitcode for worker in workers] == [0, -9, 0]
-    study = study_of(open_storage(str(path), tmp_path))
-    done = [t for t in study.trials if t.state == TrialState.COMPLETE]
-    assert sorted(t.user_attrs["place"] for t in done) == list(range(9))
-    begun = [line.split()[2] for line in log.read_text().splitlines()]
-    assert len(begun) == 10  # the one that was cut off, again
+    share_and_die(str(tmp_path / "journal"), tmp_path / "log")
 
 
 def test_a_storage_that_can_not_be_reached_is_a_line():

@@ -15,10 +15,10 @@ __all__ = ["Source", "fitting", "from_file", "source_of", "space_of"]
 SMALL_IMAGE = 64  # pixels; up to this size residual networks get the 3x3 stem
 APPLICATIONS = "keras.applications."
 USUAL = ("resnet20", "resnet14", "resnet8")  # where no network is named, by the time there is
-PASSES = (
-    30  # over the images: a smaller network that is done learning beats a larger one that isn't
-)
+USUAL_SMALL = ("resnet20", "conv4")  # likewise, for small images
+PASSES = 30  # over the images: what is done learning beats a larger network that isn't
 TIMED = 64  # images
+STEP = 3.0  # times a pass forward that a training step takes
 
 
 @dataclass(frozen=True)
@@ -48,27 +48,30 @@ def source_of(model: str, dataset: Any, *, norm: str | None, widths: tuple[float
 def fitting(dataset: Any, seconds: float | None) -> tuple[str, tuple[str, ...]]:
     """The name of the largest usual network that sees each image often enough in that time.
 
-    And what is said of the choice. A pass forward is timed; a training step costs about three.
+    And what is said of the choice.
     """
     if seconds is None:
         return USUAL[0], ()
     import numpy as np
 
-    from kcnn.models import create_model
+    from kcnn.models import create_model, model_options
     from kcnn.recipe.clock import Clock
 
     images = np.zeros((TIMED, *dataset.image_shape), "float32")
-    stem: dict[str, Any] = {"stem": "cifar"} if max(dataset.image_shape[:2]) <= SMALL_IMAGE else {}
-    for name in USUAL:
+    small = max(dataset.image_shape[:2]) <= SMALL_IMAGE
+    usual = USUAL_SMALL if small else USUAL
+    for name in usual:
+        stem = {"stem": "cifar"} if small and "stem" in model_options(name) else {}
         model = create_model(name, classes=2, input_shape=dataset.image_shape, **stem)
-        model(images[:1])
+        model.predict_on_batch(images)  # traces
         began = Clock.now()
-        model(images)
-        passes = seconds * TIMED / (3 * max(Clock.now() - began, 1e-6)) / len(dataset.train)
+        model.predict_on_batch(images)
+        update = STEP * max(Clock.now() - began, 1e-6)
+        passes = seconds / (update * len(dataset.train) / TIMED)
         if passes >= PASSES:
             break
-    return name, () if name == USUAL[0] else (
-        f"{name}: in that time it sees each image about {passes:.0f} times, {USUAL[0]} fewer than "
+    return name, () if name == usual[0] else (
+        f"{name}: in that time it sees each image about {passes:.0f} times, {usual[0]} fewer than "
         f"{PASSES}",
     )
 

@@ -9,6 +9,7 @@ from kcnn.models._options import Options
 from kcnn.models._pretrained import register_weights
 from kcnn.models._registry import Network, list_models, model_options, register_model
 from kcnn.models.alexnet import alexnet
+from kcnn.models.convnet import conv4
 from kcnn.models.convnext import (
     convnext_base,
     convnext_small,
@@ -74,6 +75,7 @@ __all__ = [
     "WeightsCard",
     "WeightsError",
     "alexnet",
+    "conv4",
     "convnext_base",
     "convnext_small",
     "convnext_tiny",

@@ -5,9 +5,10 @@ from kcnn.recipe.alone import refine, search
 from kcnn.recipe.display import Display
 from kcnn.recipe.hyper import HyperParameters
 from kcnn.recipe.page import write_report
+from kcnn.recipe.parameter import Parameter
 from kcnn.recipe.runner import run
 from kcnn.recipe.settings import BUDGETS, Budget, RecipeError, Settings
-from kcnn.recipe.space import Parameter, Space, load_space
+from kcnn.recipe.space import Space, load_space
 from kcnn.recipe.step import Outcome, Step
 from kcnn.recipe.steps.initial_loss import check_initial_loss
 from kcnn.recipe.steps.learning_rates import sweep_learning_rates

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from kcnn.recipe.space import Parameter, Space
+from kcnn.recipe.parameter import Parameter
+from kcnn.recipe.space import Space
 
 __all__ = ["narrowed"]
 

@@ -13,8 +13,8 @@ __all__ = ["SearchPlan", "search_plan"]
 
 MOST_PASSES = 5  # over the training images, of a trial
 TIME_SHARE = 0.2  # of the time left, for the search
-LEAST_PASS = 0.5  # of the training images, of a trial that says something
-LEAST_UPDATES = 100  # of such a trial: before, BatchNorm's averages are still those of the start
+LEAST_PASSES = 3  # over the training images, of a trial that says more than who starts fast
+LEAST_UPDATES = 300  # of such a trial on few images, for the same reason
 FEWEST = 3  # such trials; where the time is too short for them there is one, of the defaults
 FEWEST_UPDATES = 10  # of that one
 FREE = 4  # times the updates that were expected, where the clock ends a trial
@@ -63,7 +63,7 @@ def search_plan(context: Context, seconds_per_update: float | None) -> SearchPla
             f"update takes {seconds_per_update:.2g} s. Go on with --resume and a --time of "
             f"{math.ceil(2 * needed)}s or more."
         )
-    updates = max(LEAST_UPDATES, LEAST_PASS * context.updates_per_pass(context.batch_size))
+    updates = max(LEAST_UPDATES, LEAST_PASSES * context.updates_per_pass(context.batch_size))
     trials = min(budget.trials, int(time / updates / seconds_per_update))
     if trials < FEWEST:
         return SearchPlan(1, FEWEST_UPDATES, FEWEST_UPDATES * seconds_per_update)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 __all__ = ["BUDGETS", "CHOICES", "Budget", "RecipeError", "Settings", "did_you_mean", "seconds_of"]
@@ -118,6 +118,11 @@ class Settings:
                 "jit='on' does not work with strategy 'mirrored' in Keras; give one of them."
             )
         object.__setattr__(self, "time", seconds_of(self.time))
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The names of all fields."""
+        return tuple(field.name for field in fields(cls))
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON types."""

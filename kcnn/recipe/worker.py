@@ -30,52 +30,39 @@ def work(
     *,
     out: str | Path | None = None,
     display: Display | None = None,
-    source: str = "",
-    space: Any = None,
-    optimizer: Any = None,
-    loss: Any = None,
-    metrics: Any = None,
-    backbone: Any = None,
     wait: float = WAITS,
-    **settings: Any,
+    storage: str | None = None,
+    **described: Any,
 ) -> int:
     """Train trials of a run's search until all have ended; how many were trained here.
 
     Args:
-        build, data, space, source, optimizer, loss, metrics, **settings: as the run has them.
+        build, data, **described: as the run has them; what describes model and data, and the
+            fields of `Settings`.
         out: the run's folder, whose journal file is the storage if none is set.
         wait: seconds for the search to begin.
+        storage: as the run has it.
 
     Raises:
         RecipeError: the run has other data, another model, other settings or another version,
             with what differs; no search has begun; the storage can't be reached.
     """
-    asked = Settings(**settings)
     display = display or Display()
-    if out is None and asked.storage is None:
+    if out is None and storage is None:
         raise RecipeError("A worker needs the run's folder or its storage.")
     state = Path(out) / "state" if out is not None else Path(tempfile.mkdtemp())
-    ready = Prepared(
-        build,
-        data,
-        asked,
-        space=space,
-        optimizer=optimizer,
-        loss=loss,
-        metrics=metrics,
-        backbone=backbone,
-        source=source,
-        folder=state,
-    )
-    with storage_errors(asked.storage or str(state)):
-        storage, about = _announced(asked.storage, state, ready.identity, wait, display)
+    settings = {name: described.pop(name) for name in Settings.names() if name in described}
+    asked = Settings(storage=storage, **settings)
+    ready = Prepared(build, data, asked, folder=state, **described)
+    with storage_errors(storage or str(state)):
+        opened, about = _announced(storage, state, ready.identity, wait, display)
         context = ready.context(state, display, run_id=about["run"])
         ready.data.augmented_by = about["augmented_by"]
         display.say(f"Working on the search of run {about['run']}.")
         rows, _ = run_phases(
             context,
             ready.space.around(about["rate"]),
-            storage,
+            opened,
             read_result(SearchPlan, about["plan"]),
         )
     done = sum(row["seconds"] is not None for row in rows)
