@@ -13,9 +13,9 @@ PRESETS = [
         "kcnn": [(8, 8, 1), (9, 7, 3), (32, 32, 3)],
         "keras-cv": [(8, 8, 1), (9, 7, 3)],
     }.items()
-    for kind in ("crop", "standard", "strong")
+    for kind in ("light", "crop", "standard", "strong")
     for shape in shapes
-    if (library, kind) != ("keras-cv", "strong")
+    if library == "kcnn" or kind not in ("light", "strong")
 ]
 
 

@@ -20,8 +20,10 @@ from kcnn.augment._rand_augment import RandAugment
 
 __all__ = ["KINDS", "LIBRARIES", "MIXES", "Augmentation", "augmentation"]
 
-KINDS = ("none", "crop", "standard", "strong")
+KINDS = ("none", "light", "crop", "standard", "strong")
+OWN = ("light", "strong")  # made for library="kcnn" alone
 LIBRARIES = ("kcnn", "keras-cv")
+SHIFT = 1 / 14  # of each side, of "light": two pixels of 28
 MIXES = {"mixup": MixUp, "cutmix": CutMix, "either": RandomMix}
 
 
@@ -35,6 +37,8 @@ def _layers(kind: str, flip: bool) -> list[AugmentationLayer]:
     mirror = [RandomFlip("horizontal")] if flip else []
     if kind == "none":
         return []
+    if kind == "light":
+        return [*mirror, RandomCrop(padding=SHIFT)]
     if kind == "crop":
         return _crop()
     if kind == "strong":
@@ -79,8 +83,8 @@ class Augmentation(Pipeline):
             raise ValueError(
                 f"Augmentation: image_shape={image_shape} is not (height, width, channels)."
             )
-        if library == "keras-cv" and kind == "strong":
-            raise ValueError("Augmentation: 'strong' is made for library='kcnn' alone.")
+        if library == "keras-cv" and kind in OWN:
+            raise ValueError(f"Augmentation: {kind!r} is made for library='kcnn' alone.")
         seed = random.randrange(2**31) if seed is None else int(seed)
         layers = _layers(kind, flip) if library == "kcnn" else []
         layers += [] if mix is None else [MIXES[mix]()]
@@ -127,8 +131,9 @@ def augmentation(
 ) -> Augmentation:
     """A layer that augments a batch of images (b, h, w, c) in 0..255, eagerly or in `tf.data` map.
 
-    "none" changes nothing; "crop" pads by an eighth, crops, and scales each side by 0.8 to 1.1;
-    "standard" adds horizontal flips (unless `flip` is False), colour jitter (for one channel
+    "none" changes nothing; "light", for few passes over the images, flips horizontally (unless
+    `flip` is False) and shifts by up to a fourteenth; "crop" pads by an eighth, crops, and scales
+    each side by 0.8 to 1.1; "standard" adds those flips, colour jitter (for one channel
     brightness and contrast alone) and cutout of a quarter of each side; "strong", for long
     trainings, crops 0.35 to 1 of the area, does two of `RandAugment`'s operations on each image and
     erases a rectangle in one of four. Sizes follow the image's,

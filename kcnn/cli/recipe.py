@@ -63,7 +63,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option(
     "--augment",
-    type=click.Choice(["auto", "none", "crop", "standard", "strong", "mixup", "cutmix"]),
+    type=click.Choice(["auto", "none", "light", "crop", "standard", "strong", "mixup", "cutmix"]),
     default="auto",
     show_default=True,
     help="auto flips only images whose mirror keeps the class; mixup and cutmix mix labels too.",

@@ -47,7 +47,7 @@ BUDGETS = {
 
 CHOICES = {
     "budget": tuple(BUDGETS),
-    "augment": ("auto", "none", "crop", "standard", "strong", "mixup", "cutmix"),
+    "augment": ("auto", "none", "light", "crop", "standard", "strong", "mixup", "cutmix"),
     "search": ("random", "grid", "tpe"),
     "pruner": ("median", "asha", "none"),
     "precision": ("float32", "mixed_bfloat16", "mixed_float16"),

@@ -97,7 +97,8 @@ class ImageData:
     def augmentation(self, seed: int) -> Any:
         """The layer that augments training images, seeded."""
         kind, _, mix = self.augmented_by.partition("+")
-        return augmentation(kind, self.dataset.image_shape, seed=seed, mix=mix or None)
+        shape, flip = self.dataset.image_shape, self.dataset.flip
+        return augmentation(kind, shape, flip=flip, seed=seed, mix=mix or None)
 
 
 def looked_at_once(image_shape: tuple[int, ...]) -> int:
