@@ -34,7 +34,8 @@ def test_every_image_and_every_epoch_differs_and_the_seed_repeats_them(library, 
     assert (one.dtype, one.shape) == (np.float32, (32, *shape))
     assert one.min() >= 0
     assert one.max() <= 255
-    assert len(np.unique(one.reshape(32, -1), axis=0)) == 32
+    different = len(np.unique(one.reshape(32, -1), axis=0))
+    assert different > 4 if kind == "light" else different == 32  # a few shifts, mirrored or not
     assert not np.array_equal(one, two)
     again = epochs(shape, kind, library=library)
     np.testing.assert_array_equal(one, again[0])

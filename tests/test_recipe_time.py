@@ -95,6 +95,19 @@ def test_the_network_that_is_not_named_fits_the_time(tmp_path):
     assert network_of(tmp_path / "none") is None
 
 
+def test_averages_of_a_network_of_keras_applications_follow_few_updates():
+    builder = pytest.importorskip("kcnn_cli._builder", reason="needs `pip install -e .`")
+    digits = load("digits", max_images=100, image_size=32)
+    source = builder.source_of(
+        "keras.applications.MobileNetV3Small", digits, norm=None, widths=(1.0,)
+    )
+    layers = source.build({})._flatten_layers()
+    norms = [x for x in layers if isinstance(x, keras.layers.BatchNormalization)]
+    assert norms
+    assert {x.momentum for x in norms} == {builder.MOMENTUM}  # 0.999 in keras.applications
+    assert f"momentum of BatchNorm at most {builder.MOMENTUM}" in source.chosen[0]
+
+
 def small_net(hp):
     inputs = keras.Input((8, 8, 1))
     x = keras.layers.Rescaling(1 / 16)(inputs)

@@ -26,7 +26,7 @@ BATCH = 32  # images, at most: fewer of large ones, for the memory
 BACKWARD = 3.0  # a training step costs about three passes forward
 SECONDS = {"quick": 120.0, "standard": 900.0, "thorough": 7200.0}  # where no --time is given
 PASSES = {"quick": (3, 15), "standard": (3, 30), "thorough": (3, 60)}  # least and most
-TIME_KEPT = 0.15  # of the time left, for scoring, export and the page
+TIME_KEPT = 0.15  # of the time that scoring leaves, for export and the page
 
 
 def fine_tune(
@@ -107,7 +107,8 @@ def _length(context: Context, data: FeatureData, batch_size: int) -> tuple[Lengt
     least, most = PASSES[context.settings.budget]
     allowed = SECONDS[context.settings.budget]
     if context.clock.left is not None:
-        allowed, most = (1 - TIME_KEPT) * context.clock.left, 10_000
+        left = context.clock.left - forward * len(data.dataset.test)
+        allowed, most = (1 - TIME_KEPT) * max(0.0, left), 10_000
     passes = min(most, allowed / max(epoch, 1e-6))
     per_pass = max(1, data.train_images // batch_size)
     if passes < least and (data.transfer.regime.name != "fine_tune" or passes * per_pass < 50):
