@@ -27,7 +27,7 @@ TIME_SHARE = 0.06  # of the time left, for the sweep
 FEWEST = 20  # iterations that say something of a rate
 # Passes over the images; with fewer an augmented network is not done learning: after 12 passes over
 # 9,000 images of Fashion-MNIST "crop" had cost 2.4 points.
-AUGMENTED_FROM, LIGHT_FROM = 100, 20
+AUGMENTED_FROM, LIGHT_FROM = 100, 15
 FEW = 50  # iterations below which only the optimizer's usual rates are tried
 
 
