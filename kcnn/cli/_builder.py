@@ -64,7 +64,7 @@ def fitting(dataset: Any, seconds: float | None) -> tuple[str, tuple[str, ...]]:
     small = max(dataset.image_shape[:2]) <= SMALL_IMAGE
     usual = USUAL_SMALL if small else USUAL
     for name in usual:
-        stem = {"stem": "cifar"} if small and "stem" in model_options(name) else {}
+        stem: dict[str, Any] = {"stem": "cifar"} if small and "stem" in model_options(name) else {}
         model = create_model(name, classes=2, input_shape=dataset.image_shape, **stem)
         model.predict_on_batch(images)  # traces
         began = Clock.now()

@@ -36,9 +36,8 @@ def search_page(result: dict[str, Any], findings: Sequence[dict[str, Any]]) -> l
     best = next((t for t in trials if t["number"] == result["best"]), None)
     slices = [_slice(name, result, trials) for name in names[:SHOWN_SLICES]]
     drawn = [plot for plot in slices if plot is not None]
-    blocks: list[Block] = [
-        Columns((tuple(drawn[:1]), (Findings(findings), Note(f"{told}."))), wide=True)
-    ]
+    words: tuple[Block, ...] = (Findings(findings), Note(f"{told}."))
+    blocks: list[Block] = [Columns((tuple(drawn[:1]), words), wide=True)] if drawn else [*words]
     if len(drawn) > 1:
         blocks.append(Columns(tuple((plot,) for plot in drawn[1:])))
     parallel = _parallel(names, trials, best)
