@@ -188,6 +188,7 @@ def test_an_interrupted_run_keeps_what_it_had_and_goes_on(tmp_path, monkeypatch)
     second = kcnn_command(*args, "--resume")
     assert second.exit_code == 2
     assert "No space left on device" in second.stderr
+    assert "make room, go on with --resume" in second.stderr
     assert second.stdout.count("kept from before") == 3
     assert len(trials) == 3 + BUDGETS["quick"].trials - 2  # two trials were kept
     assert [s["name"] for s in record()["steps"]] == STEPS[:4]

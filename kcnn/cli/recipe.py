@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import signal
@@ -14,10 +15,12 @@ from typing import Any
 
 import click
 
-from kcnn_cli._errors import fail
+from kcnn_cli._errors import describe, fail
 from kcnn_cli._start import start_tensorflow
 
 __all__ = ["recipe"]
+
+FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, or the share of it that one may use
 
 _folder = click.Path(path_type=Path, file_okay=False)
 _file = click.Path(path_type=Path, dir_okay=False)
@@ -123,6 +126,11 @@ def recipe(out: Path | None, show_space: bool, worker: bool, **options: Any) -> 
             finished = _run(out, show_space, worker, options)
         except KeyboardInterrupt:
             fail(_what_was_kept(out))
+        except OSError as error:
+            if error.errno not in FULL or out is None or not (out / "result.json").exists():
+                raise
+            said = describe(error)
+            fail(f"{said} What was finished is kept in {out}: make room, go on with --resume.")
     if not finished:
         raise SystemExit(1)
 
