@@ -14,7 +14,6 @@ from kcnn.data._checks import check_classes
 from kcnn.data._memory import require_memory
 from kcnn.data._plan import Plan, make_plan
 from kcnn.data._record import HELD, DataError, Dataset, DataWarning, Split, rarest_label
-from kcnn.data._resize import as_size, common_size
 from kcnn.data._rows import Arrays, Files, Rows, Stream
 from kcnn.data._source import LoadOptions, Part, SourceData
 from kcnn.preprocessing import Preprocessing
@@ -22,6 +21,7 @@ from kcnn.preprocessing import Preprocessing
 __all__ = ["assemble"]
 
 _CHUNK = 1 << 24  # values resized at a time
+LARGEST_GUESS = 224  # pixels: a size nobody asked for is not made larger than this
 _FEW = 0.2  # share of images that are the same as another, up to which splits keep them together
 
 
@@ -100,19 +100,14 @@ def _preprocessing(data: SourceData, options: LoadOptions) -> tuple[Preprocessin
             f"{data.name}: preprocessing together with image_size or resize; say the size in one "
             "place, for instance preprocessing.replace(size=...)."
         )
-    size = as_size(options.image_size, who=data.name)
-    if given is not None and given.size is not None:
-        size = given.size
-    how = "asked for" if size is not None else "the median, at most 224"
-    size = size or common_size(data.sizes)
+    asked = options.image_size if given is None else given.size
+    how = "asked for" if asked is not None else f"the median, at most {LARGEST_GUESS}"
     try:
-        preprocessing = (
-            Preprocessing(size, data.channels, resize=options.resize or "stretch")
-            if given is None
-            else given.replace(size=size)
-        )
+        base = given or Preprocessing(channels=data.channels, resize=options.resize or "stretch")
+        preprocessing = base.replace(size=_common_size(data.sizes) if asked is None else asked)
     except ValueError as error:
         raise DataError(f"{data.name}: {error}") from error
+    size = preprocessing.size
     resized = int((data.sizes != np.array(size)).any(axis=1).sum())
     if resized == 0:
         return preprocessing, ()
@@ -124,6 +119,15 @@ def _preprocessing(data: SourceData, options: LoadOptions) -> tuple[Preprocessin
         f"{resized} of {len(data.sizes)} images of {low[0]}x{low[1]} to {high[0]}x{high[1]} "
         f"resized to {size[0]}x{size[1]} ({how}; {kept})",
     )
+
+
+def _common_size(sizes: np.ndarray) -> tuple[int, int]:
+    """One (height, width) for images of `sizes` (n, 2): theirs, or the median with its aspect."""
+    if (sizes == sizes[0]).all():
+        return int(sizes[0, 0]), int(sizes[0, 1])
+    height, width = np.median(sizes, axis=0)
+    shrink = min(1.0, LARGEST_GUESS / max(height, width))
+    return max(1, round(height * shrink)), max(1, round(width * shrink))
 
 
 def _require_memory(data: SourceData, plan: Plan, preprocessing: Preprocessing) -> None:
