@@ -10,6 +10,7 @@ from kcnn.callbacks.doctor import possible
 from kcnn.callbacks.doctor._page import proof
 from kcnn.callbacks.doctor._words import headline
 from kcnn.callbacks.doctor.interventions import Intervention
+from kcnn.callbacks.doctor.program.copies import copy_model
 from kcnn.callbacks.doctor.trials.gain import Gain
 from kcnn.callbacks.doctor.trials.measure import Outcome
 from kcnn.callbacks.doctor.trials.report import Trial, _only_slows
@@ -87,3 +88,12 @@ def test_an_accuracy_of_the_next_letter_at_each_place_is_a_metric_for_it():
     letters = RNG.integers(0, 5, (64, 7))
     causes = {h.cause for h in found(model, letters[:, :-1], letters[:, 1:]) if h.is_proven}
     assert causes == set()
+
+
+def test_a_copy_normalizes_like_the_adapted_layer_of_the_model():
+    x = (RNG.normal(size=(64, 4)) * [1, 10, 1e3, 1e5] + 300).astype("float32")
+    normal = keras.layers.Normalization()
+    normal.adapt(x)
+    model = keras.Sequential([keras.Input((4,)), normal, keras.layers.Dense(2)])
+    twin = copy_model(model, x[:2])
+    np.testing.assert_array_equal(np.asarray(twin(x)), np.asarray(model(x)))

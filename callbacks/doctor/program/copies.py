@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from kcnn.callbacks.doctor.program.graph import flat_layers
-from kcnn.callbacks.keras_internals import arguments_of, functional_of
+from kcnn.callbacks.keras_internals import arguments_of, functional_of, layers_of
 
 __all__ = ["changed", "copy_model"]
 
@@ -65,6 +65,9 @@ def copy_model(model: keras.Model, sample: Any, edit: Any = None) -> keras.Model
         raise TypeError(f"the call of {model.name} cannot be traced")
     twin(sample)
     match_weights(twin, model)
+    for layer in layers_of(twin):
+        if hasattr(layer, "finalize_state"):  # of Normalization: made of its weights
+            layer.finalize_state()
     return twin
 
 

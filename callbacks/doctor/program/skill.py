@@ -50,7 +50,7 @@ def skill(out: Any, y: Any, task: TaskFacts, head: HeadFacts, loss: LossFacts) -
     truth = np.asarray(y, "float64").reshape(len(y), -1)
     said = np.asarray(out, "float64").reshape(len(out), -1)
     if truth.shape[1] != said.shape[1]:
-        if truth.shape[1] != 1:
+        if truth.shape[1] != 1 or loss.kind == "other":
             return float("nan")
         said = said.mean(1, keepdims=True)
     low, high = np.percentile(truth, [1, 99], axis=0)

@@ -105,7 +105,7 @@ def _fall_back(context: Any, report: TrialReport) -> None:
         if one.check == "label_agreement" and _above_chance(context) < NO_SKILL:
             report.confirmed.append(one.finding("failure"))
             return
-    if context.by_loss or context.base.score >= BADLY:  # what a loss can come down to is not known
+    if context.by_loss or not context.base.score < BADLY:  # how low a loss can get is not known
         return
     nothing = context.final.train < NOTHING
     left = [
