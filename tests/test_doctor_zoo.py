@@ -30,5 +30,6 @@ def test_a_doctor_beside_an_ordinary_training_is_silent(name):
     else:
         sample = next(x) if hasattr(x, "__next__") else (x, y)
     heard = []
-    model.fit(x, y, verbose=0, callbacks=[Doctor(*sample, sink=heard.append)], **fit)
+    watched = [*fit.pop("callbacks", ()), Doctor(*sample, sink=heard.append)]
+    model.fit(x, y, verbose=0, callbacks=watched, **fit)
     assert heard == []
