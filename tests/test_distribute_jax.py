@@ -30,7 +30,8 @@ import kcnn
 devices = keras.distribution.list_devices()
 assert len(devices) == int(count), devices
 if kind == "data":
-    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
+    sharded = keras.distribution.DataParallel(devices=devices, auto_shard_dataset=processes == 1)
+    keras.distribution.set_distribution(sharded)
 elif kind == "model":
     mesh = keras.distribution.DeviceMesh((1, len(devices)), ["batch", "model"], devices)
     layout = keras.distribution.LayoutMap(mesh)
