@@ -45,7 +45,7 @@ OUTSIDE = {
     "kcnn.layers": {"keras", "numpy"},
     "kcnn.models": {"keras", "numpy"},
     "kcnn.transfer": {"keras", "numpy"},
-    SERVER: {"fastapi", "numpy", "orjson", "starlette", "uvicorn", "uvloop"},
+    SERVER: {"fastapi", "numpy", "orjson", "python_multipart", "starlette", "uvicorn", "uvloop"},
 }
 # Never at module top:
 LAZY = {"matplotlib", "mlflow", "wandb", "keras_cv", "optuna", "tensorflow_datasets"}
