@@ -24,8 +24,7 @@ def unfreeze(
 ) -> keras.Model:
     """Begin stage 2: let the last blocks of the backbone learn, slowly; compiled anew.
 
-    Called again with more `blocks` each time, it unfreezes gradually; that gains and costs what
-    `layer_decay` does.
+    Called again with more `blocks` each time, it unfreezes gradually.
 
     Args:
         model: from `linear_probe`; if compiled, its loss, metrics and optimizer settings

@@ -44,8 +44,8 @@ def u_net(end, units=1):
 
 @setup
 def u_net_of_masks():
-    model = compiled(u_net("sigmoid"), Adam(5e-3), "binary_crossentropy")
-    return model, *held(*masks(), epochs=15, batch=16)
+    model = compiled(u_net("sigmoid"), Adam(1e-3), "binary_crossentropy")
+    return model, *held(*masks(), epochs=40, batch=16)
 
 
 @setup
