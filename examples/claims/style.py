@@ -14,6 +14,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from kcnn.report import canvas
 from kcnn.report.words import num
@@ -123,6 +124,9 @@ def show(ax: Axes, image: Any, title: str = "", **options: Any) -> None:
 
 
 def save(figure: Figure, file: Path) -> None:
-    """Write a PNG with a transparent background."""
+    """Write a PNG with a transparent background; 256 colors are enough for lines."""
+    drawn = FigureCanvasAgg(figure)
     with rc_context(_FONT):
-        FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})
+        drawn.draw()
+    picture = Image.fromarray(np.asarray(drawn.buffer_rgba())).quantize(256)
+    picture.save(file, dpi=(DPI, DPI), optimize=True)
