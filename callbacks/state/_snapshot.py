@@ -58,7 +58,7 @@ class Snapshot:
         build_optimizer(model)
         self.model = model
         self._values = [(v, keras.ops.copy(v.value)) for v in state_variables(model)]
-        self._metrics = [(v, keras.ops.copy(v.value)) for v in model.metrics_variables]
+        self._metrics = [(v, keras.ops.copy(v.value)) for v in _metric_variables(model)]
         self._optimizers = [(o, rate_source(o), o.weight_decay) for o in innermost(model.optimizer)]
         self._stop_training = model.stop_training
         self._random = random.getstate(), np.random.get_state()  # noqa: NPY002
@@ -106,8 +106,9 @@ class Snapshot:
         sync(model)
         put_back(self._values)
         known = {id(variable) for variable, _ in self._metrics}
-        if any(id(v) not in known for v in model.metrics_variables):
-            model.reset_metrics()  # born after the snapshot: their beginning is zero
+        if any(id(v) not in known for v in _metric_variables(model)):
+            for one in _models_in(model):
+                one.reset_metrics()  # born after the snapshot: their beginning is zero
         put_back(self._metrics)
 
     def keep_stop_training(self, value: bool) -> None:
@@ -176,6 +177,16 @@ def state_variables(model: keras.Model) -> list[Any]:
         ]
     seed = global_seed_state()
     found += [*([] if seed is None else [seed]), *torch_randoms()]
+    return list({id(v): v for v in found}.values())
+
+
+def _models_in(model: keras.Model) -> list[keras.Model]:
+    """The model, and those inside of it whose own `train_step` may be asked."""
+    return [one for one in layers_of(model) if isinstance(one, keras.Model)]
+
+
+def _metric_variables(model: keras.Model) -> list[Any]:
+    found = [v for one in _models_in(model) for v in one.metrics_variables]
     return list({id(v): v for v in found}.values())
 
 
