@@ -34,6 +34,9 @@ class Finding:
 
     Raises:
         ValueError: for another severity.
+
+    >>> Finding("rate", "failure", "the loss grows", "it falls", advice="Lower it.").ok
+    False
     """
 
     check: str

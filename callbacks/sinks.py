@@ -31,7 +31,13 @@ def print_sink(finding: Finding) -> None:
 
 
 def all_sinks(*sinks: Callable[[Finding], Any]) -> Callable[[Finding], None]:
-    """One sink that hands each finding to several."""
+    """One sink that hands each finding to several.
+
+    >>> heard: list = []
+    >>> all_sinks(heard.append, heard.append)("one finding")
+    >>> heard
+    ['one finding', 'one finding']
+    """
 
     def tell(finding: Finding) -> None:
         for sink in sinks:
@@ -44,6 +50,9 @@ class JsonLinesSink:
     """Append each finding to a file, one JSON object a line, at once.
 
     Read back with `Finding.from_dict(json.loads(line))`.
+
+    >>> sink = JsonLinesSink("findings.jsonl")
+    >>> sink(kcnn.callbacks.judge_initial_loss(9.0, classes=10))
     """
 
     def __init__(self, path: str | Path):

@@ -48,6 +48,8 @@ class Doctor(keras.callbacks.Callback):
         sink: Hears each failure and warning once.
 
     After `fit`: `findings`, ranked, and `diagnosis`.
+
+    >>> history = model.fit(x, y, verbose=0, callbacks=[Doctor(x, y)])
     """
 
     def __init__(

@@ -57,6 +57,11 @@ class LRFinder(keras.callbacks.Callback):
         moved: The largest change of a kernel in the test, as a share of its norm.
 
     Smith, arXiv:1506.01186.
+
+    >>> finder = LRFinder(iterations=20, sink=None)
+    >>> history = model.fit(x, y, epochs=3, verbose=0, callbacks=[finder])
+    >>> len(finder.result.rates) <= 20
+    True
     """
 
     def __init__(

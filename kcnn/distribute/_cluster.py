@@ -20,7 +20,11 @@ class DistributeError(ValueError):
 
 @dataclass(frozen=True)
 class Cluster:
-    """The workers of a training, `host:port` each, and which of them this process is."""
+    """The workers of a training, `host:port` each, and which of them this process is.
+
+    >>> Cluster(("a:1", "b:1"), index=1).chief
+    False
+    """
 
     workers: tuple[str, ...] = ("localhost",)
     index: int = 0

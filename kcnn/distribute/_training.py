@@ -48,6 +48,8 @@ def fit(
     Raises:
         DistributeError: on every worker, if one has another model, other data or other arguments;
             a batch that does not divide; `jit_compile`, which TensorFlow's strategies can't do.
+
+    >>> history = fit(model, x, y, epochs=1, verbose=0)
     """
     callbacks = _callback_list(model, callbacks)
     told = {"callbacks": [type(c).__name__ for c in callbacks], **arguments}
@@ -63,7 +65,11 @@ def evaluate(model: keras.Model, x: Any = None, y: Any = None, **arguments: Any)
 
 
 def predict(model: keras.Model, x: Any, **arguments: Any) -> Any:
-    """`model.predict` likewise: the outputs for all of `x`, in its order, on every worker."""
+    """`model.predict` likewise: the outputs for all of `x`, in its order, on every worker.
+
+    >>> predict(model, x, verbose=0).shape
+    (256, 10)
+    """
     return _run(model, model.predict, arguments, x=x, **arguments)
 
 

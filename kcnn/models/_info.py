@@ -65,7 +65,11 @@ def model_info(name: str) -> ModelInfo:
 
 
 def model_table(pattern: str = "*") -> list[ModelInfo]:
-    """`model_info` of every registered network that matches the shell pattern."""
+    """`model_info` of every registered network that matches the shell pattern.
+
+    >>> [info.name for info in model_table("vgg1?")]
+    ['vgg11', 'vgg13', 'vgg16', 'vgg19']
+    """
     return [model_info(name) for name in list_models(pattern)]
 
 

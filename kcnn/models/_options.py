@@ -43,6 +43,9 @@ class Options:
         width: multiplies every number of filters.
         preprocess: a layer right after the input.
         data_format: "channels_last", "channels_first", None for Keras's setting.
+
+    >>> Options(10, norm="group", dropout=0.2).norm
+    'group'
     """
 
     classes: int = 1000

@@ -29,6 +29,10 @@ class Budget:
         refine_runs: longer trainings around the best trial.
         refine_updates: updates per longer training.
         refine_epochs: least and most epochs of a longer training.
+
+    >>> from kcnn.recipe import BUDGETS
+    >>> BUDGETS["quick"].trials < BUDGETS["thorough"].trials
+    True
     """
 
     trials: int
@@ -84,6 +88,9 @@ class Settings:
 
     Raises:
         RecipeError: a choice that does not exist, or a number out of range.
+
+    >>> Settings(budget="quick").budget
+    'quick'
     """
 
     seed: int = 0

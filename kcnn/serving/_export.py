@@ -79,6 +79,9 @@ def export(
         do not fit, an unknown format or one whose packages are missing.
       FileExistsError: the version exists (and is no export, or `overwrite` is false).
       OSError: the folder cannot be written; nothing is left behind.
+
+    >>> export(model, "served/digits", version=1).name
+    '1'
     """
     _need_tensorflow()
     path = _checked_path(path)

@@ -56,6 +56,9 @@ def read_output(
     can't be seen (a subclassed model), the loss the model was compiled with decides.
 
     Raises ValueError where neither tells.
+
+    >>> read_output(model, 10).from_logits
+    False
     """
     name = _last_activation(model)
     loss = getattr(model, "loss", None)

@@ -46,6 +46,10 @@ def load_keras_file(path: str | Path) -> keras.Model:
     the output means; not with its optimizer.
 
     Raises ValueError for another kind of file, a damaged one, or one that holds code.
+
+    >>> model.save("model.keras")
+    >>> load_keras_file("model.keras").output_shape
+    (None, 10)
     """
     path = Path(path)
     if path.suffix != ".keras" or not zipfile.is_zipfile(path):

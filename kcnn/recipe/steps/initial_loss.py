@@ -47,6 +47,10 @@ def check_initial_loss(
         classes: read off the model's last axis if None.
         batches: how many.
         batch_size: with arrays.
+
+    >>> outcome = check_initial_loss(model, x, y, classes=10)
+    >>> round(outcome.result.expected, 3)
+    2.303
     """
     check = InitialLossCheck(classes, batches=batches, sink=None)
     finding = check.run(model, x, y, batch_size=batch_size)
