@@ -71,7 +71,7 @@ class Versions:
         for version in wanted:
             self._ensure(version, there[version])
         for version in sorted(there, reverse=True):
-            if self._ensure(version, there[version]):
+            if self._ensure(version, there[version], newest=True):
                 self.newest = self._loaded[version]
                 wanted.append(version)
                 break
@@ -83,8 +83,11 @@ class Versions:
         for version in [v for v in self._broken if v not in there]:
             del self._broken[version]
 
-    def _ensure(self, version: int, stamp: Stamp) -> bool:
-        """Whether the version is loaded as its files are now, after loading it if need be."""
+    def _ensure(self, version: int, stamp: Stamp, *, newest: bool = False) -> bool:
+        """Whether the version is loaded as its files are now, after loading it if need be.
+
+        It answers as the `newest` before it is reported.
+        """
         if self._stamps.get(version) == stamp and version in self._loaded:
             return True
         if self._broken.get(version, (None,))[0] == stamp or self._stop.is_set():
@@ -105,9 +108,9 @@ class Versions:
         self._stamps[version] = stamp
         self._broken.pop(version, None)
         self._gone.pop(version, None)
+        if newest or (replaced is not None and self.newest is replaced):
+            self.newest = model
         if replaced is not None:
-            if self.newest is replaced:
-                self.newest = model
             replaced.retire()
         seconds = round(time.perf_counter() - started, 3)
         self._report("model_loaded", version=version, seconds=seconds)
