@@ -4,10 +4,11 @@ He, Zhang, Ren & Sun, "Delving Deep into Rectifiers", arXiv:1502.01852.
 """
 
 import difflib
+import inspect
 import math
 import random
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import keras
 
@@ -16,8 +17,6 @@ __all__ = ["KaimingNormal", "KaimingUniform", "fans", "gain"]
 Mode = Literal["fan_in", "fan_out"]
 Kernel = Literal["conv", "depthwise", "transposed"]
 
-MODES = ("fan_in", "fan_out")
-KERNELS = ("conv", "depthwise", "transposed")
 MAX_SEED = 2**31 - 1  # the largest that every backend takes
 
 # Gains that PyTorch users know come first. The others are 1 / sqrt(E[f(z)^2]) for a
@@ -114,10 +113,11 @@ class _Kaiming(keras.initializers.Initializer):
         seed: int | keras.random.SeedGenerator | None = None,
     ):
         who = type(self).__name__
-        for argument, value, allowed in (("mode", mode, MODES), ("kernel", kernel, KERNELS)):
-            if value not in allowed:
+        for argument, value, allowed in (("mode", mode, Mode), ("kernel", kernel, Kernel)):
+            if value not in get_args(allowed):
                 raise ValueError(
-                    f"{who}: {argument} must be one of {', '.join(allowed)}. Received: {value!r}."
+                    f"{who}: {argument} must be one of {', '.join(get_args(allowed))}. "
+                    f"Received: {value!r}."
                 )
         self.gain = gain(nonlinearity, negative_slope)
         self.nonlinearity = nonlinearity
@@ -139,18 +139,10 @@ class _Kaiming(keras.initializers.Initializer):
         raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
-        seed = self.seed
-        if isinstance(seed, keras.random.SeedGenerator):
-            seed = keras.saving.serialize_keras_object(seed)
-        return {
-            "nonlinearity": self.nonlinearity,
-            "mode": self.mode,
-            "kernel": self.kernel,
-            "groups": self.groups,
-            "strides": self.strides,
-            "negative_slope": self.negative_slope,
-            "seed": seed,
-        }
+        config = {name: getattr(self, name) for name in inspect.signature(_Kaiming).parameters}
+        if isinstance(self.seed, keras.random.SeedGenerator):
+            config["seed"] = keras.saving.serialize_keras_object(self.seed)
+        return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "_Kaiming":

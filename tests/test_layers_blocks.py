@@ -217,7 +217,7 @@ def test_training_reaches_the_norms_inside():
     ("make", "message"),
     [
         (lambda: ConvNormAct(4, padding="full"), "Received: 'full'"),
-        (lambda: ConvNormAct(4, norm="bach"), "did you mean 'batch'"),
+        (lambda: ConvNormAct(4, norm="bach"), "Did you mean 'batch'"),
         (lambda: BasicBlock(4, shortcut="add"), "avgpool-conv.*Received: 'add'"),
         (lambda: BottleneckBlock(4, stride_on="5x5"), "Received: '5x5'"),
         (lambda: PlainBlock(4, drop_path=0.1), "use BasicBlock"),

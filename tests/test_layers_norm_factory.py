@@ -64,7 +64,7 @@ def test_batch_norm_follows_the_residual_networks():
 
 @pytest.mark.parametrize(
     ("kind", "hint"),
-    [("gruop", "'group'"), ("batchnorm", "'batch'"), ("Dense2", "choose"), (7, "choose")],
+    [("gruop", "'group'"), ("batchnorm", "'batch'"), ("Dense2", "Choose"), (7, "Choose")],
 )
 def test_an_unknown_kind_gets_the_nearest(kind, hint):
     with pytest.raises(ValueError, match=f"Received: .*{kind}.*{hint}"):

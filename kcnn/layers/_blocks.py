@@ -1,12 +1,10 @@
 """Plain, basic and bottleneck blocks."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from kcnn.layers._checks import one_of
 from kcnn.layers._residual import ResidualBlock
-from kcnn.layers._typed import BlockArguments, Shape, registered
-
-if TYPE_CHECKING:
-    from kcnn.layers._typed import Unpack
+from kcnn.layers._typed import BlockArguments, Shape, Unpack, registered
 
 __all__ = ["BasicBlock", "BottleneckBlock", "PlainBlock"]
 
@@ -46,7 +44,7 @@ class PlainBlock(BasicBlock):
     TensorShape([1, 8, 8, 16])
     """
 
-    def __init__(self, filters: int, **kwargs: "Unpack[BlockArguments]"):
+    def __init__(self, filters: int, **kwargs: Unpack[BlockArguments]):
         super().__init__(filters, **kwargs)
         if self.drop_path or self.zero_init_residual or self.se_ratio:
             raise ValueError(
@@ -95,14 +93,10 @@ class BottleneckBlock(ResidualBlock):
         stride_on: Literal["3x3", "1x1"] = "3x3",
         groups: int = 1,
         width_per_group: int = 64,
-        **kwargs: "Unpack[BlockArguments]",
+        **kwargs: Unpack[BlockArguments],
     ):
         super().__init__(filters, **kwargs)
-        if stride_on not in ("3x3", "1x1"):
-            raise ValueError(
-                f'BottleneckBlock {self.name!r}: stride_on must be "3x3" or "1x1". '
-                f"Received: {stride_on!r}."
-            )
+        one_of(f"BottleneckBlock {self.name!r}", "stride_on", stride_on, ("3x3", "1x1"))
         self.expansion = expansion
         self.stride_on = stride_on
         self.groups = groups
@@ -120,12 +114,3 @@ class BottleneckBlock(ResidualBlock):
     def out_filters(self) -> int:
         """Channels of the output."""
         return self.expansion * self.filters
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "expansion": self.expansion,
-            "stride_on": self.stride_on,
-            "groups": self.groups,
-            "width_per_group": self.width_per_group,
-        }

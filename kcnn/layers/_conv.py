@@ -1,27 +1,21 @@
 """Convolution, normalization and activation as one layer."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args
 
 import keras
-from keras import ops
 
 from kcnn.initializers import KaimingNormal, Mode, gain
-from kcnn.layers._norm import norm as make_norm
-from kcnn.layers._norm import norm_config
+from kcnn.layers._checks import one_of
+from kcnn.layers._normed import NormedLayer
 from kcnn.layers._standardized import StandardizedConv2D
-from kcnn.layers._typed import Activation, BaseArguments, Norm, Padding, Shape, registered
+from kcnn.layers._typed import NormedArguments, Padding, Shape, Unpack, registered
 from kcnn.layers.group_norm import GroupNorm, InstanceNorm
-
-if TYPE_CHECKING:
-    from kcnn.layers._typed import Unpack
 
 __all__ = ["ConvNormAct", "kaiming_for"]
 
-PADDINGS = ("same", "symmetric", "valid")
-
 
 @registered
-class ConvNormAct(keras.layers.Layer):
+class ConvNormAct(NormedLayer):
     """activation(norm(conv(x)) [+ residual]): 2-D convolution, norm, activation.
 
     (batch, h, w, c) -> (batch, ceil(h/strides), ceil(w/strides), filters), or with the
@@ -65,22 +59,13 @@ class ConvNormAct(keras.layers.Layer):
         strides: int = 1,
         groups: int = 1,
         padding: Padding = "same",
-        norm: Norm = "batch",
-        norm_kwargs: dict[str, Any] | None = None,
-        activation: Activation = "relu",
         use_bias: bool | None = None,
         weight_standardization: bool = False,
-        data_format: str | None = None,
         kernel_initializer: Any = None,
-        kernel_regularizer: Any = None,
-        **kwargs: "Unpack[BaseArguments]",
+        **kwargs: Unpack[NormedArguments],
     ):
         super().__init__(**kwargs)
-        if padding not in PADDINGS:
-            raise ValueError(
-                f'ConvNormAct {self.name!r}: padding must be "same", "symmetric" or "valid". '
-                f"Received: {padding!r}."
-            )
+        one_of(f"ConvNormAct {self.name!r}", "padding", padding, get_args(Padding))
         if groups < 1 or filters % groups:
             raise ValueError(
                 f"ConvNormAct {self.name!r}: groups={groups} must divide filters={filters}."
@@ -90,29 +75,23 @@ class ConvNormAct(keras.layers.Layer):
         self.strides = strides
         self.groups = groups
         self.padding = padding
-        self.norm_kind = norm
-        self.norm_kwargs = dict(norm_kwargs or {})
-        self.activation = keras.activations.get(activation)
         self.use_bias = use_bias
         self.weight_standardization = weight_standardization
-        self.data_format = data_format or keras.config.image_data_format()
         self.kernel_initializer = (
             keras.initializers.get(kernel_initializer)
             if kernel_initializer is not None
             else kaiming_for(self.activation, groups=groups, depthwise=self.depthwise)
         )
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.supports_masking = True
+        self.pad: Any = None
+        if padding == "symmetric" and strides > 1 and kernel_size > 1:
+            self.pad = keras.layers.ZeroPadding2D(
+                kernel_size // 2, data_format=self.data_format, dtype=self.dtype_policy, name="pad"
+            )
         self.conv = self._convolution()
         self.norm: Any = None
-        if norm != "none":
-            self.norm = make_norm(
-                norm,
-                channels=filters,
-                data_format=self.data_format,
-                name="norm",
-                **{"dtype": self.dtype_policy, **self.norm_kwargs},
-            )
+        if self.norm_kind != "none":
+            self.norm = self._norm("norm", filters)
         self._folds = isinstance(self.norm, GroupNorm | InstanceNorm)
         if self._folds:
             self.norm.activation = self.activation
@@ -125,7 +104,7 @@ class ConvNormAct(keras.layers.Layer):
     def _convolution(self) -> Any:
         common: dict[str, Any] = {
             "strides": self.strides,
-            "padding": "valid" if self._pad or self.padding == "valid" else "same",
+            "padding": "valid" if self.pad is not None or self.padding == "valid" else "same",
             "use_bias": self.norm_kind == "none" if self.use_bias is None else self.use_bias,
             "data_format": self.data_format,
             "dtype": self.dtype_policy,
@@ -148,13 +127,8 @@ class ConvNormAct(keras.layers.Layer):
             **common,
         )
 
-    @property
-    def _pad(self) -> int:
-        return self.kernel_size // 2 if self.padding == "symmetric" and self.strides > 1 else 0
-
     def build(self, input_shape: Shape) -> None:
-        channels = input_shape[1 if self.data_format == "channels_first" else -1]
-        if self.depthwise and channels != self.filters:
+        if self.depthwise and input_shape[self.channel_axis] != self.filters:
             raise ValueError(
                 f"ConvNormAct {self.name!r}: depthwise (groups={self.groups}), so it takes as "
                 f"many channels as it has filters. Received an input of shape {input_shape}."
@@ -165,7 +139,7 @@ class ConvNormAct(keras.layers.Layer):
             self.norm.build(self.conv.compute_output_shape(padded))
 
     def call(self, inputs: Any, residual: Any = None, training: bool | None = None) -> Any:
-        x = self.conv(self._padded(inputs))
+        x = self.conv(inputs if self.pad is None else self.pad(inputs))
         if self._folds:
             return self.norm(x, residual=residual)
         if self.norm is not None:
@@ -174,43 +148,11 @@ class ConvNormAct(keras.layers.Layer):
             x = x + residual
         return self.activation(x)
 
-    def _padded(self, x: Any) -> Any:
-        if not self._pad:
-            return x
-        pad = (self._pad, self._pad)
-        if self.data_format == "channels_first":
-            return ops.pad(x, ((0, 0), (0, 0), pad, pad))
-        return ops.pad(x, ((0, 0), pad, pad, (0, 0)))
-
-    def _padded_shape(self, input_shape: Shape) -> Shape:
-        shape = list(input_shape)
-        if self._pad:
-            first = 2 if self.data_format == "channels_first" else 1
-            for i in (first, first + 1):
-                size = shape[i]
-                shape[i] = None if size is None else size + 2 * self._pad
-        return tuple(shape)
+    def _padded_shape(self, shape: Shape) -> Any:
+        return shape if self.pad is None else self.pad.compute_output_shape(shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
         return self.conv.compute_output_shape(self._padded_shape(input_shape))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "groups": self.groups,
-            "padding": self.padding,
-            "norm": norm_config(self.norm_kind),
-            "norm_kwargs": self.norm_kwargs,
-            "activation": keras.activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-            "weight_standardization": self.weight_standardization,
-            "data_format": self.data_format,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-        }
 
 
 def kaiming_for(

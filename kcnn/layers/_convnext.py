@@ -1,25 +1,20 @@
 """ConvNeXt's block."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 from keras import ops
 
 from kcnn.layers._conv import kaiming_for
 from kcnn.layers._layer_scale import LayerScale
-from kcnn.layers._norm import norm as make_norm
-from kcnn.layers._norm import norm_config
-from kcnn.layers._stochastic_depth import StochasticDepth
-from kcnn.layers._typed import Activation, BaseArguments, Norm, Shape, registered
-
-if TYPE_CHECKING:
-    from kcnn.layers._typed import Unpack
+from kcnn.layers._normed import BranchLayer
+from kcnn.layers._typed import Activation, BranchArguments, Norm, Shape, Unpack, registered
 
 __all__ = ["ConvNeXtBlock"]
 
 
 @registered
-class ConvNeXtBlock(keras.layers.Layer):
+class ConvNeXtBlock(BranchLayer):
     """x + scale(project(activation(expand(norm(depthwise(x)))))).
 
     (batch, h, w, c) to the same, or with the channels first. Sub-layers: `depthwise`, `norm`,
@@ -52,25 +47,14 @@ class ConvNeXtBlock(keras.layers.Layer):
         norm: Norm = "LayerNormalization",
         norm_kwargs: dict[str, Any] | None = None,
         activation: Activation = "gelu",
-        drop_path: float = 0.0,
-        data_format: str | None = None,
-        kernel_regularizer: Any = None,
-        seed: int | None = None,
-        **kwargs: "Unpack[BaseArguments]",
+        **kwargs: Unpack[BranchArguments],
     ):
-        super().__init__(**kwargs)
+        if norm_kwargs is None and norm == "LayerNormalization":
+            norm_kwargs = {"epsilon": 1e-6}
+        super().__init__(norm=norm, norm_kwargs=norm_kwargs, activation=activation, **kwargs)
         self.kernel_size = kernel_size
         self.expansion = expansion
         self.layer_scale = layer_scale
-        self.norm_kind = norm
-        if norm_kwargs is None:
-            norm_kwargs = {"epsilon": 1e-6} if norm == "LayerNormalization" else {}
-        self.norm_kwargs = dict(norm_kwargs)
-        self.activation = keras.activations.get(activation)
-        self.drop_path = drop_path
-        self.data_format = data_format or keras.config.image_data_format()
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.seed = seed
         self.depthwise = keras.layers.DepthwiseConv2D(
             kernel_size,
             padding="same",
@@ -84,27 +68,15 @@ class ConvNeXtBlock(keras.layers.Layer):
         self.expand: Any = None
         self.project: Any = None
         self.scale: Any = None
-        self.depth: Any = None
+        self.depth = self._drop_path()
         if layer_scale is not None:
             self.scale = LayerScale(layer_scale, dtype=self.dtype_policy, name="scale")
-        if drop_path:
-            self.depth = StochasticDepth(
-                drop_path, seed=seed, dtype=self.dtype_policy, name="drop_path"
-            )
 
     def build(self, input_shape: Shape) -> None:
         self.depthwise.build(input_shape)
-        first = self.data_format == "channels_first"
-        channels: Any = input_shape[1 if first else -1]
-        space = input_shape[2:] if first else input_shape[1:-1]
-        shape = (input_shape[0], *space, channels)
-        self.norm = make_norm(
-            self.norm_kind,
-            channels=channels,
-            data_format="channels_last",
-            name="norm",
-            **{"dtype": self.dtype_policy, **self.norm_kwargs},
-        )
+        channels: Any = input_shape[self.channel_axis]
+        shape = (input_shape[0], *(input_shape[i] for i in self.space_axes), channels)
+        self.norm = self._norm("norm", channels, data_format="channels_last")
         self.norm.build(shape)
         wide = self.expansion * channels
         self.expand = self._dense("expand", wide, self.activation)
@@ -125,33 +97,14 @@ class ConvNeXtBlock(keras.layers.Layer):
         )
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        first = self.data_format == "channels_first"
         x = self.depthwise(inputs)
-        if first:
+        if self.channels_first:
             x = ops.transpose(x, (0, 2, 3, 1))
         x = self.project(self.expand(self.norm(x)))
         if self.scale is not None:
             x = self.scale(x)
-        if first:
+        if self.channels_first:
             x = ops.transpose(x, (0, 3, 1, 2))
         if self.depth is not None:
             x = self.depth(x)
         return inputs + x
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "kernel_size": self.kernel_size,
-            "expansion": self.expansion,
-            "layer_scale": self.layer_scale,
-            "norm": norm_config(self.norm_kind),
-            "norm_kwargs": self.norm_kwargs,
-            "activation": keras.activations.serialize(self.activation),
-            "drop_path": self.drop_path,
-            "data_format": self.data_format,
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "seed": self.seed,
-        }

@@ -1,17 +1,12 @@
 """The inverted residual block of MobileNets and EfficientNets."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
 from kcnn.layers._conv import ConvNormAct
-from kcnn.layers._norm import norm_config
-from kcnn.layers._squeeze_excitation import SqueezeExcitation
-from kcnn.layers._stochastic_depth import StochasticDepth
-from kcnn.layers._typed import Activation, BaseArguments, Norm, Padding, Shape, registered
-
-if TYPE_CHECKING:
-    from kcnn.layers._typed import Unpack
+from kcnn.layers._normed import BranchLayer
+from kcnn.layers._typed import Activation, BranchArguments, Norm, Padding, Shape, Unpack, registered
 
 __all__ = ["InvertedResidual", "divisible"]
 
@@ -26,7 +21,7 @@ def divisible(filters: float, divisor: int = 8) -> int:
 
 
 @registered
-class InvertedResidual(keras.layers.Layer):
+class InvertedResidual(BranchLayer):
     """project(excite(depthwise(expand(x)))) [+ x]: wide inside, narrow at its ends.
 
     (batch, h, w, c) -> (batch, ceil(h/strides), ceil(w/strides), filters). The input is added
@@ -70,40 +65,27 @@ class InvertedResidual(keras.layers.Layer):
         norm: Norm = "batch",
         norm_kwargs: dict[str, Any] | None = None,
         activation: Activation = "relu6",
-        drop_path: float = 0.0,
         padding: Padding = "same",
-        data_format: str | None = None,
-        kernel_regularizer: Any = None,
-        seed: int | None = None,
-        **kwargs: "Unpack[BaseArguments]",
+        **kwargs: Unpack[BranchArguments],
     ):
-        super().__init__(**kwargs)
+        super().__init__(norm=norm, norm_kwargs=norm_kwargs, activation=activation, **kwargs)
         self.filters = filters
         self.kernel_size = kernel_size
         self.strides = strides
         self.expansion = expansion
         self.fused = fused
         self.excite_filters = excite_filters
-        self.activation = keras.activations.get(activation)
         inner = self.activation if excite_activation is None else excite_activation
         self.excite_activation = keras.activations.get(inner)
         self.excite_gate = keras.activations.get(excite_gate)
-        self.norm_kind = norm
-        self.norm_kwargs = dict(norm_kwargs or {})
-        self.drop_path = drop_path
         self.padding = padding
-        self.data_format = data_format or keras.config.image_data_format()
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.seed = seed
         self.expand: Any = None
         self.depthwise: Any = None
-        self.excite: Any = None
         self.project: Any = None
-        self.depth: Any = None
         self.residual = False
 
     def build(self, input_shape: Shape) -> None:
-        channels: Any = input_shape[1 if self.data_format == "channels_first" else -1]
+        channels: Any = input_shape[self.channel_axis]
         expands = self.expansion != 1
         wide = divisible(self.expansion * channels) if expands else channels
         spatial: dict[str, Any] = {"kernel_size": self.kernel_size, "strides": self.strides}
@@ -112,39 +94,21 @@ class InvertedResidual(keras.layers.Layer):
         if not self.fused:
             self.depthwise = self._conv("depthwise", wide, groups=wide, **spatial)
         if self.excite_filters:
-            self.excite = SqueezeExcitation(
-                self.excite_filters,
-                activation=self.excite_activation,
-                gate=self.excite_gate,
-                data_format=self.data_format,
-                kernel_regularizer=self.kernel_regularizer,
-                dtype=self.dtype_policy,
-                name="excite",
+            self.excite = self._excitation(
+                self.excite_filters, activation=self.excite_activation, gate=self.excite_gate
             )
         alone = self.fused and not expands
         last = spatial if alone else {"activation": None}
         self.project = self._conv("project", self.filters, **last)
         self.residual = self.strides == 1 and channels == self.filters
-        if self.residual and self.drop_path:
-            self.depth = StochasticDepth(
-                self.drop_path, seed=self.seed, dtype=self.dtype_policy, name="drop_path"
-            )
+        if self.residual:
+            self.depth = self._drop_path()
         for part in self._chain():
             part.build(input_shape)
             input_shape = part.compute_output_shape(input_shape)
 
     def _conv(self, name: str, filters: int, **options: Any) -> ConvNormAct:
-        chosen = {
-            "kernel_size": 1,
-            "norm": self.norm_kind,
-            "norm_kwargs": self.norm_kwargs,
-            "activation": self.activation,
-            "padding": self.padding,
-            "data_format": self.data_format,
-            "kernel_regularizer": self.kernel_regularizer,
-            "dtype": self.dtype_policy,
-            **options,
-        }
+        chosen = {**self._parts, "kernel_size": 1, "padding": self.padding, **options}
         return ConvNormAct(filters, name=name, **chosen)
 
     def _chain(self) -> list[Any]:
@@ -160,32 +124,4 @@ class InvertedResidual(keras.layers.Layer):
         return inputs + (x if self.depth is None else self.depth(x))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        def size(pixels: int | None) -> int | None:
-            return None if pixels is None else -(-pixels // self.strides)
-
-        if self.data_format == "channels_first":
-            batch, _, height, width = input_shape
-            return (batch, self.filters, size(height), size(width))
-        batch, height, width, _ = input_shape
-        return (batch, size(height), size(width), self.filters)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "expansion": self.expansion,
-            "fused": self.fused,
-            "excite_filters": self.excite_filters,
-            "excite_activation": keras.activations.serialize(self.excite_activation),
-            "excite_gate": keras.activations.serialize(self.excite_gate),
-            "norm": norm_config(self.norm_kind),
-            "norm_kwargs": self.norm_kwargs,
-            "activation": keras.activations.serialize(self.activation),
-            "drop_path": self.drop_path,
-            "padding": self.padding,
-            "data_format": self.data_format,
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "seed": self.seed,
-        }
+        return self.strided_shape(input_shape, self.strides, self.filters)

@@ -1,19 +1,16 @@
 """LayerScale."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
-from kcnn.layers._typed import BaseArguments, Shape, registered
-
-if TYPE_CHECKING:
-    from kcnn.layers._typed import Unpack
+from kcnn.layers._typed import BaseArguments, ConfiguredLayer, Shape, Unpack, registered
 
 __all__ = ["LayerScale"]
 
 
 @registered
-class LayerScale(keras.layers.Layer):
+class LayerScale(ConfiguredLayer):
     """x * gamma, one gamma for each channel, small at first. Shape: any to the same.
 
     Put it at the end of a residual branch of a deep network: every block then starts near
@@ -26,7 +23,7 @@ class LayerScale(keras.layers.Layer):
     0.5
     """
 
-    def __init__(self, initial: float = 1e-6, **kwargs: "Unpack[BaseArguments]"):
+    def __init__(self, initial: float = 1e-6, **kwargs: Unpack[BaseArguments]):
         super().__init__(**kwargs)
         self.initial = initial
         self.supports_masking = True
@@ -40,9 +37,3 @@ class LayerScale(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         return inputs * self.gamma
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "initial": self.initial}

@@ -1,18 +1,23 @@
 """One function for every kind of normalization."""
 
-import difflib
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
-from kcnn.layers._typed import Activation, BaseArguments, Norm, Shape, registered
+from kcnn.layers._checks import nearest
+from kcnn.layers._typed import (
+    Activation,
+    BaseArguments,
+    ConfiguredLayer,
+    Norm,
+    Shape,
+    Unpack,
+    registered,
+)
 from kcnn.layers.group_norm import GroupNorm, InstanceNorm, auto_groups, check_groups
 
-if TYPE_CHECKING:
-    from kcnn.layers._typed import Unpack
-
-__all__ = ["norm", "norm_config"]
+__all__ = ["norm"]
 
 KINDS = ("batch", "sync_batch", "layer", "instance", "group", "none")
 
@@ -93,16 +98,6 @@ def norm(
     return NormActivation(layer, activation, name=name and f"{name}_activation")
 
 
-def norm_config(kind: Norm) -> str:
-    """`kind` as a string that a saved configuration can hold."""
-    if isinstance(kind, str):
-        return kind
-    name = kind.__name__
-    if getattr(keras.layers, name, None) is kind:
-        return str(name)
-    return str(keras.saving.get_registered_name(kind))
-
-
 def channel_axis(data_format: str | None) -> int:
     """-1 for channels last, 1 for channels first."""
     return 1 if (data_format or keras.config.image_data_format()) == "channels_first" else -1
@@ -114,24 +109,25 @@ def _find(kind: Norm) -> Any:
         found = getattr(keras.layers, kind, None) or keras.saving.get_registered_object(kind)
     if inspect.isclass(found) and issubclass(found, keras.layers.Layer):
         return found
-    near = difflib.get_close_matches(str(kind).lower(), KINDS, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(KINDS)}"
+    hint = nearest(kind, KINDS) or f" Choose one of {', '.join(KINDS)}."
     raise ValueError(
-        f"norm: unknown kind. Received: {kind!r}; {hint} (a keras layer class works, too)."
+        f"norm: unknown kind. Received: {kind!r}.{hint} A keras layer class works, too."
     )
 
 
 @registered
-class NormActivation(keras.layers.Layer):
+class NormActivation(ConfiguredLayer):
     """A normalization layer followed by an activation, as one layer."""
 
     def __init__(
         self,
         normalization: keras.layers.Layer,
         activation: Activation,
-        **kwargs: "Unpack[BaseArguments]",
+        **kwargs: Unpack[BaseArguments],
     ):
         super().__init__(**kwargs)
+        if isinstance(normalization, dict):  # of a saved configuration
+            normalization = keras.saving.deserialize_keras_object(normalization)
         self.normalization = normalization
         self.activation = keras.activations.get(activation)
         self.supports_masking = True
@@ -142,19 +138,3 @@ class NormActivation(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         return self.activation(self.normalization(inputs))
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "normalization": keras.saving.serialize_keras_object(self.normalization),
-            "activation": keras.activations.serialize(self.activation),
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "NormActivation":
-        config = dict(config)
-        normalization = keras.saving.deserialize_keras_object(config.pop("normalization"))
-        return cls(normalization, **config)

@@ -1,16 +1,11 @@
 """The pre-activation block."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
-from kcnn.layers._norm import norm as make_norm
 from kcnn.layers._residual import ResidualBlock
-from kcnn.layers._shortcut import make_shortcut
-from kcnn.layers._typed import BlockArguments, Shape, registered
-
-if TYPE_CHECKING:
-    from kcnn.layers._typed import Unpack
+from kcnn.layers._typed import BlockArguments, Shape, Unpack, registered
 
 __all__ = ["PreActBlock"]
 
@@ -46,7 +41,7 @@ class PreActBlock(ResidualBlock):
         bottleneck: bool = False,
         expansion: int = 4,
         dropout: float = 0.0,
-        **kwargs: "Unpack[BlockArguments]",
+        **kwargs: Unpack[BlockArguments],
     ):
         super().__init__(filters, **kwargs)
         self.bottleneck = bottleneck
@@ -60,8 +55,7 @@ class PreActBlock(ResidualBlock):
             )
 
     def _chain(self) -> list[Any]:
-        plain: dict[str, Any] = {"norm": "none", "norm_kwargs": None, "activation": None}
-        plain["use_bias"] = self._ends_biased
+        plain = {**self._plain, "activation": None}
         filters, strides = self.filters, self.strides
         if self.bottleneck:
             self.conv_1 = self._conv("conv_1", filters, 1, use_bias=None)
@@ -78,28 +72,17 @@ class PreActBlock(ResidualBlock):
         return self.expansion * self.filters if self.bottleneck else self.filters
 
     @property
-    def _ends_biased(self) -> bool:
-        return self.norm_kind == "none" if self.use_bias is None else self.use_bias
+    def _plain(self) -> dict[str, Any]:
+        """What the last convolution and the projection take: no norm."""
+        use_bias = self.norm_kind == "none" if self.use_bias is None else self.use_bias
+        return {"norm": "none", "norm_kwargs": None, "use_bias": use_bias}
 
     def build(self, input_shape: Shape) -> None:
-        channels = self._channels(input_shape)
         self._build_branch(input_shape)
-        self.preact = make_norm(
-            self.norm_kind,
-            channels=channels,
-            data_format=self.data_format,
-            activation=self.activation,
-            name="preact",
-            **{"dtype": self.dtype_policy, **self.norm_kwargs},
-        )
+        channels: Any = input_shape[self.channel_axis]
+        self.preact = self._norm("preact", channels, activation=self.activation)
         self.preact.build(input_shape)
-        options = {**self._options, "norm": "none", "norm_kwargs": None}
-        options["use_bias"] = self._ends_biased
-        self.shortcut = make_shortcut(
-            self.shortcut_kind, channels, self.out_filters, self.strides, **options
-        )
-        if self.shortcut is not None:
-            self.shortcut.build(input_shape)
+        self._build_shortcut(input_shape, **{**self._parts, **self._plain})
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         active = self.preact(inputs)
@@ -115,11 +98,3 @@ class PreActBlock(ResidualBlock):
 
     def _after(self, total: Any) -> Any:
         return total
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "bottleneck": self.bottleneck,
-            "expansion": self.expansion,
-            "dropout": self.dropout_rate,
-        }

@@ -1,33 +1,28 @@
 """What plain and residual blocks share: their options, and the sum at the end."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import keras
-
+from kcnn.layers._checks import one_of
 from kcnn.layers._conv import ConvNormAct
 from kcnn.layers._inverted_residual import divisible
-from kcnn.layers._norm import norm_config
-from kcnn.layers._shortcut import check_shortcut, make_shortcut
-from kcnn.layers._squeeze_excitation import SqueezeExcitation
-from kcnn.layers._stochastic_depth import StochasticDepth
+from kcnn.layers._normed import BranchLayer
+from kcnn.layers._shortcut import SHORTCUTS, make_shortcut
 from kcnn.layers._typed import (
     Activation,
-    BaseArguments,
+    BranchArguments,
     Norm,
     Padding,
     Shape,
     Shortcut,
+    Unpack,
     registered,
 )
-
-if TYPE_CHECKING:
-    from kcnn.layers._typed import Unpack
 
 __all__ = ["ResidualBlock"]
 
 
 @registered
-class ResidualBlock(keras.layers.Layer):
+class ResidualBlock(BranchLayer):
     """A chain of `ConvNormAct`, the last of which adds the shortcut before its activation.
 
     Subclasses make their convolutions with `_conv` in `_chain` and say in `out_filters` how
@@ -66,46 +61,27 @@ class ResidualBlock(keras.layers.Layer):
         activation: Activation = "relu",
         shortcut: Shortcut = "conv",
         zero_init_residual: bool = False,
-        drop_path: float = 0.0,
         use_bias: bool | None = None,
         padding: Padding = "same",
-        data_format: str | None = None,
-        kernel_regularizer: Any = None,
         weight_standardization: bool = False,
         se_ratio: float = 0.0,
-        seed: int | None = None,
-        **kwargs: "Unpack[BaseArguments]",
+        **kwargs: Unpack[BranchArguments],
     ):
-        super().__init__(**kwargs)
+        super().__init__(norm=norm, norm_kwargs=norm_kwargs, activation=activation, **kwargs)
         who = f"{type(self).__name__} {self.name!r}"
-        check_shortcut(who, shortcut)
-        if padding not in ("same", "symmetric"):
-            raise ValueError(
-                f'{who}: padding must be "same" or "symmetric". Received: {padding!r}.'
-            )
+        one_of(who, "shortcut", shortcut, SHORTCUTS)
+        one_of(who, "padding", padding, ("same", "symmetric"))
         self.filters = filters
         self.strides = strides
-        self.norm_kind = norm
-        self.norm_kwargs = dict(norm_kwargs or {})
-        self.activation = keras.activations.get(activation)
         self.shortcut_kind = shortcut
         self.zero_init_residual = zero_init_residual
-        self.drop_path = drop_path
         self.use_bias = use_bias
         self.padding = padding
-        self.data_format = data_format or keras.config.image_data_format()
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.weight_standardization = weight_standardization
         self.se_ratio = se_ratio
-        self.seed = seed
         self.branch: list[Any] = []
         self.shortcut: Any = None
-        self.excite: Any = None
-        self.depth: Any = None
-        if drop_path:
-            self.depth = StochasticDepth(
-                drop_path, seed=seed, dtype=self.dtype_policy, name="drop_path"
-            )
+        self.depth = self._drop_path()
 
     @property
     def out_filters(self) -> int:
@@ -113,18 +89,12 @@ class ResidualBlock(keras.layers.Layer):
         return self.filters
 
     @property
-    def _options(self) -> dict[str, Any]:
-        """What every `ConvNormAct` of the block gets."""
+    def _parts(self) -> dict[str, Any]:
         return {
-            "norm": self.norm_kind,
-            "norm_kwargs": self.norm_kwargs,
-            "activation": self.activation,
+            **super()._parts,
             "use_bias": self.use_bias,
             "padding": self.padding,
-            "data_format": self.data_format,
-            "kernel_regularizer": self.kernel_regularizer,
             "weight_standardization": self.weight_standardization,
-            "dtype": self.dtype_policy,
         }
 
     def _chain(self) -> list[Any]:
@@ -135,7 +105,7 @@ class ResidualBlock(keras.layers.Layer):
         self, name: str, filters: int, kernel_size: int = 3, *, last: bool = False, **options: Any
     ) -> ConvNormAct:
         """One `ConvNormAct`; the last one of a residual branch starts at zero if asked."""
-        options = {**self._options, "name": name, **options}
+        options = {**self._parts, "name": name, **options}
         if last and self.zero_init_residual:
             if options["norm"] == "none":
                 options["kernel_initializer"] = "zeros"
@@ -150,20 +120,17 @@ class ResidualBlock(keras.layers.Layer):
         """Whether nothing stands between the last convolution and the sum."""
         return self.depth is None and not self.se_ratio
 
-    def _channels(self, shape: Shape) -> Any:
-        return shape[1 if self.data_format == "channels_first" else -1]
-
     def build(self, input_shape: Shape) -> None:
         self._build_branch(input_shape)
+        self._build_shortcut(input_shape, **self._parts)
+
+    def _build_shortcut(self, shape: Shape, **options: Any) -> None:
+        channels: Any = shape[self.channel_axis]
         self.shortcut = make_shortcut(
-            self.shortcut_kind,
-            self._channels(input_shape),
-            self.out_filters,
-            self.strides,
-            **self._options,
+            self.shortcut_kind, channels, self.out_filters, self.strides, **options
         )
         if self.shortcut is not None:
-            self.shortcut.build(input_shape)
+            self.shortcut.build(shape)
 
     def _build_branch(self, shape: Shape) -> None:
         self.branch = self._chain()
@@ -171,13 +138,7 @@ class ResidualBlock(keras.layers.Layer):
             conv.build(shape)
             shape = conv.compute_output_shape(shape)
         if self.se_ratio:
-            self.excite = SqueezeExcitation(
-                divisible(self.out_filters * self.se_ratio),
-                data_format=self.data_format,
-                kernel_regularizer=self.kernel_regularizer,
-                dtype=self.dtype_policy,
-                name="excite",
-            )
+            self.excite = self._excitation(divisible(self.out_filters * self.se_ratio))
             self.excite.build(shape)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
@@ -202,28 +163,4 @@ class ResidualBlock(keras.layers.Layer):
         return self.activation(total)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        space = slice(2, 4) if self.data_format == "channels_first" else slice(1, 3)
-        shape = list(input_shape)
-        shape[space] = [None if n is None else -(-n // self.strides) for n in shape[space]]
-        shape[1 if self.data_format == "channels_first" else -1] = self.out_filters
-        return tuple(shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "strides": self.strides,
-            "norm": norm_config(self.norm_kind),
-            "norm_kwargs": self.norm_kwargs,
-            "activation": keras.activations.serialize(self.activation),
-            "shortcut": self.shortcut_kind,
-            "zero_init_residual": self.zero_init_residual,
-            "drop_path": self.drop_path,
-            "use_bias": self.use_bias,
-            "padding": self.padding,
-            "data_format": self.data_format,
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "weight_standardization": self.weight_standardization,
-            "se_ratio": self.se_ratio,
-            "seed": self.seed,
-        }
+        return self.strided_shape(input_shape, self.strides, self.out_filters)

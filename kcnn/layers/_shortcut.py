@@ -1,19 +1,17 @@
 """What stands beside a residual branch when the shape changes."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args
 
 import keras
 from keras import ops
 
 from kcnn.layers._conv import ConvNormAct
-from kcnn.layers._typed import BaseArguments, Shape, Shortcut, registered
-
-if TYPE_CHECKING:
-    from kcnn.layers._typed import Unpack
+from kcnn.layers._image import ImageLayer
+from kcnn.layers._typed import ImageArguments, Shape, Shortcut, Unpack, registered
 
 __all__ = ["AvgPoolConv", "IdentityPad", "make_shortcut"]
 
-SHORTCUTS = ("conv", "avgpool-conv", "identity-pad")
+SHORTCUTS = get_args(Shortcut)
 
 
 def make_shortcut(
@@ -44,14 +42,6 @@ def make_shortcut(
     return ConvNormAct(filters, 1, strides=strides, **options)
 
 
-def check_shortcut(who: str, kind: str) -> None:
-    """Raise unless `kind` is one of the shortcuts."""
-    if kind not in SHORTCUTS:
-        raise ValueError(
-            f"{who}: shortcut must be one of {', '.join(SHORTCUTS)}. Received: {kind!r}."
-        )
-
-
 @registered
 class AvgPoolConv(ConvNormAct):
     """Average pooling of `pool` x `pool`, then a 1x1 `ConvNormAct`.
@@ -76,12 +66,9 @@ class AvgPoolConv(ConvNormAct):
     def compute_output_shape(self, input_shape: Shape) -> Any:
         return super().compute_output_shape(self.pooling.compute_output_shape(input_shape))
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "pool": self.pool}
-
 
 @registered
-class IdentityPad(keras.layers.Layer):
+class IdentityPad(ImageLayer):
     """Every `strides`-th pixel, with zero channels appended up to `filters`; no weights.
 
     (batch, h, w, c) -> (batch, ceil(h/strides), ceil(w/strides), filters).
@@ -90,21 +77,13 @@ class IdentityPad(keras.layers.Layer):
         ValueError: at build, if the input has more than `filters` channels.
     """
 
-    def __init__(
-        self,
-        filters: int,
-        *,
-        strides: int = 1,
-        data_format: str | None = None,
-        **kwargs: "Unpack[BaseArguments]",
-    ):
+    def __init__(self, filters: int, *, strides: int = 1, **kwargs: Unpack[ImageArguments]):
         super().__init__(**kwargs)
         self.filters = filters
         self.strides = strides
-        self.data_format = data_format or keras.config.image_data_format()
 
     def build(self, input_shape: Shape) -> None:
-        channels: Any = input_shape[self._axis]
+        channels: Any = input_shape[self.channel_axis]
         if channels > self.filters:
             raise ValueError(
                 f"IdentityPad {self.name!r}: the input's channels={channels} are more than "
@@ -112,32 +91,14 @@ class IdentityPad(keras.layers.Layer):
             )
         self._missing = self.filters - channels
 
-    @property
-    def _axis(self) -> int:
-        return 1 if self.data_format == "channels_first" else 3
-
     def call(self, inputs: Any) -> Any:
         s = self.strides
-        if self._axis == 1:
-            x = inputs[:, :, ::s, ::s]
-        else:
-            x = inputs[:, ::s, ::s, :]
+        x = inputs[:, :, ::s, ::s] if self.channels_first else inputs[:, ::s, ::s, :]
         if not self._missing:
             return x
         pad = [(0, 0)] * 4
-        pad[self._axis] = (0, self._missing)
+        pad[self.channel_axis] = (0, self._missing)
         return ops.pad(x, pad)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        shape = [None if n is None else -(-n // self.strides) for n in input_shape]
-        shape[0] = input_shape[0]
-        shape[self._axis] = self.filters
-        return tuple(shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "strides": self.strides,
-            "data_format": self.data_format,
-        }
+        return self.strided_shape(input_shape, self.strides, self.filters)

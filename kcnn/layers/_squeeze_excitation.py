@@ -1,21 +1,19 @@
 """Squeeze-and-excitation."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 from keras import ops
 
 from kcnn.initializers import KaimingNormal
-from kcnn.layers._typed import Activation, BaseArguments, Shape, registered
-
-if TYPE_CHECKING:
-    from kcnn.layers._typed import Unpack
+from kcnn.layers._image import ImageLayer
+from kcnn.layers._typed import Activation, ImageArguments, Shape, Unpack, registered
 
 __all__ = ["SqueezeExcitation"]
 
 
 @registered
-class SqueezeExcitation(keras.layers.Layer):
+class SqueezeExcitation(ImageLayer):
     """x * gate(expand(activation(reduce(mean of x over space)))), a weight for each channel.
 
     (batch, h, w, c) to the same, or with the channels first. Sub-layers: `reduce` and
@@ -38,15 +36,13 @@ class SqueezeExcitation(keras.layers.Layer):
         *,
         activation: Activation = "relu",
         gate: Activation = "sigmoid",
-        data_format: str | None = None,
         kernel_regularizer: Any = None,
-        **kwargs: "Unpack[BaseArguments]",
+        **kwargs: Unpack[ImageArguments],
     ):
         super().__init__(**kwargs)
         self.filters = filters
         self.activation = keras.activations.get(activation)
         self.gate = keras.activations.get(gate)
-        self.data_format = data_format or keras.config.image_data_format()
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.reduce = self._conv("reduce", filters)
         self.expand: Any = None
@@ -63,29 +59,13 @@ class SqueezeExcitation(keras.layers.Layer):
         )
 
     def build(self, input_shape: Shape) -> None:
-        first = self.data_format == "channels_first"
-        channels: Any = input_shape[1 if first else -1]
-        self.expand = self._conv("expand", channels)
-        batch = input_shape[0]
-        self.reduce.build((batch, channels, 1, 1) if first else (batch, 1, 1, channels))
-        hidden = self.filters
-        self.expand.build((batch, hidden, 1, 1) if first else (batch, 1, 1, hidden))
+        sizes: list[Any] = [1 if i in self.space_axes else n for i, n in enumerate(input_shape)]
+        self.expand = self._conv("expand", sizes[self.channel_axis])
+        self.reduce.build(tuple(sizes))
+        sizes[self.channel_axis] = self.filters
+        self.expand.build(tuple(sizes))
 
     def call(self, inputs: Any) -> Any:
-        axes = (2, 3) if self.data_format == "channels_first" else (1, 2)
-        x = ops.mean(inputs, axes, keepdims=True)
+        x = ops.mean(inputs, self.space_axes, keepdims=True)
         x = self.activation(self.reduce(x))
         return inputs * self.gate(self.expand(x))
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "activation": keras.activations.serialize(self.activation),
-            "gate": keras.activations.serialize(self.gate),
-            "data_format": self.data_format,
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-        }

@@ -1,20 +1,17 @@
 """Stochastic depth."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 from keras import ops
 
-from kcnn.layers._typed import BaseArguments, Shape, registered
-
-if TYPE_CHECKING:
-    from kcnn.layers._typed import Unpack
+from kcnn.layers._typed import BaseArguments, ConfiguredLayer, Unpack, registered
 
 __all__ = ["StochasticDepth"]
 
 
 @registered
-class StochasticDepth(keras.layers.Layer):
+class StochasticDepth(ConfiguredLayer):
     """Drop the whole tensor of a sample with probability `rate` while training.
 
     Kept samples are divided by 1 - rate, so that inference changes nothing. Shape: any
@@ -31,7 +28,7 @@ class StochasticDepth(keras.layers.Layer):
     1.0
     """
 
-    def __init__(self, rate: float, *, seed: int | None = None, **kwargs: "Unpack[BaseArguments]"):
+    def __init__(self, rate: float, *, seed: int | None = None, **kwargs: Unpack[BaseArguments]):
         super().__init__(**kwargs)
         if not 0 <= rate < 1:
             raise ValueError(
@@ -50,9 +47,3 @@ class StochasticDepth(keras.layers.Layer):
         draw = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
         mask = ops.cast(ops.where(draw < keep, 1.0 / keep, 0.0), inputs.dtype)
         return inputs * mask
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}

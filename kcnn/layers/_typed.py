@@ -1,4 +1,4 @@
-"""What lets an editor and `inspect` see the arguments of a registered layer."""
+"""What lets an editor, `inspect` and `get_config` see the arguments of a registered layer."""
 
 import inspect
 from collections.abc import Callable
@@ -7,18 +7,25 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 import keras
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack as Unpack
+    from typing_extensions import Unpack
+else:
+    Unpack = dict  # Python 3.10 has none; only type checkers read it
 
 __all__ = [
     "Activation",
     "BaseArguments",
     "BlockArguments",
+    "BranchArguments",
+    "ConfiguredLayer",
     "GroupedNormArguments",
+    "ImageArguments",
     "Implementation",
     "Norm",
+    "NormedArguments",
     "Padding",
     "Shape",
     "Shortcut",
+    "Unpack",
     "registered",
 ]
 
@@ -57,8 +64,31 @@ class GroupedNormArguments(BaseArguments, total=False):
     implementation: Implementation
 
 
-class BlockArguments(BaseArguments, total=False):
-    """What every block takes, see `ResidualBlock`."""
+class ImageArguments(BaseArguments, total=False):
+    """What every layer of images takes."""
+
+    data_format: str | None
+
+
+class NormedArguments(ImageArguments, total=False):
+    """What `NormedLayer` takes."""
+
+    norm: Norm
+    norm_kwargs: dict[str, Any] | None
+    activation: Activation
+    kernel_regularizer: Any
+
+
+class BranchArguments(ImageArguments, total=False):
+    """What every block with a residual branch takes, its normalization apart."""
+
+    kernel_regularizer: Any
+    drop_path: float
+    seed: int | None
+
+
+class BlockArguments(BranchArguments, total=False):
+    """What the blocks of residual networks take, see `ResidualBlock`."""
 
     strides: int
     norm: Norm
@@ -66,14 +96,10 @@ class BlockArguments(BaseArguments, total=False):
     activation: Activation
     shortcut: Shortcut
     zero_init_residual: bool
-    drop_path: float
     use_bias: bool | None
     padding: Padding
-    data_format: str | None
-    kernel_regularizer: Any
     weight_standardization: bool
     se_ratio: float
-    seed: int | None
 
 
 def registered(cls: C) -> C:
@@ -82,6 +108,9 @@ def registered(cls: C) -> C:
     Keras's own base class has a `__new__(cls, *args, **kwargs)`, which hides them.
     """
     cls.__signature__ = _Signature()  # type: ignore[attr-defined]
+    of_all = inspect.signature(keras.layers.Layer.__init__).parameters
+    own = [name for name in inspect.signature(cls).parameters if name not in of_all]
+    cls._arguments = tuple(own)  # type: ignore[attr-defined]
     keras.saving.register_keras_serializable(package="kcnn")(cls)
     return cls
 
@@ -108,3 +137,41 @@ class _Signature:
                 break
         # sorted() keeps the order within a kind: positional, by name only, **kwargs.
         return inspect.Signature(sorted([*found.values(), *rest], key=lambda p: p.kind))
+
+
+# Arguments that are kept under another name, where theirs is that of a sub-layer or a property.
+_KEPT = {
+    "norm": "norm_kind",
+    "shortcut": "shortcut_kind",
+    "dropout": "dropout_rate",
+    "implementation": "_implementation",
+}
+
+
+class ConfiguredLayer(keras.layers.Layer):
+    """A layer that keeps every argument of its constructor: they are its configuration.
+
+    The shape of what comes in stays, unless a subclass says otherwise.
+    """
+
+    _arguments: tuple[str, ...]  # set by `registered`
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        kept = {name: getattr(self, _KEPT.get(name, name)) for name in self._arguments}
+        return {**super().get_config(), **{name: _plain(value) for name, value in kept.items()}}
+
+
+def _plain(value: Any) -> Any:
+    """`value` as a saved configuration can hold it."""
+    if isinstance(value, type):
+        name = value.__name__
+        own = getattr(keras.layers, name, None) is value
+        return name if own else keras.saving.get_registered_name(value)
+    if inspect.isfunction(value):
+        return keras.activations.serialize(value)
+    if value is None or isinstance(value, (str, int, float, dict)):
+        return value
+    return keras.saving.serialize_keras_object(value)

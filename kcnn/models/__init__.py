@@ -10,11 +10,7 @@ from kcnn.models._pretrained import register_weights
 from kcnn.models._registry import Network, list_models, model_options, register_model
 from kcnn.models.alexnet import alexnet
 from kcnn.models.convnet import conv4
-from kcnn.models.convnext import (
-    convnext_base,
-    convnext_small,
-    convnext_tiny,
-)
+from kcnn.models.convnext import convnext_base, convnext_small, convnext_tiny
 from kcnn.models.efficientnet import (
     efficientnet_b0,
     efficientnet_b1,
@@ -33,13 +29,8 @@ from kcnn.models.efficientnet_lite import (
     efficientnet_lite4,
 )
 from kcnn.models.efficientnet_v2 import efficientnet_v2_s
-from kcnn.models.mobilenet_v2 import (
-    mobilenet_v2,
-)
-from kcnn.models.mobilenet_v3 import (
-    mobilenet_v3_large,
-    mobilenet_v3_small,
-)
+from kcnn.models.mobilenet_v2 import mobilenet_v2
+from kcnn.models.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
 from kcnn.models.plain import plain18, plain20, plain32, plain34, plain44, plain56, plain110
 from kcnn.models.preact import resnet50v2, resnet101v2, resnet152v2, wide_resnet28_10
 from kcnn.models.resnet import resnet18, resnet34, resnet50, resnet101, resnet152

@@ -73,12 +73,7 @@ def create_model(
     elif out_indices is not None:
         raise ValueError(f"{network}: out_indices are for features_only=True.")
     chosen = dict(
-        input_shape=input_shape,
-        norm=norm,
-        width=width,
-        preprocess=preprocess,
-        name=name,
-        **options,
+        input_shape=input_shape, norm=norm, width=width, preprocess=preprocess, name=name, **options
     )
     if pretrained is None or pretrained is False:
         model = find(network)(classes, **chosen)

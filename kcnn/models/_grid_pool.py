@@ -2,14 +2,16 @@
 
 from typing import Any
 
-import keras
 from keras import ops
+
+from kcnn.layers._image import ImageLayer
+from kcnn.layers._typed import ImageArguments, Unpack, registered
 
 __all__ = ["GridAveragePooling"]
 
 
-@keras.saving.register_keras_serializable(package="kcnn")
-class GridAveragePooling(keras.layers.Layer):
+@registered
+class GridAveragePooling(ImageLayer):
     """Average an image over a grid of `size` x `size` cells; the identity if it has that size.
 
     (batch, h, w, c) -> (batch, size, size, c), or with the channels first. Cell i of n
@@ -17,22 +19,17 @@ class GridAveragePooling(keras.layers.Layer):
     not divide h and repeat pixels where h < n, as PyTorch's adaptive pooling does.
     """
 
-    def __init__(self, size: int, *, data_format: str | None = None, **kwargs: Any):
+    def __init__(self, size: int, **kwargs: Unpack[ImageArguments]):
         super().__init__(**kwargs)
         self.size = size
-        self.data_format = data_format or keras.config.image_data_format()
 
     def call(self, inputs: Any) -> Any:
-        first = self.data_format == "channels_first"
-        axis = 2 if first else 1
-        if tuple(inputs.shape[axis : axis + 2]) == (self.size, self.size):
+        sizes, shape = [inputs.shape[i] for i in self.space_axes], ops.shape(inputs)
+        if sizes == [self.size, self.size]:
             return inputs
-        shape = ops.shape(inputs)
-        rows = self._cells(shape[axis], inputs.dtype)
-        columns = self._cells(shape[axis + 1], inputs.dtype)
-        if first:
-            x = ops.matmul(rows, inputs)  # (n, h) @ (h, w)
-            return ops.matmul(x, ops.transpose(columns))
+        rows, columns = (self._cells(shape[i], inputs.dtype) for i in self.space_axes)
+        if self.channels_first:  # (n, h) @ (h, w) @ (w, n)
+            return ops.matmul(ops.matmul(rows, inputs), ops.transpose(columns))
         x = ops.einsum("ih,bhwc->biwc", rows, inputs)
         return ops.einsum("jw,biwc->bijc", columns, x)
 
@@ -46,10 +43,5 @@ class GridAveragePooling(keras.layers.Layer):
         return ops.cast(inside / ops.cast(end - begin, "float32"), dtype)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
-        cells = (self.size, self.size)
-        if self.data_format == "channels_first":
-            return (*input_shape[:2], *cells)
-        return (input_shape[0], *cells, input_shape[3])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "size": self.size, "data_format": self.data_format}
+        sizes = [self.size if i in self.space_axes else n for i, n in enumerate(input_shape)]
+        return tuple(sizes)

@@ -1,7 +1,7 @@
 """Networks as shapes, without weights in memory."""
 
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import keras
@@ -17,19 +17,10 @@ def without_memory(build: Callable[[], T]) -> T:
     In a stateless scope Keras gives a variable its shape and fills it later. It keeps a
     list, one per thread, of those to fill: in a thread of its own that list ends with it.
     """
-    results: list[T] = []
-    failures: list[BaseException] = []
 
-    def run() -> None:
-        try:
-            with keras.StatelessScope(initialize_variables=False):
-                results.append(build())
-        except BaseException as error:
-            failures.append(error)
+    def run() -> T:
+        with keras.StatelessScope(initialize_variables=False):
+            return build()
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
-    return results[0]
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(run).result()

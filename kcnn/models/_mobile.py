@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from kcnn.layers import ConvNormAct, InvertedResidual
+from kcnn.layers import InvertedResidual
 from kcnn.layers._inverted_residual import divisible
 from kcnn.models import _parts
 from kcnn.models._options import Options
 
-__all__ = ["SMALLEST", "MobileOptions", "Row", "blocks", "divisible", "head", "stem"]
+__all__ = ["SMALLEST", "MobileOptions", "Row", "blocks", "divisible"]
 
 SMALLEST = 32  # pixels; every one of these networks shrinks the image 32-fold
 
@@ -45,16 +45,6 @@ class Row(NamedTuple):
     excite: float = 0.0
     fused: bool = False
     activation: str | None = None
-
-
-def stem(x: Any, filters: int, options: Options) -> Any:
-    """3x3 convolution, stride 2."""
-    return ConvNormAct(filters, strides=2, name="stem", **options.normed)(x)
-
-
-def head(x: Any, filters: int, options: Options) -> Any:
-    """The 1x1 convolution in front of the pooling."""
-    return ConvNormAct(filters, 1, name="head", **options.normed)(x)
 
 
 def blocks(

@@ -5,7 +5,7 @@ import keras
 from kcnn.layers import InvertedResidual
 from kcnn.models._naming import Naming
 
-__all__ = ["PYTORCH", "TIMM", "keras_names"]
+__all__ = ["PYTORCH", "TIMM", "keras_names", "keras_rows"]
 
 
 def keras_names(depthwise: str = "dwconv") -> dict[str, str]:
@@ -25,6 +25,18 @@ def keras_names(depthwise: str = "dwconv") -> dict[str, str]:
         "head.norm": "top_bn",
         "logits": "predictions",
     }
+
+
+def keras_rows(block: str, norm: str) -> dict[str, str]:
+    """keras.applications' names of MobileNets' blocks; the first one has no number."""
+    rows = {}
+    for ours, theirs in (("block", block), ("stage_1_block_1", "expanded_conv")):
+        for part in ("expand", "depthwise", "project"):
+            rows[f"{ours}.{part}.conv"] = f"{theirs}_{part}"
+            rows[f"{ours}.{part}.norm"] = f"{theirs}_{part}_{norm}"
+        rows[f"{ours}.excite.reduce"] = f"{theirs}_squeeze_excite_conv"
+        rows[f"{ours}.excite.expand"] = f"{theirs}_squeeze_excite_conv_1"
+    return rows
 
 
 def timm_names(model: keras.Model) -> dict[str, str]:

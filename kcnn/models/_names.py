@@ -12,7 +12,7 @@ import numpy as np
 from kcnn.models._naming import NAMINGS, Naming
 from kcnn.models._registry import namings
 
-__all__ = ["NAMINGS", "Slot", "slots"]
+__all__ = ["NAMINGS", "Slot", "fitting", "slots"]
 
 _TORCH = {
     "kernel": "weight",
@@ -48,34 +48,40 @@ class _Leaf:
 def slots(model: keras.Model, naming: str, among: Collection[str] = ()) -> list[Slot]:
     """Every tensor that `naming` has for this model, in the order of its layers.
 
-    Several families may have networks of such layers: the one is taken whose names are most
-    `among` those of the file.
-
     Raises:
         ValueError: if no family's table of this naming fits the model.
     """
-    leaves = list(_leaves(model))
-    found = _fitting(model, leaves, naming)
-    if not found:
-        others = [kind for kind in NAMINGS if kind != naming and _fitting(model, leaves, kind)]
-        raise ValueError(
-            f"load_weights: there are no {naming} names for the model {model.name!r}; "
-            + (
-                f"its weights are named by {' or '.join(others)}: naming={others[0]!r}."
-                if others
-                else "it must be one that kcnn.create_model made, of a family that is published, "
-                "with batch, group, layer, instance or no normalization."
-            )
+    found = fitting(model, among)
+    if naming in found:
+        return found[naming]
+    raise ValueError(
+        f"load_weights: there are no {naming} names for the model {model.name!r}; "
+        + (
+            f"its weights are named by {' or '.join(found)}: naming={next(iter(found))!r}."
+            if found
+            else "it must be one that kcnn.create_model made, of a family that is published, "
+            "with batch, group, layer, instance or no normalization."
         )
-    return max(found, key=lambda table: sum(slot.name in among for slot in table))
+    )
 
 
-def _fitting(model: keras.Model, leaves: "list[_Leaf]", naming: str) -> list[list[Slot]]:
-    found: list[list[Slot]] = []
-    for table in namings(naming):
+def fitting(model: keras.Model, among: Collection[str] = ()) -> dict[str, list[Slot]]:
+    """The slots of the model by every naming that has all of them.
+
+    Several families may have networks of such layers: the one is taken whose names are most
+    `among` those of the file.
+    """
+    leaves = list(_leaves(model))
+    found: dict[str, list[list[Slot]]] = {}
+    for naming in namings():
         with contextlib.suppress(KeyError):
-            found.append(_placed(model, leaves, table))
-    return found
+            table = _placed(model, leaves, naming)
+            found.setdefault(naming.kind, []).append(table)
+
+    def hits(table: list[Slot]) -> int:
+        return sum(slot.name in among for slot in table)
+
+    return {kind: max(found[kind], key=hits) for kind in NAMINGS if kind in found}
 
 
 def _leaves(model: keras.Model) -> Iterator[_Leaf]:

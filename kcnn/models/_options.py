@@ -4,20 +4,18 @@ import dataclasses
 import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args, get_origin
 
 import keras
 
-from kcnn.models._checks import one_of
+from kcnn.layers._checks import one_of
 
 __all__ = ["Activation", "Norm", "Options", "Pooling"]
 
 Norm = str | type[keras.layers.Layer]
 Activation = str | Callable[..., Any] | None
-Pooling = Literal["avg", "max"] | None
-
-POOLINGS = (None, "avg", "max")
-DATA_FORMATS = ("channels_last", "channels_first")
+Pooling = Literal["avg", "max", None]
+DataFormat = Literal["channels_last", "channels_first", None]
 
 
 @dataclass(frozen=True)
@@ -62,19 +60,19 @@ class Options:
     classifier_activation: Activation = None
     width: float = 1.0
     preprocess: keras.layers.Layer | None = None
-    data_format: str | None = None
+    data_format: DataFormat = None
 
-    # Fields that must lie in [0, 1), and those with their allowed values.
+    # Fields that must lie in [0, 1).
     rates: ClassVar[tuple[str, ...]] = ("dropout", "drop_path", "block_dropout")
-    choices: ClassVar[Mapping[str, tuple[Any, ...]]] = {
-        "pooling": POOLINGS,
-        "data_format": (None, *DATA_FORMATS),
-    }
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """The names of all fields."""
         return tuple(field.name for field in dataclasses.fields(cls))
+
+    def picked(self, *names: str) -> dict[str, Any]:
+        """The values of those of `names` that this record has."""
+        return {name: getattr(self, name) for name in names if name in self.names()}
 
     @property
     def layout(self) -> str:
@@ -93,12 +91,8 @@ class Options:
     @property
     def normed(self) -> dict[str, Any]:
         """What every convolution with a norm takes: norm, norm_kwargs, activation, data_format."""
-        return {
-            "norm": self.norm,
-            "norm_kwargs": self.norm_kwargs,
-            "activation": self.activation,
-            "data_format": self.layout,
-        }
+        chosen = self.picked("norm", "norm_kwargs", "activation")
+        return {**chosen, "data_format": self.layout}
 
     def scaled(self, filters: int) -> int:
         """`filters * width`, rounded to a multiple of 4 (at least 4) unless width is 1."""
@@ -106,8 +100,9 @@ class Options:
 
     def check(self, who: str) -> None:
         """Raise ValueError, in the name of `who`, for a value that no network can have."""
-        for field, allowed in self.choices.items():
-            one_of(who, field, getattr(self, field), allowed)
+        for field in dataclasses.fields(self):
+            if get_origin(field.type) is Literal:
+                one_of(who, field.name, getattr(self, field.name), get_args(field.type))
         count = self.classes
         if self.include_top and not (isinstance(count, numbers.Integral) and count >= 1):
             raise ValueError(
@@ -115,7 +110,6 @@ class Options:
             )
         if not self.width > 0:
             raise ValueError(f"{who}: width must be above 0. Received: {self.width!r}.")
-        for field in self.rates:
-            rate = getattr(self, field, 0.0)
+        for name, rate in self.picked(*self.rates).items():
             if not 0 <= rate < 1:
-                raise ValueError(f"{who}: {field} must be in [0, 1). Received: {rate!r}.")
+                raise ValueError(f"{who}: {name} must be in [0, 1). Received: {rate!r}.")

@@ -68,11 +68,19 @@ def _check_image(input_shape: Any, *, name: str, smallest: int, layout: str) -> 
             )
 
 
-def finish(options: Options, inputs: Any, x: Any, *, name: str) -> keras.Model:
-    """Pooling and classifier as `options` want them, and the model."""
+def finish(
+    options: Options,
+    inputs: Any,
+    x: Any,
+    *,
+    name: str,
+    before_logits: Callable[[Any], Any] | None = None,
+) -> keras.Model:
+    """Pooling, what stands `before_logits`, classifier as `options` want them, and the model."""
     if not options.include_top:
         return model_of(options, inputs, pool(x, options.pooling, options.layout), name=name)
     x = pool(x, options.pooling or "avg", options.layout)
+    x = x if before_logits is None else before_logits(x)
     x = classifier(x, options.classes, options.dropout, options.classifier_activation)
     return model_of(options, inputs, x, name=name)
 

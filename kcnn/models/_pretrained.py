@@ -10,9 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from kcnn.layers._checks import nearest
 from kcnn.models import cards as _cards
 from kcnn.models._card import WeightsCard
-from kcnn.models._checks import nearest
 from kcnn.models._registry import Network, find
 from kcnn.models._weight_files import build_from_file, top_names
 from kcnn.models.weights import head_names, load_weights, read_tensors

@@ -5,11 +5,12 @@ import fnmatch
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec
 
 import keras
 
-from kcnn.models._checks import nearest
+from kcnn.layers._checks import nearest
 from kcnn.models._naming import Naming
 from kcnn.models._options import Options
 
@@ -33,6 +34,7 @@ ELSEWHERE = {
 }
 
 
+@dataclass(eq=False, repr=False)
 class Network(Generic[P]):
     """A registered network: call it to build the model.
 
@@ -45,24 +47,17 @@ class Network(Generic[P]):
         names: what its tensors are called elsewhere.
     """
 
-    def __init__(
-        self,
-        name: str,
-        build: Callable[..., keras.Model],
-        options: Options,
-        numbers: Mapping[str, Any],
-        source: str,
-        names: Sequence[Naming] = (),
-    ):
-        self.name = name
-        self.build = build
-        self.options = options
-        self.numbers = numbers
-        self.source = source
-        self.names = tuple(names)
-        self.__name__ = name
+    name: str
+    build: Callable[..., keras.Model]
+    options: Options
+    numbers: Mapping[str, Any]
+    source: str
+    names: Sequence[Naming] = ()
+
+    def __post_init__(self) -> None:
+        self.__name__ = self.name
         self.__doc__ = _documentation(self)
-        self.__signature__ = _signature(options)
+        self.__signature__ = _signature(self.options)
 
     def __repr__(self) -> str:
         return f"<kcnn network {self.name}>"
@@ -141,16 +136,10 @@ def register_model(
     return network
 
 
-def namings(kind: str) -> list[Naming]:
-    """The tables of every family for one kind of names, each once, in the order of the families."""
-    return list(
-        dict.fromkeys(
-            naming
-            for network in _NETWORKS.values()
-            for naming in network.names
-            if naming.kind == kind
-        )
-    )
+def namings() -> list[Naming]:
+    """The tables of every family, each once, in the order of the families."""
+    every = [naming for network in _NETWORKS.values() for naming in network.names]
+    return list(dict.fromkeys(every))
 
 
 def list_models(pattern: str = "*") -> list[str]:

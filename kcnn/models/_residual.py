@@ -3,19 +3,28 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import keras
 
 from kcnn.layers import ConvNormAct
+from kcnn.layers._typed import Shortcut
 from kcnn.models import _parts
 from kcnn.models._options import Options
 
 __all__ = ["ResidualOptions", "StagedOptions", "staged"]
 
 Stem = Literal["imagenet", "cifar"]
-STEMS = ("imagenet", "cifar")
-SHORTCUTS = ("conv", "avgpool-conv", "identity-pad")
+
+# Options that blocks take and the stem does not.
+_OF_BLOCKS = (
+    "shortcut",
+    "zero_init_residual",
+    "se_ratio",
+    "stride_on",
+    "groups",
+    "width_per_group",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +39,6 @@ class StagedOptions(Options):
     stem: Stem = "imagenet"
     use_bias: bool | None = None
 
-    choices: ClassVar[Mapping[str, tuple[Any, ...]]] = {**Options.choices, "stem": STEMS}
-
 
 @dataclass(frozen=True, kw_only=True)
 class ResidualOptions(StagedOptions):
@@ -43,14 +50,9 @@ class ResidualOptions(StagedOptions):
         drop_path: rate of stochastic depth at the last block, growing from 0.
     """
 
-    shortcut: Literal["conv", "avgpool-conv", "identity-pad"] = "conv"
+    shortcut: Shortcut = "conv"
     zero_init_residual: bool = False
     drop_path: float = 0.0
-
-    choices: ClassVar[Mapping[str, tuple[Any, ...]]] = {
-        **StagedOptions.choices,
-        "shortcut": SHORTCUTS,
-    }
 
 
 def staged(
@@ -58,11 +60,11 @@ def staged(
     *,
     name: str,
     block: Callable[..., Any],
-    block_options: Mapping[str, Any],
-    stem_options: Mapping[str, Any],
     depths: Sequence[int],
     filters: Sequence[int],
     first_filters: int | None = None,
+    block_options: Mapping[str, Any] | None = None,
+    stem_options: Mapping[str, Any] | None = None,
     ending: Callable[[Any], Any] | None = None,
     strided_last: bool = False,
 ) -> keras.Model:
@@ -75,20 +77,25 @@ def staged(
     Args:
         options: the user's.
         name: of the network.
-        block: makes a block from (filters, strides=, name=, **block_options).
-        stem_options: for the stem's `ConvNormAct`.
+        block: makes a block from (filters, strides=, name=, ...) and what the options say of it.
         first_filters: of the stem, "imagenet" (1/4 of the size) or "cifar" (3x3, full size); None:
             those of the first stage.
+        block_options: in place of the options', for the block.
+        stem_options: in place of the options', for the stem's `ConvNormAct`.
         ending: applied to the last stage's output (the last norm of a pre-activation net).
     """
+    common = {**options.normed, **options.picked("use_bias", "weight_standardization")}
+    stem = {**common, **(stem_options or {})}
+    blocks = {**common, **options.picked(*_OF_BLOCKS), "padding": "symmetric"}
+    blocks |= block_options or {}
     imagenet = options.stem == "imagenet"
     shrinks = math.prod([4 if imagenet else 1] + [2] * (len(depths) - 1))
     inputs, x = _parts.start(options, name=name, smallest=shrinks)
     first = options.scaled(first_filters or filters[0])
     if imagenet:
-        x = _parts.imagenet_stem(x, first, **stem_options)
+        x = _parts.imagenet_stem(x, first, **stem)
     else:
-        x = ConvNormAct(first, name="stem", **stem_options)(x)
+        x = ConvNormAct(first, name="stem", **stem)(x)
 
     rates = iter(_parts.drop_rates(getattr(options, "drop_path", 0.0), sum(depths)))
     for i, (depth, size) in enumerate(zip(depths, filters, strict=True)):
@@ -96,7 +103,7 @@ def staged(
         shrink = i < len(depths) - 1 if strided_last else i > 0
         for j in range(depth):
             strided = shrink and j == at
-            chosen = {**block_options, "strides": 2 if strided else 1}
+            chosen = {**blocks, "strides": 2 if strided else 1}
             if strided and strided_last:
                 chosen["shortcut"] = "identity-pad"
             rate = next(rates)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import mmap
 import os
 import sys
 import zipfile
@@ -17,8 +18,7 @@ from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
-from kcnn.models._torch_pickle import load_pickle
-from kcnn.models._torch_record import DTYPES, Storage, TensorRecord
+from kcnn.models._torch_pickle import DTYPES, Storage, TensorRecord, load_pickle
 
 __all__ = ["read_torch"]
 
@@ -31,18 +31,8 @@ _Fetch = Callable[[Storage], bytes]
 _Order = Literal["little", "big"]
 
 # What a damaged or hostile file makes zipfile and the arithmetic below raise.
-_DAMAGE = (
-    zipfile.BadZipFile,
-    EOFError,
-    IndexError,
-    KeyError,
-    MemoryError,
-    NotImplementedError,
-    OverflowError,
-    RuntimeError,  # an encrypted archive
-    TypeError,
-    ValueError,
-)
+_BROKEN = (zipfile.BadZipFile, EOFError, RuntimeError)  # the last of an encrypted archive
+_DAMAGE = (*_BROKEN, ArithmeticError, LookupError, MemoryError, TypeError, ValueError)
 
 
 def read_torch(path: Path) -> dict[str, np.ndarray]:
@@ -61,8 +51,8 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
             if zipfile.is_zipfile(file):
                 found, fetch, order = _open_zip(file, length)
             else:
-                file.seek(0)
-                found, fetch, order = _open_chain(file, length)
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                found, fetch, order = _open_chain(data, length)
             state = _state_dict(found)
             _check_total(state, length)
             return {name: _resolve(tensor, fetch, order) for name, tensor in state.items()}
@@ -84,7 +74,9 @@ def _open_zip(file: BinaryIO, length: int) -> tuple[Any, _Fetch, _Order]:
     root = pickles[0][: -len("data.pkl")]
     order: _Order = "little"
     if f"{root}byteorder" in entries:
-        order = _checked_order(archive.read(f"{root}byteorder").decode().strip())
+        order = archive.read(f"{root}byteorder").decode().strip()  # type: ignore[assignment]
+        if order not in ("little", "big"):
+            raise ValueError("its byte order is neither little nor big")
     found = load_pickle(io.BytesIO(archive.read(pickles[0])))
     cache: dict[str, bytes] = {}
 
@@ -99,7 +91,7 @@ def _open_zip(file: BinaryIO, length: int) -> tuple[Any, _Fetch, _Order]:
     return found, fetch, order
 
 
-def _open_chain(file: BinaryIO, length: int) -> tuple[Any, _Fetch, _Order]:
+def _open_chain(file: mmap.mmap, length: int) -> tuple[Any, _Fetch, _Order]:
     if load_pickle(file) != _MAGIC:
         raise ValueError("it does not begin as torch.save's files do")
     load_pickle(file)  # the protocol's version
@@ -121,12 +113,6 @@ def _open_chain(file: BinaryIO, length: int) -> tuple[Any, _Fetch, _Order]:
             raise ValueError(f"storage {key[:80]} claims more bytes than the file has")
         data[key] = file.read(size)
     return found, lambda storage: data[storage.key], order
-
-
-def _checked_order(order: str) -> _Order:
-    if order not in ("little", "big"):
-        raise ValueError("its byte order is neither little nor big")
-    return "little" if order == "little" else "big"
 
 
 def _state_dict(found: Any) -> Mapping[str, TensorRecord]:

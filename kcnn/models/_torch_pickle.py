@@ -4,22 +4,52 @@ A pickle is a program for a stack machine. This machine knows dictionaries, list
 numbers, strings and tensors, imports nothing and calls nothing. Each step takes at least one
 byte of the file and makes at most one small object, nothing is ever hashed, compared or printed
 but strings and numbers, so time and memory stay in proportion to the file, however it is nested.
+The file must not give out more than it has, so a large one comes by `mmap`.
 """
 
 from __future__ import annotations
 
-import struct
+import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
-from kcnn.models._torch_record import DTYPES, Storage, is_whole, tensor_record
+__all__ = ["DTYPES", "Storage", "TensorRecord", "load_pickle"]
 
-__all__ = ["load_pickle"]
-
+DTYPES = {
+    "DoubleStorage": "f8",
+    "FloatStorage": "f4",
+    "HalfStorage": "f2",
+    "BFloat16Storage": "u2",  # widened to float32 when read
+    "LongStorage": "i8",
+    "IntStorage": "i4",
+    "ShortStorage": "i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
+}
+MOST_AXES = 32  # of a tensor
 MOST_STEPS = 1 << 20  # a tensor takes about 30, so this is 35,000 tensors
-MOST_TEXT = 1 << 16  # bytes of one string; names of layers have a hundred
 _MARK = object()
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Numbers in a row somewhere else in the file."""
+
+    kind: str
+    key: str
+    length: int
+
+
+@dataclass(frozen=True)
+class TensorRecord:
+    """A view of a storage."""
+
+    storage: Storage
+    offset: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -37,56 +67,52 @@ _KNOWN = {
 }
 
 
-def load_pickle(file: BinaryIO, storages: dict[str, Storage] | None = None) -> Any:
+def load_pickle(file: Any, storages: dict[str, Storage] | None = None) -> Any:
     """The next pickle of `file`; the storages that it refers to are added to `storages`.
 
-    Raises ValueError for anything but the kinds named above, EOFError where the file ends within.
+    Raises ValueError for anything but the kinds named above, or where the file ends within.
     """
-    return _Machine(file, {} if storages is None else storages).run()
+    machine = _Machine({} if storages is None else storages)
+    for count, (code, argument, _) in enumerate(pickletools.genops(file)):
+        if count >= MOST_STEPS:
+            raise ValueError(f"its pickle has more than {MOST_STEPS} steps")
+        if code.name in _LITERALS:
+            machine.push(_LITERALS[code.name] if argument is None else argument)
+        elif code.name not in _STEPS:
+            raise _refuse(f"it holds the pickle operation {code.name}")
+        else:
+            _STEPS[code.name](machine, *([] if code.arg is None else [argument]))
+    return machine.pop()
 
 
 def _refuse(what: str) -> ValueError:
     return ValueError(f"{what}; only tensors in dictionaries are read, nothing is run")
 
 
+def is_whole(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def tensor_record(arguments: tuple[Any, ...]) -> TensorRecord:
+    """The arguments of torch's `_rebuild_tensor_v2`, each of its type."""
+    if len(arguments) < 4 or not isinstance(arguments[0], Storage):
+        raise ValueError("a tensor without a storage")
+    storage, offset, size, stride = arguments[:4]
+    for name, axes in (("size", size), ("stride", stride)):
+        if not isinstance(axes, tuple) or len(axes) > MOST_AXES:
+            raise ValueError(f"a tensor whose {name} is no tuple of at most {MOST_AXES} numbers")
+    if len(size) != len(stride) or not all(map(is_whole, (offset, *size, *stride))):
+        numbers = all(type(n) is int for n in (*size, *stride))
+        seen = f"{size} with strides {stride}" if numbers else "that are no numbers"
+        raise ValueError(f"a tensor of size {seen}"[:300])
+    return TensorRecord(storage, offset, size, stride)
+
+
 class _Machine:
-    def __init__(self, file: BinaryIO, storages: dict[str, Storage]):
-        self.file, self.storages = file, storages
+    def __init__(self, storages: dict[str, Storage]):
+        self.storages = storages
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
-
-    def run(self) -> Any:
-        for _ in range(MOST_STEPS):
-            code = self.read(1)
-            if code == b".":
-                return self.pop()
-            step = _STEPS.get(code)
-            if step is None:
-                raise _refuse(f"it holds the pickle operation {code!r}")
-            step(self)
-        raise ValueError(f"its pickle has more than {MOST_STEPS} steps")
-
-    # --- the file and the stack
-
-    def read(self, count: int) -> bytes:
-        data = self.file.read(count)
-        if len(data) != count:
-            raise EOFError("it ends too early")
-        return data
-
-    def unsigned(self, count: int) -> int:
-        return int.from_bytes(self.read(count), "little")
-
-    def text(self, length: int) -> str:
-        if length > MOST_TEXT:
-            raise ValueError(f"its pickle has a string of {length} bytes")
-        return self.read(length).decode("utf-8")
-
-    def line(self) -> str:
-        data = self.file.readline(MOST_TEXT)
-        if not data.endswith(b"\n"):
-            raise EOFError("a name without an end")
-        return data[:-1].decode("ascii")
 
     def push(self, value: Any) -> None:
         self.stack.append(value)
@@ -121,16 +147,16 @@ class _Machine:
                 raise ValueError(f"its dictionaries have keys of type {type(key).__name__}")
             target[key] = value
 
-    def name(self, module: str, name: str) -> None:
-        if f"{module}.{name}" not in _KNOWN:
-            raise _refuse(f"it asks for {module[:80]}.{name[:80]}")
-        self.push(_Name(f"{module}.{name}"))
+    def name(self, name: str) -> None:
+        if name not in _KNOWN:
+            raise _refuse(f"it asks for {name[:160]}")
+        self.push(_Name(name))
 
     def name_from_stack(self) -> None:
         name, module = self.pop(), self.pop()
         if not (isinstance(name, str) and isinstance(module, str)):
             raise ValueError("its pickle names what is no text")
-        self.name(module, name)
+        self.name(f"{module}.{name}")
 
     def remember(self, number: int) -> None:
         self.push(value := self.pop())
@@ -181,46 +207,37 @@ def _tuple_of(count: int) -> Callable[[_Machine], None]:
     return step
 
 
-_STEPS: dict[bytes, Callable[[_Machine], Any]] = {
-    # numbers, strings and constants
-    b"N": lambda m: m.push(None),
-    b"\x88": lambda m: m.push(True),
-    b"\x89": lambda m: m.push(False),
-    b"J": lambda m: m.push(struct.unpack("<i", m.read(4))[0]),
-    b"K": lambda m: m.push(m.unsigned(1)),
-    b"M": lambda m: m.push(m.unsigned(2)),
-    b"\x8a": lambda m: m.push(int.from_bytes(m.read(m.unsigned(1)), "little", signed=True)),
-    b"G": lambda m: m.push(struct.unpack(">d", m.read(8))[0]),
-    b"X": lambda m: m.push(m.text(m.unsigned(4))),
-    b"\x8c": lambda m: m.push(m.text(m.unsigned(1))),
-    b"U": lambda m: m.push(m.text(m.unsigned(1))),  # of Python 2
-    b"T": lambda m: m.push(m.text(m.unsigned(4))),
-    # containers
-    b"}": lambda m: m.push({}),
-    b"]": lambda m: m.push([]),
-    b")": lambda m: m.push(()),
-    b"(": lambda m: m.push(_MARK),
-    b"t": lambda m: m.push(tuple(m.pop_to_mark())),
-    b"\x85": _tuple_of(1),
-    b"\x86": _tuple_of(2),
-    b"\x87": _tuple_of(3),
-    b"a": lambda m: (value := m.pop(), m.top(list).append(value)),
-    b"e": lambda m: (values := m.pop_to_mark(), m.top(list).extend(values)),
-    b"s": lambda m: m.set_items([m.pop(), m.pop()][::-1]),
-    b"u": lambda m: m.set_items(m.pop_to_mark()),
-    # what was made before
-    b"q": lambda m: m.remember(m.unsigned(1)),
-    b"r": lambda m: m.remember(m.unsigned(4)),
-    b"\x94": lambda m: m.remember(len(m.memo)),
-    b"h": lambda m: m.recall(m.unsigned(1)),
-    b"j": lambda m: m.recall(m.unsigned(4)),
-    # names, calls, storages
-    b"c": lambda m: m.name(m.line(), m.line()),
-    b"\x93": _Machine.name_from_stack,
-    b"R": _Machine.call,
-    b"b": _Machine.build,
-    b"Q": _Machine.refer,
-    # protocol and frames
-    b"\x80": lambda m: m.read(1),
-    b"\x95": lambda m: m.read(8),
+# What pushes its argument or, where it has none, this value.
+_LITERALS = {
+    **dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "NONE")),
+    **dict.fromkeys(("BINUNICODE", "SHORT_BINUNICODE", "BINSTRING", "SHORT_BINSTRING")),
+    "NEWTRUE": True,
+    "NEWFALSE": False,
+}
+_STEPS: dict[str, Callable[..., Any]] = {
+    "EMPTY_DICT": lambda m: m.push({}),
+    "EMPTY_LIST": lambda m: m.push([]),
+    "EMPTY_TUPLE": lambda m: m.push(()),
+    "MARK": lambda m: m.push(_MARK),
+    "TUPLE": lambda m: m.push(tuple(m.pop_to_mark())),
+    "TUPLE1": _tuple_of(1),
+    "TUPLE2": _tuple_of(2),
+    "TUPLE3": _tuple_of(3),
+    "APPEND": lambda m: (value := m.pop(), m.top(list).append(value)),
+    "APPENDS": lambda m: (values := m.pop_to_mark(), m.top(list).extend(values)),
+    "SETITEM": lambda m: m.set_items([m.pop(), m.pop()][::-1]),
+    "SETITEMS": lambda m: m.set_items(m.pop_to_mark()),
+    "BINPUT": _Machine.remember,
+    "LONG_BINPUT": _Machine.remember,
+    "MEMOIZE": lambda m: m.remember(len(m.memo)),
+    "BINGET": _Machine.recall,
+    "LONG_BINGET": _Machine.recall,
+    "GLOBAL": lambda m, names: m.name(names.replace(" ", ".")),
+    "STACK_GLOBAL": _Machine.name_from_stack,
+    "REDUCE": _Machine.call,
+    "BUILD": _Machine.build,
+    "BINPERSID": _Machine.refer,
+    "PROTO": lambda m, version: None,
+    "FRAME": lambda m, size: None,
+    "STOP": lambda m: None,
 }

@@ -63,13 +63,13 @@ def convnext(
                 name=f"stage_{i}_block_{j}",
                 **normed,
             )(x)
-    if not options.include_top:
-        return _parts.finish(options, inputs, x, name=name)
-    x = _parts.pool(x, options.pooling or "avg", options.layout)
-    if options.norm != "instance":  # which leaves nothing of one value by itself
-        x = _parts.norm(options, x, name="norm", data_format="channels_last")
-    x = _parts.classifier(x, options.classes, options.dropout, options.classifier_activation)
-    return _parts.model_of(options, inputs, x, name=name)
+
+    def normed_features(x: Any) -> Any:
+        if options.norm == "instance":  # which leaves nothing of one value by itself
+            return x
+        return _parts.norm(options, x, name="norm", data_format="channels_last")
+
+    return _parts.finish(options, inputs, x, name=name, before_logits=normed_features)
 
 
 def _keras(prefix: str) -> Naming:
@@ -112,23 +112,18 @@ TIMM = Naming(
 )
 
 
-def _sized(name: str, depths: Sequence[int], filters: Sequence[int]) -> dict[str, Any]:
+def _sized(name: str, third: int, filters: Sequence[int]) -> dict[str, Any]:
     return {
         "source": "Liu et al. 2022, arXiv:2201.03545; as keras.applications",
-        "names": (_keras(name), TIMM),
-        "depths": depths,
+        "names": (_keras(f"convnext_{name}"), TIMM),
+        "depths": (3, 3, third, 3),
         "filters": filters,
         "norm_kwargs": {"epsilon": 1e-6},
     }
 
 
 _SMALL, _BASE = (96, 192, 384, 768), (128, 256, 512, 1024)
-convnext_tiny = register_model(
-    "convnext_tiny", convnext, ConvNeXtOptions, **_sized("convnext_tiny", (3, 3, 9, 3), _SMALL)
-)
-convnext_small = register_model(
-    "convnext_small", convnext, ConvNeXtOptions, **_sized("convnext_small", (3, 3, 27, 3), _SMALL)
-)
-convnext_base = register_model(
-    "convnext_base", convnext, ConvNeXtOptions, **_sized("convnext_base", (3, 3, 27, 3), _BASE)
-)
+_O = ConvNeXtOptions
+convnext_tiny = register_model("convnext_tiny", convnext, _O, **_sized("tiny", 9, _SMALL))
+convnext_small = register_model("convnext_small", convnext, _O, **_sized("small", 27, _SMALL))
+convnext_base = register_model("convnext_base", convnext, _O, **_sized("base", 27, _BASE))

@@ -7,16 +7,9 @@ from typing import Any
 
 import keras
 
+from kcnn.layers import ConvNormAct
 from kcnn.models import _parts
-from kcnn.models._mobile import (
-    SMALLEST,
-    MobileOptions,
-    Row,
-    blocks,
-    divisible,
-    head,
-    stem,
-)
+from kcnn.models._mobile import SMALLEST, MobileOptions, Row, blocks, divisible
 from kcnn.models._mobile_names import PYTORCH, TIMM, keras_names
 from kcnn.models._naming import Naming
 from kcnn.models._options import Activation
@@ -75,7 +68,8 @@ def efficientnet(
     """
     inputs, x = _parts.start(options, name=name, smallest=SMALLEST)
     ends = 1.0 if fixed_ends else wider
-    x = stem(x, options.scaled(divisible(filters * ends)), options)
+    first, last = (options.scaled(divisible(size * ends)) for size in (filters, 1280))
+    x = ConvNormAct(first, strides=2, name="stem", **options.normed)(x)
     grown = []
     for i, row in enumerate(rows):
         stays = fixed_ends and i in (0, len(rows) - 1)
@@ -86,7 +80,7 @@ def efficientnet(
         return max(1, int(row.excite * channels))
 
     x = blocks(x, grown, options, excited=excited)
-    x = head(x, options.scaled(divisible(1280 * ends)), options)
+    x = ConvNormAct(last, 1, name="head", **options.normed)(x)
     return _parts.finish(options, inputs, x, name=name)
 
 

@@ -31,19 +31,9 @@ def _lite(*numbers: Any) -> dict[str, Any]:
     }
 
 
-_O = EfficientNetOptions
-efficientnet_lite0 = register_model(
-    "efficientnet_lite0", efficientnet, _O, **_lite(1.0, 1.0, 224, 0.2)
-)
-efficientnet_lite1 = register_model(
-    "efficientnet_lite1", efficientnet, _O, **_lite(1.0, 1.1, 240, 0.2)
-)
-efficientnet_lite2 = register_model(
-    "efficientnet_lite2", efficientnet, _O, **_lite(1.1, 1.2, 260, 0.3)
-)
-efficientnet_lite3 = register_model(
-    "efficientnet_lite3", efficientnet, _O, **_lite(1.2, 1.4, 280, 0.3)
-)
-efficientnet_lite4 = register_model(
-    "efficientnet_lite4", efficientnet, _O, **_lite(1.4, 1.8, 300, 0.3)
-)
+_O, _build = EfficientNetOptions, efficientnet
+efficientnet_lite0 = register_model("efficientnet_lite0", _build, _O, **_lite(1.0, 1.0, 224, 0.2))
+efficientnet_lite1 = register_model("efficientnet_lite1", _build, _O, **_lite(1.0, 1.1, 240, 0.2))
+efficientnet_lite2 = register_model("efficientnet_lite2", _build, _O, **_lite(1.1, 1.2, 260, 0.3))
+efficientnet_lite3 = register_model("efficientnet_lite3", _build, _O, **_lite(1.2, 1.4, 280, 0.3))
+efficientnet_lite4 = register_model("efficientnet_lite4", _build, _O, **_lite(1.4, 1.8, 300, 0.3))

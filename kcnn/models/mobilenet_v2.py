@@ -1,12 +1,13 @@
 """MobileNetV2: Sandler et al. 2018, arXiv:1801.04381."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 
+from kcnn.layers import ConvNormAct
 from kcnn.models import _parts
-from kcnn.models._mobile import SMALLEST, MobileOptions, Row, blocks, head, stem
+from kcnn.models._mobile import SMALLEST, MobileOptions, Row, blocks
+from kcnn.models._mobile_names import keras_rows
 from kcnn.models._naming import Naming
 from kcnn.models._options import Activation
 from kcnn.models._registry import register_model
@@ -40,34 +41,29 @@ def mobilenetv2(options: MobileNetV2Options, *, name: str) -> keras.Model:
     channels below width 1. Layers: stem, stage_1_block_1, ..., head, pool, logits.
     """
     inputs, x = _parts.start(options, name=name, smallest=SMALLEST)
-    x = stem(x, options.scaled(32), options)
+    x = ConvNormAct(options.scaled(32), strides=2, name="stem", **options.normed)(x)
     x = blocks(x, ROWS, options)
-    x = head(x, max(HEAD, options.scaled(HEAD)), options)
+    x = ConvNormAct(max(HEAD, options.scaled(HEAD)), 1, name="head", **options.normed)(x)
     return _parts.finish(options, inputs, x, name=name)
 
 
-def _keras_names() -> dict[str, str]:
-    table = {
+KERAS = Naming(
+    "keras",
+    {
         "stem.conv": "Conv1",
         "stem.norm": "bn_Conv1",
+        **keras_rows("block_{n}", "BN"),
         "head.conv": "Conv_1",
         "head.norm": "Conv_1_bn",
         "logits": "predictions",
-    }
-    for part in ("expand", "depthwise", "project"):
-        for ours, theirs in (("block", "block_{n}"), ("stage_1_block_1", "expanded_conv")):
-            table[f"{ours}.{part}.conv"] = f"{theirs}_{part}"
-            table[f"{ours}.{part}.norm"] = f"{theirs}_{part}_BN"
-    return table
-
-
-_COMMON: dict[str, Any] = {"norm_kwargs": {"epsilon": 1e-3, "momentum": 0.999}}
+    },
+)
 
 mobilenet_v2 = register_model(
     "mobilenet_v2",
     mobilenetv2,
     MobileNetV2Options,
     source="Sandler et al. 2018, arXiv:1801.04381; as keras.applications",
-    names=(Naming("keras", _keras_names()),),
-    **_COMMON,
+    names=(KERAS,),
+    norm_kwargs={"epsilon": 1e-3, "momentum": 0.999},
 )

@@ -6,9 +6,11 @@ from typing import Any
 
 import keras
 
+from kcnn.layers import ConvNormAct
 from kcnn.layers._conv import kaiming_for
 from kcnn.models import _parts
-from kcnn.models._mobile import SMALLEST, MobileOptions, Row, blocks, divisible, head, stem
+from kcnn.models._mobile import SMALLEST, MobileOptions, Row, blocks, divisible
+from kcnn.models._mobile_names import keras_rows
 from kcnn.models._naming import Naming
 from kcnn.models._options import Activation
 from kcnn.models._registry import register_model
@@ -59,7 +61,7 @@ def mobilenetv3(
     head_dense, head_activation, logits.
     """
     inputs, x = _parts.start(options, name=name, smallest=SMALLEST)
-    x = stem(x, 16, options)
+    x = ConvNormAct(16, strides=2, name="stem", **options.normed)(x)
 
     def excited(row: Row, channels: int) -> int:
         return divisible(row.excite * divisible(row.expansion * channels))
@@ -67,39 +69,33 @@ def mobilenetv3(
     x = blocks(
         x, rows, options, excited=excited, excite_activation="relu", excite_gate="hard_sigmoid"
     )
-    x = head(x, divisible(6 * options.channels(x)), options)
-    if not options.include_top:
-        return _parts.finish(options, inputs, x, name=name)
-    x = _parts.pool(x, options.pooling or "avg", options.layout)
-    units = max(hidden, options.scaled(hidden))
-    start = kaiming_for(options.activation)
-    x = keras.layers.Dense(units, kernel_initializer=start, name="head_dense")(x)
-    x = keras.layers.Activation(options.activation, name="head_activation")(x)
-    x = _parts.classifier(x, options.classes, options.dropout, options.classifier_activation)
-    return _parts.model_of(options, inputs, x, name=name)
+    x = ConvNormAct(divisible(6 * options.channels(x)), 1, name="head", **options.normed)(x)
+
+    def hidden_layer(x: Any) -> Any:
+        units = max(hidden, options.scaled(hidden))
+        start = kaiming_for(options.activation)
+        x = keras.layers.Dense(units, kernel_initializer=start, name="head_dense")(x)
+        return keras.layers.Activation(options.activation, name="head_activation")(x)
+
+    return _parts.finish(options, inputs, x, name=name, before_logits=hidden_layer)
 
 
-def _keras_names() -> dict[str, str]:
-    table = {
+KERAS = Naming(
+    "keras",
+    {
         "stem.conv": "conv",
         "stem.norm": "conv_bn",
+        **keras_rows("expanded_conv_{n}", "bn"),
         "head.conv": "conv_1",
         "head.norm": "conv_1_bn",
         "head_dense": "conv_2",
         "logits": "logits",
-    }
-    for ours, theirs in (("block", "expanded_conv_{n}"), ("stage_1_block_1", "expanded_conv")):
-        for part in ("expand", "depthwise", "project"):
-            table[f"{ours}.{part}.conv"] = f"{theirs}_{part}"
-            table[f"{ours}.{part}.norm"] = f"{theirs}_{part}_bn"
-        table[f"{ours}.excite.reduce"] = f"{theirs}_squeeze_excite_conv"
-        table[f"{ours}.excite.expand"] = f"{theirs}_squeeze_excite_conv_1"
-    return table
-
-
+    },
+    {"head_dense": "pointwise", "logits": "pointwise"},
+)
 _COMMON: dict[str, Any] = {
     "source": "Howard et al. 2019, arXiv:1905.02244; as keras.applications",
-    "names": (Naming("keras", _keras_names(), {"head_dense": "pointwise", "logits": "pointwise"}),),
+    "names": (KERAS,),
     "norm_kwargs": {"epsilon": 1e-3, "momentum": 0.999},
 }
 

@@ -23,9 +23,6 @@ __all__ = [
     "plain110",
 ]
 
-IMAGENET = "He et al. 2015, arXiv:1512.03385, section 3.3"
-CIFAR = "He et al. 2015, arXiv:1512.03385, section 4.2"
-
 
 def plain(
     options: StagedOptions,
@@ -39,32 +36,23 @@ def plain(
     `depths` counts pairs of convolutions per stage. There is nothing to skip, so it has no
     shortcut, zero_init_residual or drop_path. Layers as in a ResNet.
     """
-    common = {**options.normed, "use_bias": options.use_bias}
-    return staged(
-        options,
-        name=name,
-        block=PlainBlock,
-        block_options={**common, "padding": "symmetric"},
-        stem_options=common,
-        depths=depths,
-        filters=filters,
-    )
+    return staged(options, name=name, block=PlainBlock, depths=depths, filters=filters)
 
 
 _SMALL: dict[str, Any] = {
-    "source": CIFAR,
+    "source": "He et al. 2015, arXiv:1512.03385, section 4.2",
     "input_shape": (32, 32, 3),
     "classes": 10,
     "filters": (16, 32, 64),
     "stem": "cifar",
 }
-_OPTIONS = StagedOptions
+_LARGE: dict[str, Any] = {"source": "He et al. 2015, arXiv:1512.03385, section 3.3"}
+_O = StagedOptions
 
-plain18 = register_model("plain18", plain, _OPTIONS, source=IMAGENET, depths=(2, 2, 2, 2))
-plain34 = register_model("plain34", plain, _OPTIONS, source=IMAGENET, depths=(3, 4, 6, 3))
-
-plain20 = register_model("plain20", plain, _OPTIONS, depths=(3, 3, 3), **_SMALL)
-plain32 = register_model("plain32", plain, _OPTIONS, depths=(5, 5, 5), **_SMALL)
-plain44 = register_model("plain44", plain, _OPTIONS, depths=(7, 7, 7), **_SMALL)
-plain56 = register_model("plain56", plain, _OPTIONS, depths=(9, 9, 9), **_SMALL)
-plain110 = register_model("plain110", plain, _OPTIONS, depths=(18, 18, 18), **_SMALL)
+plain18 = register_model("plain18", plain, _O, depths=(2, 2, 2, 2), **_LARGE)
+plain34 = register_model("plain34", plain, _O, depths=(3, 4, 6, 3), **_LARGE)
+plain20 = register_model("plain20", plain, _O, depths=(3, 3, 3), **_SMALL)
+plain32 = register_model("plain32", plain, _O, depths=(5, 5, 5), **_SMALL)
+plain44 = register_model("plain44", plain, _O, depths=(7, 7, 7), **_SMALL)
+plain56 = register_model("plain56", plain, _O, depths=(9, 9, 9), **_SMALL)
+plain110 = register_model("plain110", plain, _O, depths=(18, 18, 18), **_SMALL)

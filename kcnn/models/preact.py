@@ -11,9 +11,9 @@ import keras
 
 from kcnn.layers import PreActBlock
 from kcnn.models import _parts
-from kcnn.models._naming import Naming
 from kcnn.models._registry import register_model
 from kcnn.models._residual import ResidualOptions, staged
+from kcnn.models.resnet import KERAS
 
 __all__ = ["preact", "resnet50v2", "resnet101v2", "resnet152v2", "wide_resnet28_10"]
 
@@ -49,16 +49,6 @@ def preact(
     Layers: stem, stage_1_block_1, ..., norm, pool, logits.
     """
     use_bias = options.norm == "none" if options.use_bias is None else options.use_bias
-    common = {"use_bias": use_bias, "data_format": options.layout}
-    blocks = {
-        **options.normed,
-        **common,
-        "bottleneck": bottleneck,
-        "shortcut": options.shortcut,
-        "zero_init_residual": options.zero_init_residual,
-        "padding": "symmetric",
-        "dropout": options.block_dropout,
-    }
 
     def ending(x: Any) -> Any:
         return _parts.norm(options, x, name="norm", activation=options.activation)
@@ -67,8 +57,12 @@ def preact(
         options,
         name=name,
         block=PreActBlock,
-        block_options=blocks,
-        stem_options={**common, "norm": "none", "activation": None},
+        block_options={
+            "use_bias": use_bias,
+            "bottleneck": bottleneck,
+            "dropout": options.block_dropout,
+        },
+        stem_options={"use_bias": use_bias, "norm": "none", "activation": None},
         depths=depths,
         filters=filters,
         first_filters=first_filters,
@@ -76,19 +70,6 @@ def preact(
         strided_last=strided_last,
     )
 
-
-KERAS = Naming(
-    "keras",
-    {
-        "stem.conv": "conv1_conv",
-        "block.preact": "conv{i1}_block{j}_preact_bn",
-        "block.conv_{k}.conv": "conv{i1}_block{j}_{k}_conv",
-        "block.conv_{k}.norm": "conv{i1}_block{j}_{k}_bn",
-        "block.shortcut.conv": "conv{i1}_block{j}_0_conv",
-        "norm": "post_bn",
-        "logits": "predictions",
-    },
-)
 
 _V2: dict[str, Any] = {
     "names": (KERAS,),

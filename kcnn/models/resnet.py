@@ -1,8 +1,8 @@
 """Residual networks: He, Zhang, Ren & Sun 2015, arXiv:1512.03385."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import keras
 
@@ -48,6 +48,8 @@ KERAS = Naming(
         "block.conv_{k}.norm": "conv{i1}_block{j}_{k}_bn",
         "block.shortcut.conv": "conv{i1}_block{j}_0_conv",
         "block.shortcut.norm": "conv{i1}_block{j}_0_bn",
+        "block.preact": "conv{i1}_block{j}_preact_bn",
+        "norm": "post_bn",
         "logits": "predictions",
     },
 )
@@ -81,11 +83,6 @@ class BottleneckOptions(ResNetOptions):
     groups: int = 1
     width_per_group: int = 64
 
-    choices: ClassVar[Mapping[str, tuple[Any, ...]]] = {
-        **ResidualOptions.choices,
-        "stride_on": ("3x3", "1x1"),
-    }
-
 
 def resnet(
     options: ResNetOptions,
@@ -100,35 +97,8 @@ def resnet(
     stem has those of the first. Every stage after the first halves the image.
     Layers: stem, stage_1_block_1, ..., pool, logits.
     """
-    common = {
-        **options.normed,
-        "use_bias": options.use_bias,
-        "weight_standardization": options.weight_standardization,
-    }
-    blocks = {
-        **common,
-        "se_ratio": options.se_ratio,
-        "shortcut": options.shortcut,
-        "zero_init_residual": options.zero_init_residual,
-        "padding": "symmetric",
-    }
-    block: Any = BasicBlock
-    if isinstance(options, BottleneckOptions):
-        block = BottleneckBlock
-        blocks |= {
-            "stride_on": options.stride_on,
-            "groups": options.groups,
-            "width_per_group": options.width_per_group,
-        }
-    return staged(
-        options,
-        name=name,
-        block=block,
-        block_options=blocks,
-        stem_options=common,
-        depths=depths,
-        filters=filters,
-    )
+    block: Any = BottleneckBlock if isinstance(options, BottleneckOptions) else BasicBlock
+    return staged(options, name=name, block=block, depths=depths, filters=filters)
 
 
 _PLAIN, _DEEP = ResNetOptions, BottleneckOptions

@@ -82,17 +82,14 @@ KERAS = Naming(
 )
 
 _COMMON: dict[str, Any] = {"filters": (64, 128, 256, 512, 512), "names": (TORCHVISION, KERAS)}
-_SOURCE = "Simonyan & Zisserman 2014, arXiv:1409.1556, table 1, "
 
-vgg11 = register_model(
-    "vgg11", vgg, VGGOptions, source=_SOURCE + "A", depths=(1, 1, 2, 2, 2), **_COMMON
-)
-vgg13 = register_model(
-    "vgg13", vgg, VGGOptions, source=_SOURCE + "B", depths=(2, 2, 2, 2, 2), **_COMMON
-)
-vgg16 = register_model(
-    "vgg16", vgg, VGGOptions, source=_SOURCE + "D", depths=(2, 2, 3, 3, 3), **_COMMON
-)
-vgg19 = register_model(
-    "vgg19", vgg, VGGOptions, source=_SOURCE + "E", depths=(2, 2, 4, 4, 4), **_COMMON
-)
+
+def _table(column: str, *depths: int) -> dict[str, Any]:
+    source = f"Simonyan & Zisserman 2014, arXiv:1409.1556, table 1, {column}"
+    return {"source": source, "depths": depths, **_COMMON}
+
+
+vgg11 = register_model("vgg11", vgg, VGGOptions, **_table("A", 1, 1, 2, 2, 2))
+vgg13 = register_model("vgg13", vgg, VGGOptions, **_table("B", 2, 2, 2, 2, 2))
+vgg16 = register_model("vgg16", vgg, VGGOptions, **_table("D", 2, 2, 3, 3, 3))
+vgg19 = register_model("vgg19", vgg, VGGOptions, **_table("E", 2, 2, 4, 4, 4))

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.models._checks import one_of
-from kcnn.models._names import NAMINGS, Slot, slots
+from kcnn.layers._checks import one_of
+from kcnn.models._names import NAMINGS, Slot, fitting, slots
 
 __all__ = ["LoadReport", "load_weights", "read_tensors"]
 
@@ -99,13 +99,8 @@ def tensor_names(model: keras.Model, source: Any) -> list[str]:
 def head_names(model: keras.Model, naming: str | None = None) -> list[str]:
     """What the weights of the model's last layer, `logits`, are called in a naming or in any."""
     own = {id(w) for layer in model.layers if layer.name == "logits" for w in layer.weights}
-    found: list[str] = []
-    for kind in NAMINGS if naming is None else (naming,):
-        try:
-            found += [slot.name for slot in slots(model, kind) if id(slot.variable) in own]
-        except ValueError:  # no such names for this family
-            continue
-    return found
+    kinds = fitting(model) if naming is None else {naming: slots(model, naming)}
+    return [slot.name for kind in kinds.values() for slot in kind if id(slot.variable) in own]
 
 
 def read_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -202,20 +197,15 @@ def _choose(
 ) -> tuple[str, list[Slot]]:
     if naming is not None:
         return naming, slots(model, naming, tensors)
-    candidates: list[tuple[int, int, str, list[Slot]]] = []
-    problem: ValueError | None = None
-    for kind in NAMINGS:
-        try:
-            wanted = slots(model, kind, tensors)
-        except ValueError as error:
-            problem = problem or error
-            continue
-        hits = sum(slot.name in tensors for slot in wanted)
-        candidates.append((hits, -len(candidates), kind, wanted))
-    if problem is not None and not candidates:
-        raise problem
-    _, _, kind, wanted = max(candidates, key=lambda c: c[:2])
-    return kind, wanted
+    found = fitting(model, tensors)
+    if not found:
+        slots(model, NAMINGS[0])  # raises, and says why
+
+    def hits(kind: str) -> int:
+        return sum(slot.name in tensors for slot in found[kind])
+
+    kind = max(found, key=hits)
+    return kind, found[kind]
 
 
 def _checked(

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from kcnn.models._checks import one_of
+from kcnn.layers._checks import one_of
 from kcnn.transfer._blocks import Block, blocks_of
 from kcnn.transfer._heads import backbone_of
 from kcnn.transfer._rates import with_rates

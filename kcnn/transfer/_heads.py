@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from kcnn.models._checks import one_of
+from kcnn.layers._checks import one_of
 from kcnn.models._graph import FORMATS, body_of, channel_axis_of
 from kcnn.models._parts import classifier
 from kcnn.transfer._inference import InferenceBody

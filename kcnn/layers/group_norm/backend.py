@@ -26,13 +26,7 @@ def _module() -> Any:
 
 
 def group_normalize(
-    spec: NormSpec,
-    x: Any,
-    gamma: Any,
-    beta: Any,
-    *,
-    training: bool | None = None,
-    held: Held | None = None,
+    spec: NormSpec, x: Any, gamma: Any, beta: Any, *, training: bool | None, held: Held | None
 ) -> Any:
     """gamma * (x - mean) / sqrt(var + epsilon) + beta.
 

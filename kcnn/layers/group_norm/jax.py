@@ -19,13 +19,7 @@ def compiles() -> bool:
 
 
 def group_normalize(
-    spec: NormSpec,
-    x: Any,
-    gamma: Any,
-    beta: Any,
-    *,
-    training: bool | None = None,
-    held: Held | None = None,
+    spec: NormSpec, x: Any, gamma: Any, beta: Any, *, training: bool | None, held: Held | None
 ) -> Any:
     """y of `reference`, with a gradient that keeps x and the (batch, groups) statistics."""
     return _run(spec, held is not None and compiles(), x, gamma, beta)

@@ -1,29 +1,29 @@
 """GroupNorm and InstanceNorm."""
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, get_args
 
 import keras
 from keras import ops
 
+from kcnn.layers._checks import one_of
 from kcnn.layers._typed import (
     Activation,
     BaseArguments,
+    ConfiguredLayer,
     GroupedNormArguments,
     Implementation,
     Shape,
+    Unpack,
     registered,
 )
 from kcnn.layers.group_norm.backend import Held, group_normalize, implementation
 from kcnn.layers.group_norm.reference import NormSpec, compute_type
 
-if TYPE_CHECKING:
-    from kcnn.layers._typed import Unpack
-
 __all__ = ["GroupNorm", "InstanceNorm"]
 
 
-class _GroupedNorm(keras.layers.Layer):
+class _GroupedNorm(ConfiguredLayer):
     """Everything but the number of groups."""
 
     def __init__(
@@ -41,7 +41,7 @@ class _GroupedNorm(keras.layers.Layer):
         beta_constraint: Any = None,
         gamma_constraint: Any = None,
         implementation: Implementation = "auto",
-        **kwargs: "Unpack[BaseArguments]",
+        **kwargs: Unpack[BaseArguments],
     ):
         super().__init__(autocast=False, **kwargs)
         if not isinstance(axis, int) or axis == 0:
@@ -73,10 +73,7 @@ class _GroupedNorm(keras.layers.Layer):
 
     @implementation.setter
     def implementation(self, value: Implementation) -> None:
-        if value not in ("auto", "plain"):
-            raise ValueError(
-                f'{self._who}: implementation must be "auto" or "plain". Received: {value!r}.'
-            )
+        one_of(self._who, "implementation", value, get_args(Implementation))
         self._implementation = value
 
     @property
@@ -137,24 +134,6 @@ class _GroupedNorm(keras.layers.Layer):
             y = y + ops.cast(residual, y.dtype)
         return self.activation(y)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        config = {
-            "axis": self.axis,
-            "epsilon": self.epsilon,
-            "center": self.center,
-            "scale": self.scale,
-            "activation": keras.activations.serialize(self.activation),
-            "implementation": self._implementation,
-        }
-        for name in ("beta", "gamma"):
-            for what in ("initializer", "regularizer", "constraint"):
-                serialize = getattr(keras, f"{what}s").serialize
-                config[f"{name}_{what}"] = serialize(getattr(self, f"{name}_{what}"))
-        return {**super().get_config(), **config}
-
 
 @registered
 class GroupNorm(_GroupedNorm):
@@ -189,9 +168,7 @@ class GroupNorm(_GroupedNorm):
     TensorShape([1, 4, 4, 6])
     """
 
-    def __init__(
-        self, groups: int | Literal["auto"] = 32, **kwargs: "Unpack[GroupedNormArguments]"
-    ):
+    def __init__(self, groups: int | Literal["auto"] = 32, **kwargs: Unpack[GroupedNormArguments]):
         super().__init__(**kwargs)
         if groups not in ("auto", -1) and (not isinstance(groups, int) or groups < 1):
             raise ValueError(
@@ -207,9 +184,6 @@ class GroupNorm(_GroupedNorm):
             return channels
         check_groups(self._who, self.groups, channels)
         return self.groups
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "groups": self.groups}
 
 
 @registered

@@ -53,13 +53,7 @@ _functions: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary(
 
 
 def group_normalize(
-    spec: NormSpec,
-    x: Any,
-    gamma: Any,
-    beta: Any,
-    *,
-    training: bool | None = None,
-    held: Held | None = None,
+    spec: NormSpec, x: Any, gamma: Any, beta: Any, *, training: bool | None, held: Held | None
 ) -> Any:
     """y of `reference`, with a gradient that keeps x and the (batch, groups) statistics.
 
@@ -98,10 +92,7 @@ def _backward(spec: NormSpec, held: Held | None, statistics: Any, dy: Any, *tens
                     y = reference(spec, *tensors)
                 first = inner.gradient(y, tensors, dy)
             return outer.gradient(
-                first,
-                [dy, *tensors],
-                upstream,
-                unconnected_gradients=tf.UnconnectedGradients.ZERO,
+                first, [dy, *tensors], upstream, unconnected_gradients=tf.UnconnectedGradients.ZERO
             )
 
         return found, second

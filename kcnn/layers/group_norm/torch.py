@@ -11,13 +11,7 @@ __all__ = ["group_normalize"]
 
 
 def group_normalize(
-    spec: NormSpec,
-    x: Any,
-    gamma: Any,
-    beta: Any,
-    *,
-    training: bool | None = None,
-    held: Held | None = None,
+    spec: NormSpec, x: Any, gamma: Any, beta: Any, *, training: bool | None, held: Held | None
 ) -> Any:
     """y of `reference`; the channels are viewed, not copied, into second place.
 
