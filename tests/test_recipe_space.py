@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from kcnn.recipe import HyperParameters, Parameter, RecipeError, Settings, Space, load_space
-from kcnn.recipe.narrowing import narrowed
+from kcnn.recipe.search_phases import narrowed
 from kcnn.recipe.settings import seconds_of
 
 

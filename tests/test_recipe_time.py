@@ -12,7 +12,7 @@ from kcnn.recipe import BUDGETS, Display, RecipeError, Settings, run
 from kcnn.recipe.clock import Clock
 from kcnn.recipe.files import write_json
 from kcnn.recipe.folder import network_of
-from kcnn.recipe.search_plan import SearchPlan, search_plan
+from kcnn.recipe.search_phases import SearchPlan, search_plan
 from kcnn.recipe.step import Outcome
 from kcnn.recipe.steps.learning_rates import LearningRates, SweepLearningRates, _lightened
 

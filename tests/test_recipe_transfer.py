@@ -12,10 +12,9 @@ import kcnn.recipe.transfer
 from kcnn.data import load
 from kcnn.recipe import Display, RecipeError, Settings
 from kcnn.recipe.checkpoint import Checkpoint
-from kcnn.recipe.clock import Clock
+from kcnn.recipe.context import Context
 from kcnn.recipe.fine_tuning import fine_tune, fine_tuned_model
 from kcnn.recipe.long_run import run_folder, train_long
-from kcnn.recipe.prepare import Prepared
 from kcnn.recipe.training import Length
 from kcnn.recipe.training_data import ImageData, looked_at_once
 from kcnn.recipe.transfer import FeatureData, Transfer
@@ -137,19 +136,16 @@ def test_a_backbone_in_a_file_goes_through_all_steps(tmp_path):
 
 def context_of(digits, folder, **settings):
     settings = {"budget": "quick", "augment": "none", **settings}
-    ready = Prepared(None, digits, Settings(**settings), backbone=backbone_for(), folder=folder)
-    clock = Clock(ready.settings.time)
-    return ready.context(folder, Display(Console(quiet=True)), clock)
+    quiet = Display(Console(quiet=True))
+    asked = Settings(**settings)
+    return Context(None, digits, asked, folder, display=quiet, backbone=backbone_for())
 
 
 def frozen_run(context):
     """A head that was hardly trained, as the refinement leaves it."""
     hp = {"learning_rate": 0.01, "batch_size": 16, "dropout": 0.2, "weight_decay": 0.0}
-    folder = run_folder(context.state, 0)
-    options = {"folder": folder, "purpose": "refine 0", "title": "t", "display": context.display}
-    return train_long(
-        context.models.fresh(hp), context.data, hp, Length(1, 5), regime="frozen", **options
-    )
+    model, options = context.models.fresh(hp), {"data": context.data, "title": "t"}
+    return train_long(context, 0, model, hp, Length(1, 5), regime="frozen", **options)
 
 
 def test_fine_tuning_moves_the_whole_network_and_leaves_the_backbone(digits, tmp_path):

@@ -38,18 +38,14 @@ def test_a_worker_joins_and_the_run_ends_with_every_trial_once(processes, tmp_pa
 
 
 def test_a_worker_of_another_run_is_refused_with_what_differs(tmp_path):
-    from kcnn.recipe.prepare import Prepared
+    from kcnn.recipe.context import Context
     from kcnn.recipe.shared_search import announce, open_storage
 
-    ready = Prepared(
-        small_net,
-        load("digits", max_images=IMAGES),
-        Settings(**OPTIONS),
-        space={"filters": [4, 8]},
-    )
+    asked, data = Settings(**OPTIONS), load("digits", max_images=IMAGES)
+    context = Context(small_net, data, asked, tmp_path / "state", space={"filters": [4, 8]})
     about = {
         "run": "r",
-        "identity": ready.identity,
+        "identity": context.identity,
         "rate": 0.1,
         "began": 1.0,
         "augmented_by": "crop",

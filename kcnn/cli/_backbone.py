@@ -1,13 +1,11 @@
 """Which pretrained network is meant by --pretrained."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
-from kcnn_cli._builder import APPLICATIONS, Source
+from kcnn_cli._builder import APPLICATIONS, application_named
 
-__all__ = ["backbone_of", "preprocessing_of", "source_with_backbone"]
+__all__ = ["backbone_of", "preprocessing_of"]
 
 
 def backbone_of(pretrained: str, model: str | None, image_size: int | None) -> Any:
@@ -50,32 +48,16 @@ def preprocessing_of(backbone: Any) -> Any:
     return found.replace(size=(height, width), scale=1.0, offset=0.0, mean=None, std=None)
 
 
-def source_with_backbone(pretrained: str, backbone: Any) -> Source:
-    """What the recipe is told of a backbone."""
-    return Source(
-        None,
-        f"{pretrained}, with a new head",
-        chosen=("features of the frozen backbone are computed once per image and view",),
-        backbone=backbone,
-    )
-
-
 def _application(name: str, image_size: int | None) -> Any:
     """A network of keras.applications with its ImageNet weights, raw images in."""
-    import inspect
-
     import keras
 
     from kcnn.models.cards._keras import caffe, tensorflow, torch
-    from kcnn.recipe.settings import did_you_mean
 
-    known = [n for n in dir(keras.applications) if n[0].isupper()]
-    if name not in known:
-        raise ValueError(f"keras.applications has no {name!r}.{did_you_mean(name, known)}")
-    make = getattr(keras.applications, name)
+    make, takes_pixels = application_named(name)
     size = image_size or 224
     network = make(weights="imagenet", include_top=False, input_shape=(size, size, 3))
-    if "include_preprocessing" in inspect.signature(make).parameters:
+    if takes_pixels:
         return network
     kind = name.lower()
     bgr = kind.startswith("vgg") or (kind.startswith("resnet") and not kind.endswith("v2"))

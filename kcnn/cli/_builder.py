@@ -1,7 +1,5 @@
 """Which network is meant by --model: a name of kcnn, one of keras.applications, or a file's."""
 
-from __future__ import annotations
-
 import importlib.util
 import inspect
 import sys
@@ -10,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Source", "fitting", "from_file", "source_of", "space_of"]
+__all__ = ["Source", "application_named", "fitting", "from_file", "source_of", "space_of"]
 
 SMALL_IMAGE = 64  # pixels; up to this size residual networks get the 3x3 stem
 APPLICATIONS = "keras.applications."
@@ -118,6 +116,23 @@ def space_of(place: str | None) -> dict[str, Any]:
     return dict(load_space(place))
 
 
+def application_named(name: str) -> tuple[Callable[..., Any], bool]:
+    """A network of keras.applications, and whether it takes pixels as they are.
+
+    Raises:
+        ValueError: no such network, with the nearest name.
+    """
+    import keras
+
+    from kcnn.recipe.settings import did_you_mean
+
+    known = [n for n in dir(keras.applications) if n[0].isupper()]
+    if name not in known:
+        raise ValueError(f"keras.applications has no {name!r}.{did_you_mean(name, known)}")
+    make = getattr(keras.applications, name)
+    return make, "include_preprocessing" in inspect.signature(make).parameters
+
+
 def _registered(model: str, dataset: Any, *, norm: str, widths: tuple[float, ...]) -> Source:
     from kcnn.models import create_model, model_options
 
@@ -148,17 +163,10 @@ def _registered(model: str, dataset: Any, *, norm: str, widths: tuple[float, ...
 def _application(model: str, dataset: Any) -> Source:
     import keras
 
-    from kcnn.recipe.settings import RecipeError, did_you_mean
+    from kcnn.callbacks.keras_internals import layers_of
+    from kcnn.recipe.settings import RecipeError, first_line
 
-    name = model.removeprefix(APPLICATIONS)
-    known = [n for n in dir(keras.applications) if n[0].isupper()]
-    if name not in known:
-        raise ValueError(
-            f"keras.applications has no {name!r}.{did_you_mean(name, known)} It has "
-            f"{', '.join(known[:4])} and {len(known) - 4} more."
-        )
-    make = getattr(keras.applications, name)
-    takes_pixels = "include_preprocessing" in inspect.signature(make).parameters
+    make, takes_pixels = application_named(model.removeprefix(APPLICATIONS))
     preprocessing = None if takes_pixels else _normalizing(dataset)
 
     def build(hp: Any) -> Any:
@@ -170,18 +178,19 @@ def _application(model: str, dataset: Any) -> Source:
                 classifier_activation=None,
             )
         except ValueError as error:
-            said = str(error).strip().splitlines()[0]
-            raise RecipeError(f"{model}: {said}; give --image-size.") from error
-        for layer in network._flatten_layers():
+            raise RecipeError(f"{model}: {first_line(error)}; give --image-size.") from error
+        for layer in layers_of(network):
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = min(layer.momentum, MOMENTUM)
         if preprocessing is None:
             return network
         images = keras.Input(dataset.image_shape, name="image")
-        return keras.Model(images, network(preprocessing.layer()(images)), name=name.lower())
+        return keras.Model(
+            images, network(preprocessing.layer()(images)), name=make.__name__.lower()
+        )
 
     own = "its own preprocessing" if takes_pixels else "inputs normalized by the data"
-    said = f"{name}: {own}, momentum of BatchNorm at most {MOMENTUM}"
+    said = f"{make.__name__}: {own}, momentum of BatchNorm at most {MOMENTUM}"
     return Source(build, model, chosen=(said,))
 
 

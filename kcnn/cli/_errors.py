@@ -1,7 +1,5 @@
 """Errors as one or two lines on the terminal, exit code 2, no traceback."""
 
-from __future__ import annotations
-
 import click
 
 __all__ = ["Friendly"]

@@ -1,7 +1,5 @@
 """Importing TensorFlow for a command: said, since it takes seconds, and without its log lines."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The commands and their options; what they do is imported when they run."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

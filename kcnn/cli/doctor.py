@@ -1,7 +1,5 @@
 """`kcnn doctor SCRIPT.py`: examine every `fit` of a script."""
 
-from __future__ import annotations
-
 import functools
 import json
 from pathlib import Path

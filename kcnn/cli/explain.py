@@ -1,7 +1,5 @@
 """`kcnn explain CAUSE`: what a label of a diagnosis means, and how it is mended."""
 
-from __future__ import annotations
-
 import difflib
 import importlib.util
 import sys

@@ -1,7 +1,5 @@
 """`kcnn export`: a run or a `.keras` file as a folder that a server takes."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import sys

@@ -1,7 +1,5 @@
 """`kcnn launch SCRIPT.py`: several processes of one script on this machine."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

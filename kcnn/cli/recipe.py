@@ -1,7 +1,5 @@
 """`kcnn recipe`: a network through the six steps."""
 
-from __future__ import annotations
-
 import errno
 import os
 import shlex
@@ -140,8 +138,8 @@ def _run(out: Path | None, show_space: bool, worker: bool, options: dict[str, An
     from kcnn.recipe import BUDGETS, Display, Settings, run
     from kcnn.recipe.folder import RunFolder, network_of
     from kcnn.recipe.settings import seconds_of
-    from kcnn_cli._backbone import backbone_of, preprocessing_of, source_with_backbone
-    from kcnn_cli._builder import fitting, source_of, space_of
+    from kcnn_cli._backbone import backbone_of, preprocessing_of
+    from kcnn_cli._builder import Source, fitting, source_of, space_of
 
     take = options.pop
     resume, overwrite = take("resume"), take("overwrite")
@@ -159,24 +157,24 @@ def _run(out: Path | None, show_space: bool, worker: bool, options: dict[str, An
         preprocessing = preprocessing_of(backbone)
     dataset = load(data, seed=options["seed"], preprocessing=preprocessing, **reading)
     if backbone is not None:
-        source = source_with_backbone(pretrained, backbone)
+        views = "features of the frozen backbone are computed once per image and view"
+        told = f"{pretrained}, with a new head"
+        source = Source(None, told, chosen=(views,), backbone=backbone)
     else:
-        widths = BUDGETS[options["budget"]].widths
         said: tuple[str, ...] = ()
         if model is None and out is not None and (resume or worker):
             model = network_of(out)
         if model is None:
             model, said = fitting(dataset, seconds_of(options["time"]))
-        source = source_of(model, dataset, norm=norm, widths=widths)
+        source = source_of(model, dataset, norm=norm, widths=BUDGETS[options["budget"]].widths)
         source = replace(source, chosen=(*said, *source.chosen))
     space = {**source.space, **given_space}
     common = {"space": space, "source": source.name, "backbone": source.backbone, **options}
     if show_space:
-        from kcnn.recipe.prepare import Prepared
+        from kcnn.recipe.context import Context
 
-        ready = Prepared(
-            source.build, dataset, Settings(**options), space=space, backbone=source.backbone
-        )
+        asked = Settings(**options)
+        ready = Context(source.build, dataset, asked, Path(), space=space, backbone=source.backbone)
         click.echo(ready.space.to_toml(), nl=False)
         return True
     display = Display(log_json=log_json)

@@ -1,7 +1,5 @@
 """`kcnn serve DIR`: answer HTTP requests with an exported model."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -15,23 +15,7 @@ from kcnn.recipe.steps.learning_rates import sweep_learning_rates
 from kcnn.recipe.steps.small_sample import overfit_small_sample
 
 __all__ = [
-    "BUDGETS",
-    "Budget",
-    "Display",
-    "HyperParameters",
-    "Outcome",
-    "Parameter",
-    "RecipeError",
-    "Settings",
-    "Space",
-    "Step",
-    "check_initial_loss",
-    "load_space",
-    "overfit_small_sample",
-    "read_curves",
-    "refine",
-    "run",
-    "search",
-    "sweep_learning_rates",
-    "write_report",
-]
+    "BUDGETS", "Budget", "Display", "HyperParameters", "Outcome", "Parameter", "RecipeError",
+    "Settings", "Space", "Step", "check_initial_loss", "load_space", "overfit_small_sample",
+    "read_curves", "refine", "run", "search", "sweep_learning_rates", "write_report",
+]  # fmt: skip

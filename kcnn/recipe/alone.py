@@ -1,7 +1,5 @@
 """The search and the refinement by themselves, from Python, on any model."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,11 +9,11 @@ import keras
 from rich.console import Console
 
 from kcnn.callbacks import expected_initial_loss
+from kcnn.recipe.context import Context
 from kcnn.recipe.display import Display
 from kcnn.recipe.outcome import best_model
-from kcnn.recipe.prepare import Prepared
 from kcnn.recipe.settings import Settings
-from kcnn.recipe.step import Context, Outcome
+from kcnn.recipe.step import Outcome
 from kcnn.recipe.steps.initial_loss import InitialLoss
 from kcnn.recipe.steps.learning_rates import LearningRates
 from kcnn.recipe.steps.refine import Refine, Refined, best_weights
@@ -45,10 +43,10 @@ def search(
         display: the terminal; none if None.
         **settings: of `Settings`, such as budget, search, pruner, storage and seed.
     """
-    ready, context = _context(build, data, space, folder, display, settings)
+    context = _context(build, data, space, folder, display, settings)
     guess = expected_initial_loss(
-        "binary_crossentropy" if ready.dataset.multi_label else "categorical_crossentropy",
-        ready.dataset.classes,
+        "binary_crossentropy" if context.dataset.multi_label else "categorical_crossentropy",
+        context.dataset.classes,
     )
     context.results["initial_loss"] = InitialLoss(None, guess, 0)
     context.results["learning_rates"] = LearningRates(0.0, 0, (), learning_rate)
@@ -77,7 +75,7 @@ def refine(
         RuntimeError: every training diverged.
     """
     space = {k: [v] for k, v in hp.items() if k != "learning_rate"}
-    _, context = _context(build, data, space, folder, display, settings)
+    context = _context(build, data, space, folder, display, settings)
     trial = Trial(0, 1, dict(hp), None, None, None, 0, 0, 0.0, "given")
     context.results["learning_rates"] = LearningRates(0.0, 0, (), float(hp["learning_rate"]))
     context.results["search"] = Searched("given", "none", (trial,), 0, {}, None)
@@ -95,9 +93,7 @@ def _context(
     folder: str | Path | None,
     display: Display | None,
     settings: Mapping[str, Any],
-) -> tuple[Prepared, Context]:
-    asked = Settings(**settings)
-    ready = Prepared(build, data, asked, space=space)
+) -> Context:
     state = Path(tempfile.mkdtemp() if folder is None else folder)
     quiet = display or Display(Console(quiet=True))
-    return ready, ready.context(state, quiet, run_id="search")
+    return Context(build, data, Settings(**settings), state, display=quiet, space=space)

@@ -1,10 +1,7 @@
 """The best weights so far, and what a training leaves after each epoch to be resumed from."""
 
-from __future__ import annotations
-
 import json
 import math
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,11 +133,6 @@ class Checkpoint(keras.callbacks.Callback):
     def best_weights(folder: Path, epoch: int) -> list[np.ndarray]:
         """The weights of the best epoch, in the order of `model.get_weights()`."""
         return _numbered(read_arrays(_best(folder, epoch)))
-
-    @staticmethod
-    def forget(folder: Path) -> None:
-        """Remove all that a training left."""
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _best(folder: Path, epoch: int | None) -> Path:

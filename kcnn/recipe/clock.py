@@ -1,9 +1,9 @@
 """How long a run has taken and may take, and how fast a model trains."""
 
-from __future__ import annotations
-
 import statistics
 import time
+from collections.abc import Callable
+from typing import Any
 
 __all__ = ["Clock", "Pace"]
 
@@ -35,9 +35,15 @@ class Pace:
     def __init__(self) -> None:
         self._moments: list[float] = []
 
-    def tick(self) -> None:
-        """An update has ended."""
-        self._moments.append(Clock.now())
+    def ticks(self, told: Callable[..., Any] | None = None) -> Callable[..., None]:
+        """A function to be called after each update, which passes on what it is told."""
+
+        def tick(*values: Any) -> None:
+            self._moments.append(Clock.now())
+            if told is not None:
+                told(*values)
+
+        return tick
 
     @property
     def seconds(self) -> float | None:

@@ -1,13 +1,10 @@
 """Where the models of a run live: a strategy of `tf.distribute` on one machine."""
 
-from __future__ import annotations
-
-from contextlib import nullcontext
 from typing import Any
 
 from kcnn.recipe.settings import RecipeError
 
-__all__ = ["scope_of", "strategy_of"]
+__all__ = ["strategy_of"]
 
 MIRRORED = "mirrored"
 
@@ -38,8 +35,3 @@ def strategy_of(name: str | None) -> Any:
     if word == MIRRORED:
         return tf.distribute.MirroredStrategy([f"/{d}" for d in devices if d] or None)
     return tf.distribute.OneDeviceStrategy(f"/{devices[0]}")
-
-
-def scope_of(strategy: Any) -> Any:
-    """The context in which a strategy's variables are made."""
-    return nullcontext() if strategy is None else strategy.scope()

@@ -1,7 +1,5 @@
 """What a run shows in the terminal: steps, progress and findings, all through rich."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Iterator
@@ -34,7 +32,7 @@ LINE_EVERY = 60.0  # seconds between lines of progress where there is no termina
 class Bar:
     """How far something is; callbacks for `model.fit` move it."""
 
-    def __init__(self, display: Display, title: str, total: int, progress: Progress):
+    def __init__(self, display: "Display", title: str, total: int, progress: Progress):
         self._display, self._title, self._total = display, title, total
         self._progress, self._task = progress, progress.add_task(title, total=total, note="")
         self._offset = 0.0
@@ -42,7 +40,7 @@ class Bar:
         self._began = self._said = time.monotonic()
         self._first: float | None = None
 
-    def moved(self, offset: float) -> Bar:
+    def moved(self, offset: float) -> "Bar":
         """The same bar; from now on `offset` is added to what is done."""
         self._offset = offset
         return self

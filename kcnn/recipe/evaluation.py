@@ -1,7 +1,5 @@
 """Scores of a trained model on images it has not been trained on, at any number of classes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras
@@ -11,7 +9,7 @@ from kcnn.data import Dataset
 from kcnn.recipe.training_data import looked_at_once
 from kcnn.serving import read_output
 
-__all__ = ["evaluate", "sample_images", "worst_images"]
+__all__ = ["average_precision", "evaluate", "sample_images", "worst_images"]
 
 PAIRS = 30  # most confused pairs in the record
 WORST = 12  # images that were furthest off
@@ -93,10 +91,8 @@ def _predicted(model: keras.Model, dataset: Dataset) -> tuple[np.ndarray, np.nda
 
 def _multi_label(p: np.ndarray, labels: np.ndarray, dataset: Dataset) -> dict[str, Any]:
     """Accuracy per label, the share of images with every label right, and mean precision."""
-    from sklearn.metrics import average_precision_score
-
     there = [c for c in range(dataset.classes) if labels[:, c].any()]
-    precision = [float(average_precision_score(labels[:, c], p[:, c])) for c in there]
+    precision = [average_precision(labels[:, c], p[:, c]) for c in there]
     right = (p > 0.5) == (labels > 0.5)
     q = np.clip(p, 1e-7, 1 - 1e-7)
     return {
@@ -108,6 +104,14 @@ def _multi_label(p: np.ndarray, labels: np.ndarray, dataset: Dataset) -> dict[st
         "per_class": [[len(labels), int(right[:, c].sum())] for c in range(dataset.classes)],
         "confused": [],
     }
+
+
+def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Mean over the images with the label of the precision down to each; equal scores as one."""
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # of equal scores
+    hits = np.cumsum(labels[order] > 0.5)[last]
+    return float((np.diff(hits, prepend=0) * hits / (last + 1)).sum() / hits[-1])
 
 
 def _of_class(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

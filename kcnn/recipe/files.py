@@ -1,7 +1,5 @@
 """Files that are there whole or not at all, also after a kill, a full disk or a power cut."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

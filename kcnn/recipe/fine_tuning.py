@@ -1,27 +1,22 @@
 """The second regime of transfer: the whole network learns, from the best head on."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from kcnn.recipe.checkpoint import Checkpoint
-from kcnn.recipe.long_run import LongRun, best_of, planned, run_folder, train_long
+from kcnn.recipe.context import Context
+from kcnn.recipe.long_run import FINE_TUNED, LongRun, best_of, planned, run_folder, train_long
 from kcnn.recipe.results import read_result
-from kcnn.recipe.step import Context
 from kcnn.recipe.training import Length, length_of
 from kcnn.recipe.training_data import looked_at_once
 from kcnn.recipe.transfer import FeatureData
-from kcnn.transfer import blocks_of, head_of, unfreeze
+from kcnn.transfer import head_of, unfreeze
 
-__all__ = ["FINE_TUNED", "FROZEN", "fine_tune", "fine_tuned_model"]
-
-FROZEN, FINE_TUNED = "frozen", "fine-tuned"
+__all__ = ["fine_tune", "fine_tuned_model"]
 
 RATE = 5e-4  # Adam's, of the head; benchmarks/transfer.py
-FEW, FEW_DECAY = 5, 0.8  # with fewer images a class, early blocks learn slower (same benchmark)
 BATCH = 32  # images, at most: fewer of large ones, for the memory
 BACKWARD = 3.0  # a training step costs about three passes forward
 SECONDS = {"quick": 120.0, "standard": 900.0, "thorough": 7200.0}  # where no --time is given
@@ -54,32 +49,20 @@ def fine_tune(
             f"fine-tuning was not tried: {least} epochs of it would take about "
             f"{least * seconds:.0f} s; a larger --budget or --time leaves room for it"
         )
-    images = data.train_images / data.problem.classes
-    decay = FEW_DECAY if images < FEW else 1.0
-    blocks = len(blocks_of(data.transfer.backbone))
     hp = {
         "learning_rate": RATE,
-        "body_learning_rate": RATE * decay**blocks,
         "weight_decay": 0.0,
         "batch_size": batch_size,
         "dropout": frozen.hp.get("dropout", 0.0),
     }
     before = data.transfer.backbone.get_weights()
     try:
-        model = _compiled(data, hp, decay)
+        model = _compiled(data, hp)
         of = run_folder(context.state, list(runs).index(frozen))
         head_of(model).set_weights(Checkpoint.best_weights(of, frozen.best_epoch))
+        title = "fine-tuning the whole network"
         run = train_long(
-            model,
-            data.images,
-            hp,
-            length,
-            folder=folder,
-            purpose="fine-tuning",
-            title="fine-tuning the whole network",
-            display=context.display,
-            logs=context.logs,
-            regime=FINE_TUNED,
+            context, len(runs), model, hp, length, data=data.images, title=title, regime=FINE_TUNED
         )
     finally:
         data.transfer.restore(before)
@@ -88,16 +71,16 @@ def fine_tune(
 
 def fine_tuned_model(data: FeatureData, hp: dict[str, Any], weights: list[Any]) -> keras.Model:
     """The whole network with these weights, compiled to be trained on."""
-    model = _compiled(data, hp, 1.0)  # rates of single layers are of this training alone
+    model = _compiled(data, hp)
     model.set_weights(weights)
     model.optimizer.build(model.trainable_variables)
     return model
 
 
-def _compiled(data: FeatureData, hp: dict[str, Any], decay: float) -> keras.Model:
+def _compiled(data: FeatureData, hp: dict[str, Any]) -> keras.Model:
     model = data.transfer.model(hp["dropout"])
     data.images.problem.compile(model, keras.optimizers.Adam(hp["learning_rate"]))
-    return unfreeze(model, learning_rate=hp["learning_rate"], layer_decay=decay)
+    return unfreeze(model, learning_rate=hp["learning_rate"])
 
 
 def _length(context: Context, data: FeatureData, batch_size: int) -> tuple[Length | None, float]:

@@ -1,7 +1,5 @@
 """The folder of a run: one process at a time, one file a fact, never half a file."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import socket
@@ -42,7 +40,7 @@ class RunFolder:
         self._resume, self._overwrite = resume, overwrite
         self._lock: IO[str] | None = None
 
-    def __enter__(self) -> RunFolder:
+    def __enter__(self) -> "RunFolder":
         if self.path.exists() and not self.path.is_dir():
             raise RecipeError(f"The run folder {self.path} is a file; give another --out.")
         try:

@@ -1,7 +1,5 @@
 """What a builder is called with."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

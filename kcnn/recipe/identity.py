@@ -1,7 +1,5 @@
 """What makes a run this run: model, data, settings and version. A resumed run has the same."""
 
-from __future__ import annotations
-
 import hashlib
 import inspect
 from collections.abc import Mapping
@@ -10,6 +8,7 @@ from typing import Any
 import keras
 
 from kcnn._version import __version__
+from kcnn.callbacks.keras_internals import layers_of
 from kcnn.data import Dataset
 from kcnn.recipe.settings import FREE_ON_RESUME, RecipeError, Settings
 from kcnn.recipe.space import Space
@@ -82,6 +81,6 @@ def _code(build: Any) -> str:
 
 def _layers(model: keras.Model) -> str:
     """A hash of kinds and shapes, without the numbers that Keras gives layers in passing."""
-    parts = [type(layer).__name__ for layer in model._flatten_layers()]
+    parts = [type(layer).__name__ for layer in layers_of(model)]
     parts += [str(tuple(weight.shape)) for weight in model.weights]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]

@@ -1,7 +1,5 @@
 """Curves for other tools: CSV files always, TensorBoard's where it is installed."""
 
-from __future__ import annotations
-
 import csv
 import importlib.util
 import io

@@ -1,7 +1,5 @@
 """One longer training, with warmup and cosine decay, that can be cut off after any epoch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,17 +9,26 @@ import keras
 
 from kcnn.recipe.checkpoint import BestWeights, Checkpoint
 from kcnn.recipe.clock import Clock
-from kcnn.recipe.display import Display
+from kcnn.recipe.context import Context
 from kcnn.recipe.files import read_json, write_json
 from kcnn.recipe.logs import EpochLog
 from kcnn.recipe.results import read_result
 from kcnn.recipe.schedule import WarmupCosine
-from kcnn.recipe.training import Length, Score, fit, is_better, standard_error
+from kcnn.recipe.training import Length, Score, fit, is_better, length_of, standard_error
 from kcnn.recipe.training_data import TrainingData
+from kcnn.recipe.transfer import FeatureData
 
-__all__ = ["LongRun", "best_of", "planned", "run_folder", "train_long"]
+__all__ = [
+    "FINE_TUNED", "FROZEN",
+    "LongRun", "best_of", "planned", "refine_length", "run_folder", "seconds_for",
+    "seconds_per_update", "train_long",
+]  # fmt: skip
 
 
+TIME_KEPT = 0.1  # of the time left at most, for scoring, export and the page
+FINISH = 15.0  # seconds that these take apart from the test images
+HEAD_SHARE = 0.25  # of the time, for heads on a frozen backbone's features
+FROZEN, FINE_TUNED = "frozen", "fine-tuned"  # regimes of a pretrained backbone
 FREE = 4  # times the epochs that were expected, where the clock ends a training
 
 
@@ -29,7 +36,7 @@ FREE = 4  # times the epochs that were expected, where the clock ends a training
 class LongRun:
     """One longer training: its settings, curves and best epoch (from 1).
 
-    `regime` is "frozen" or "fine-tuned" where there is a pretrained backbone.
+    `regime` is `FROZEN` or `FINE_TUNED` where there is a pretrained backbone.
     """
 
     hp: dict[str, Any]
@@ -53,50 +60,74 @@ def run_folder(state: Path, index: int) -> Path:
     return state / f"refine-{index}"
 
 
+def refine_length(context: Context, batch_size: int) -> Length:
+    """How long a run trains: the budget's updates, or what the time allows."""
+    least, most = context.budget.refine_epochs
+    updates = context.budget.refine_updates
+    speed = seconds_per_update(context)
+    seconds = seconds_for(context)
+    if seconds is not None and speed:
+        allowed = max(10, round(seconds / speed))
+        if isinstance(context.data, FeatureData):  # heads are quick; the rest is fine-tuning's
+            updates = min(updates, round(HEAD_SHARE * allowed) + 10)
+        else:
+            updates, least, most = allowed, 1, 10_000
+    per_pass = context.updates_per_pass(batch_size)
+    return length_of(updates, per_pass, least=least, most=most, looks=10)
+
+
+def seconds_for(context: Context) -> float | None:
+    """Of the time that is left, what the longer training may take."""
+    left = context.clock.left
+    return None if left is None else max(1.0, left - min(TIME_KEPT * left, FINISH))
+
+
+def seconds_per_update(context: Context) -> float | None:
+    """Of the best trial, validation included; else of the sweep."""
+    search, rates = context.results.get("search"), context.results.get("learning_rates")
+    best = search.best_trial if search else None
+    if best is not None and best.updates and best.seconds:
+        return best.seconds / best.updates
+    return rates.seconds_per_update if rates else None
+
+
 def planned(folder: Path, plan: Length | None) -> Length | None:
     """The length that an earlier sitting had planned, or `plan`, which is written down."""
-    file = folder / "length.json"
-    before = read_json(file)
-    if before is not None:
-        return read_result(Length, before)
-    if plan is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(file, asdict(plan))
-    return plan
+    kept = _kept(folder / "length.json", None if plan is None else asdict(plan))
+    return None if kept is None else read_result(Length, kept)
 
 
 def train_long(
+    context: Context,
+    index: int,
     model: keras.Model,
-    data: TrainingData,
     hp: dict[str, Any],
     length: Length,
     *,
-    folder: Path,
-    purpose: str,
+    data: TrainingData,
     title: str,
-    display: Display,
-    logs: Path | None = None,
     regime: str = "",
     seconds: float | None = None,
 ) -> LongRun:
-    """Train from the last whole epoch in `folder` on; each epoch ends with a checkpoint.
+    """Train from the last whole epoch of this index on; each epoch ends with a checkpoint.
 
     With `seconds` the schedule ends with them, and `length` is about what they allow.
     """
-    began = Clock.now()
-    total = _kept_seconds(folder, seconds)
+    began, folder = Clock.now(), run_folder(context.state, index)
+    purpose = f"refine {index}" if regime != FINE_TUNED else FINE_TUNED
+    total = max(seconds, _kept(folder / "seconds.json", seconds)) if seconds else 0.0
     best = BestWeights(data.val_images, last=lambda epoch: epoch == length.epochs or schedule.ended)
     checkpoint = Checkpoint(folder, best)
     start = checkpoint.restore(model)
-    log = EpochLog(logs, purpose.replace(" ", "-"), best.history)
+    log = EpochLog(context.logs, purpose.replace(" ", "-"), best.history)
     schedule = WarmupCosine(
         hp["learning_rate"],
         total=length.total,
         start=start * length.updates,
         seconds=seconds,
-        done=1 - seconds / total if seconds and total else 0.0,
+        done=1 - seconds / total if seconds else 0.0,
     )
-    with display.progress(f"{title}, {length.epochs} epochs", length.epochs) as bar:
+    with context.display.progress(f"{title}, {length.epochs} epochs", length.epochs) as bar:
         bar.show(start)
         if start < length.epochs:
             fit(
@@ -124,15 +155,13 @@ def train_long(
     return read_result(LongRun, Checkpoint.row(folder))
 
 
-def _kept_seconds(folder: Path, seconds: float | None) -> float | None:
-    """What an earlier sitting began with, of which `seconds` are left."""
-    if seconds is None:
-        return None
-    file = folder / "seconds.json"
-    if read_json(file) is None:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(file, seconds)
-    return max(seconds, float(read_json(file)))
+def _kept(file: Path, value: Any) -> Any:
+    """What the file holds, or `value`, which is written there unless it is None."""
+    before = read_json(file)
+    if before is None and value is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, value)
+    return value if before is None else before
 
 
 def best_of(runs: Sequence[LongRun], images: int | None) -> LongRun | None:

@@ -1,21 +1,19 @@
 """Builds, compiles and traces each model once and lends it out in its initial state."""
 
-from __future__ import annotations
-
 import gc
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from kcnn.callbacks import Snapshot
-from kcnn.recipe.devices import scope_of
 from kcnn.recipe.hyper import HyperParameters
 from kcnn.recipe.optimizer import adjustable, optimizer_named, set_training
-from kcnn.recipe.problem import Problem, _first_line
-from kcnn.recipe.settings import RecipeError
+from kcnn.recipe.problem import Problem
+from kcnn.recipe.settings import RecipeError, first_line
 from kcnn.recipe.space import TRAINING
 
 __all__ = ["Build", "ModelCache", "as_builder"]
@@ -29,7 +27,6 @@ KEPT = 2  # models with their snapshots; the searches come back to the one or tw
 class _Entry:
     model: keras.Model
     start: Snapshot
-    decays: bool
 
 
 class ModelCache:
@@ -83,7 +80,7 @@ class ModelCache:
         entry = self._entries.pop(key, None)
         if entry is None:
             self._release(KEPT - 1)
-            with scope_of(self._strategy):
+            with self._strategy.scope() if self._strategy else nullcontext():
                 entry = self._made(hp)
             key = self._key(hp)  # now that it is known what the builder reads
         self._entries[key] = entry  # the last used is the last in order
@@ -148,7 +145,7 @@ class ModelCache:
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         if not optimizer.built:
             model.optimizer.build(model.trainable_variables)
-        return _Entry(model, Snapshot(model), decays)
+        return _Entry(model, Snapshot(model))
 
     def _called(self, hp: HyperParameters) -> keras.Model:
         keras.utils.set_random_seed(self._seed)
@@ -160,7 +157,7 @@ class ModelCache:
             raise
         except Exception as error:
             raise RecipeError(
-                f"build{_place(self._build)} raised {type(error).__name__}: {_first_line(error)}"
+                f"build{_place(self._build)} raised {type(error).__name__}: {first_line(error)}"
             ) from error
         finally:
             keras.config.set_dtype_policy(before)

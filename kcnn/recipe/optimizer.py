@@ -1,7 +1,5 @@
 """Optimizers whose learning rate and weight decay can be set without a new trace."""
 
-from __future__ import annotations
-
 import keras
 
 from kcnn.recipe.settings import RecipeError, did_you_mean

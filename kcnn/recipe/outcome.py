@@ -1,7 +1,5 @@
 """What a finished run leaves behind: test scores, sample images, the model and its export."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 from pathlib import Path
@@ -11,13 +9,13 @@ import keras
 import numpy as np
 
 from kcnn.preprocessing import Preprocessing
+from kcnn.recipe.context import Context
 from kcnn.recipe.evaluation import evaluate, sample_images, worst_images
 from kcnn.recipe.files import write_arrays
-from kcnn.recipe.fine_tuning import FINE_TUNED, fine_tuned_model
+from kcnn.recipe.fine_tuning import fine_tuned_model
 from kcnn.recipe.logs import TENSORBOARD
+from kcnn.recipe.long_run import FINE_TUNED
 from kcnn.recipe.optimizer import plain
-from kcnn.recipe.prepare import Prepared
-from kcnn.recipe.step import Context
 from kcnn.recipe.steps.refine import best_weights
 from kcnn.recipe.training_data import looked_at_once
 from kcnn.recipe.transfer import FeatureData, Transfer
@@ -26,19 +24,20 @@ from kcnn.serving import export
 __all__ = ["conclude", "say_outcome"]
 
 
-def conclude(context: Context, ready: Prepared, folder: Path, record: dict[str, Any]) -> None:
+def conclude(context: Context, folder: Path, record: dict[str, Any]) -> None:
     """Score the best model on the test images, save and export it, and complete the record."""
-    dataset = ready.dataset
+    dataset = context.dataset
     refined = context.results["refine"]
     run, weights = refined.best_run, best_weights(context.state, refined)
     hp = run.hp
-    if isinstance(context.data, FeatureData) and run.regime == FINE_TUNED:
-        model = fine_tuned_model(context.data, hp, weights)
+    data = context.data
+    if isinstance(data, FeatureData) and run.regime == FINE_TUNED:
+        model = fine_tuned_model(data, hp, weights)
     else:
         model = best_model(context, hp, weights)
-        model = model if ready.transfer is None else _whole(ready.transfer, model)
+        model = _whole(data.transfer, model) if isinstance(data, FeatureData) else model
     record["test"], probabilities = evaluate(model, dataset)
-    augment = context.data.augmentation(context.settings.seed)
+    augment = data.augmentation(context.settings.seed)
     images = sample_images(dataset, augment, context.settings.seed)
     write_arrays(folder / "samples.npz", {**images, **worst_images(dataset, probabilities)})
     partial = folder / "partial.keras"

@@ -1,7 +1,5 @@
 """report.html of a run: what the steps have to show, between a headline and the test images."""
 
-from __future__ import annotations
-
 import zipfile
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The page's parts that are no step: the data, the test images, how to use the model."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

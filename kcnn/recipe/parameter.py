@@ -1,7 +1,5 @@
 """One parameter of a search: a range, choices, or a factor around what an earlier step found."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields

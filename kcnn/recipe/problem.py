@@ -1,14 +1,12 @@
 """What is to be learned, apart from the data themselves; and the loss and metrics that fit it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
-from kcnn.recipe.settings import RecipeError
+from kcnn.recipe.settings import RecipeError, first_line
 from kcnn.serving import read_output
 
 __all__ = ["Problem", "accuracy_key"]
@@ -94,7 +92,7 @@ class Problem:
         except Exception as error:
             raise RecipeError(
                 f"build gave {model.name!r}, which does not take inputs of shape "
-                f"{self.input_shape}: {_first_line(error)}"
+                f"{self.input_shape}: {first_line(error)}"
             ) from error
 
     def _cross_entropy(self, logits: bool) -> keras.losses.Loss:
@@ -120,7 +118,3 @@ def _anew(metric: Any) -> Any:
     if isinstance(metric, keras.metrics.Metric):
         return type(metric).from_config(metric.get_config())
     return metric
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

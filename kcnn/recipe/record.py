@@ -1,7 +1,5 @@
 """The record of a run: what `result.json` says beside the steps."""
 
-from __future__ import annotations
-
 import platform
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -9,19 +7,19 @@ from typing import Any
 
 from kcnn._version import __version__
 from kcnn.data import channel_stats
-from kcnn.recipe.prepare import Prepared
+from kcnn.recipe.context import Context
 
 __all__ = ["headline", "opened"]
 
 
 def opened(
-    before: dict[str, Any] | None, ready: Prepared, *, command: str, chosen: tuple[str, ...]
+    before: dict[str, Any] | None, context: Context, *, command: str, chosen: tuple[str, ...]
 ) -> dict[str, Any]:
     """The record of a run that begins, or goes on after `before`."""
     import tensorflow as tf
 
     before = before or {}
-    dataset = ready.dataset
+    dataset = context.dataset
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     stats = channel_stats(dataset.train.x) if dataset.train.in_memory else None
     return {
@@ -35,11 +33,11 @@ def opened(
         "seconds": before.get("seconds", 0.0),
         "status": "running",
         "command": command,
-        "identity": ready.identity,
-        "config": ready.settings.to_dict(),
-        "chosen": [*ready.chosen, *chosen],
-        "augmented_by": ready.data.augmented_by,
-        "model": {"source": ready.identity["model"]["source"], "name": ready.first_model.name},
+        "identity": context.identity,
+        "config": context.settings.to_dict(),
+        "chosen": [*context.chosen, *chosen],
+        "augmented_by": context.data.augmented_by,
+        "model": {"source": context.identity["model"]["source"], "name": context.first_model.name},
         "data": {
             "name": dataset.name,
             "fingerprint": dataset.fingerprint,
@@ -58,18 +56,18 @@ def opened(
     }
 
 
-def headline(record: dict[str, Any], ready: Prepared) -> str:
+def headline(record: dict[str, Any], context: Context) -> str:
     """The first lines of a run."""
-    data, settings = record["data"], ready.settings
+    data, settings = record["data"], context.settings
     size = "x".join(str(n) for n in data["image_shape"])
-    optimizer = settings.optimizer if ready.models.uncompiled else "its own optimizer"
+    optimizer = settings.optimizer if context.models.uncompiled else "its own optimizer"
     lines = [
         f"{data['name']}: {data['train']} training, {data['val']} validation and "
         f"{data['test']} test images of {size}, {data['classes']} classes",
         f"{record['model']['source'] or record['model']['name']}, {optimizer}, batch "
-        f"{ready.batch_size}, augmentation {ready.data.augmented_by}, budget {settings.budget}, "
+        f"{context.batch_size}, augmentation {record['augmented_by']}, budget {settings.budget}, "
         f"seed {settings.seed}",
-        *ready.dataset.notes,
-        *(str(warning) for warning in ready.dataset.warnings),
+        *context.dataset.notes,
+        *(str(warning) for warning in context.dataset.warnings),
     ]
     return "\n".join(lines)

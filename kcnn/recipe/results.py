@@ -1,7 +1,5 @@
 """Typed results from the JSON they were written as."""
 
-from __future__ import annotations
-
 import dataclasses
 import types
 import typing
@@ -24,31 +22,27 @@ def read_result(kind: type[T], data: Any) -> T:
 
 def _read(kind: Any, data: Any, where: str) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if kind is Any:
+    if kind is Any or (data is None and type(None) in arguments):
         return data
     if origin in (typing.Union, types.UnionType):
-        if data is None and type(None) in arguments:
-            return None
         return _read(next(a for a in arguments if a is not type(None)), data, where)
-    if dataclasses.is_dataclass(kind):
+    record = dataclasses.is_dataclass(kind)
+    wanted: Any = {tuple: list, float: (int, float)}.get(origin or kind, origin or kind)
+    if record or origin in (dict, Mapping):
+        wanted = dict
+    if not isinstance(data, wanted) or (isinstance(data, bool) and kind is not bool):
+        name = "an object" if wanted is dict else "a list" if wanted is list else kind.__name__
+        raise ValueError(f"{where} should be {name} and is {type(data).__name__}")
+    if record:
         return _record(kind, data, where)
     if origin is tuple:
-        if not isinstance(data, list):
-            raise _wrong(where, "a list", data)
         return tuple(_read(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(data))
-    if origin in (dict, Mapping):
-        if not isinstance(data, dict):
-            raise _wrong(where, "an object", data)
+    if wanted is dict:
         return {key: _read(arguments[1], item, f"{where}.{key}") for key, item in data.items()}
-    accepted = (int, float) if kind is float else kind
-    if not isinstance(data, accepted) or (isinstance(data, bool) and kind is not bool):
-        raise _wrong(where, kind.__name__, data)
     return float(data) if kind is float else data
 
 
-def _record(kind: Any, data: Any, where: str) -> Any:
-    if not isinstance(data, dict):
-        raise _wrong(where, "an object", data)
+def _record(kind: Any, data: Mapping[str, Any], where: str) -> Any:
     hints = typing.get_type_hints(kind)
     values = {}
     for field in dataclasses.fields(kind):
@@ -57,7 +51,3 @@ def _record(kind: Any, data: Any, where: str) -> Any:
         elif field.default is dataclasses.MISSING:
             raise ValueError(f"{where} has no {field.name!r}")
     return kind(**values)
-
-
-def _wrong(where: str, wanted: str, data: Any) -> ValueError:
-    return ValueError(f"{where} should be {wanted} and is {type(data).__name__}")

@@ -1,29 +1,31 @@
 """Runs the steps in order, keeps what is finished, and takes up what was interrupted."""
 
-from __future__ import annotations
-
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from kcnn.callbacks import Finding
+from kcnn.callbacks import Finding, examine
 from kcnn.recipe.clock import Clock
-from kcnn.recipe.diagnosis import examined
+from kcnn.recipe.context import Context
 from kcnn.recipe.display import Display
 from kcnn.recipe.files import jsonable
 from kcnn.recipe.folder import RunFolder
 from kcnn.recipe.identity import check_same
 from kcnn.recipe.outcome import conclude, say_outcome
 from kcnn.recipe.page import write_report
-from kcnn.recipe.prepare import Prepared
 from kcnn.recipe.record import headline, opened
 from kcnn.recipe.results import read_result
-from kcnn.recipe.settings import Settings, seconds_of
-from kcnn.recipe.step import Context, Step, status_of
+from kcnn.recipe.settings import Settings, first_line
+from kcnn.recipe.step import Step, status_of
 from kcnn.recipe.steps import STEPS
+from kcnn.recipe.steps.small_sample import usual_rates
 
 __all__ = ["run"]
+
+# What the doctor is asked of a step that failed.
+DOCTORS_IMAGES, DOCTORS_EPOCHS, DOCTORS_SECONDS = 512, 3, 60.0
+SHOWN_CAUSES = 3
 
 
 def run(
@@ -81,10 +83,12 @@ def run(
     asked = Settings(**settings)
     display = display or Display()
     with RunFolder(out, resume=resume, overwrite=overwrite) as folder:
-        ready = Prepared(
+        context = Context(
             build,
             data,
             asked,
+            folder.state,
+            display=display,
             space=space,
             optimizer=optimizer,
             loss=loss,
@@ -92,29 +96,27 @@ def run(
             compile_args=compile_args,
             backbone=backbone,
             source=source,
-            folder=folder.state,
         )
         record = folder.record() if resume else None
         if record and record["status"] == "finished":
-            check_same(record["identity"], ready.identity, f"The run in {folder.path}")
+            check_same(record["identity"], context.identity, f"The run in {folder.path}")
             display.say(f"The run in {folder.path} is finished already.")
             return record
-        run_id = folder.claim(ready.identity)
-        record = opened(record, ready, command=command, chosen=chosen)
-        clock = Clock(seconds_of(asked.time), record["seconds"])
-        logs = folder.path / "logs"
-        context = ready.context(folder.state, display, clock, logs=logs, run_id=run_id)
-        display.say(headline(record, ready))
-        _work(context, ready, folder, record)
+        context.run_id = folder.claim(context.identity)
+        record = opened(record, context, command=command, chosen=chosen)
+        context.clock = Clock(context.clock.limit, record["seconds"])
+        context.logs = folder.path / "logs"
+        display.say(headline(record, context))
+        _work(context, folder, record)
     return record
 
 
-def _work(context: Context, ready: Prepared, folder: RunFolder, record: dict[str, Any]) -> None:
+def _work(context: Context, folder: RunFolder, record: dict[str, Any]) -> None:
     folder.write(record)
     try:
         _run_steps(context, folder, record)
         if record["status"] == "running":
-            conclude(context, ready, folder.path, record)
+            conclude(context, folder.path, record)
             record["status"] = "finished"
     except BaseException:
         record["status"] = "interrupted"
@@ -164,7 +166,7 @@ def _run_step(context: Context, step: Step[Any], number: int) -> dict[str, Any]:
     findings = found.findings
     status = status_of(findings)
     if status == "failure" and step.gates:
-        findings += examined(context)
+        findings += _examined(context)
     return jsonable(
         {
             "number": number,
@@ -198,3 +200,27 @@ def _show(display: Display, step: Step[Any], result: Any, kept: dict[str, Any]) 
         display.show(line)
     for finding in kept["findings"]:
         display.finding(Finding.from_dict(finding))
+
+
+def _examined(context: Context) -> tuple[Finding, ...]:
+    """Examine the model on some of the images, as the steps trained it; its likeliest causes."""
+    hp = context.hp
+    model = context.models.fresh(hp)
+    model = context.models.fresh({**hp, "learning_rate": usual_rates(model)[0]})
+    x, y = context.data.sample(DOCTORS_IMAGES, seed=context.settings.seed)
+    context.display.say("    asking the doctor why …", "dim")
+    try:
+        diagnosis = examine(
+            model,
+            x,
+            y,
+            epochs=DOCTORS_EPOCHS,
+            batch_size=context.batch_size,
+            budget_s=DOCTORS_SECONDS,
+        )
+    except Exception as error:  # the doctor is asked beside the step's own verdict
+        return (
+            Finding("doctor", "note", f"the doctor could not examine it: {first_line(error)}", ""),
+        )
+    causes = [f for f in diagnosis.findings if f.severity in ("failure", "warning")]
+    return tuple(replace(f, check=f"doctor: {f.check}") for f in causes[:SHOWN_CAUSES])

@@ -1,7 +1,5 @@
 """Warmup and cosine decay, set batch by batch from outside the compiled step."""
 
-from __future__ import annotations
-
 import math
 
 import keras

@@ -1,14 +1,15 @@
 """What a run of the recipe is asked to do, and how much work each budget allows."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["BUDGETS", "CHOICES", "Budget", "RecipeError", "Settings", "did_you_mean", "seconds_of"]
+__all__ = [
+    "BUDGETS", "CHOICES", "Budget", "RecipeError", "Settings", "did_you_mean", "first_line",
+    "seconds_of",
+]  # fmt: skip
 
 
 class RecipeError(ValueError):
@@ -126,11 +127,6 @@ class Settings:
             )
         object.__setattr__(self, "time", seconds_of(self.time))
 
-    @classmethod
-    def names(cls) -> tuple[str, ...]:
-        """The names of all fields."""
-        return tuple(field.name for field in fields(cls))
-
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON types."""
         return asdict(self)
@@ -147,6 +143,11 @@ def seconds_of(time: float | str | None) -> float | None:
     if match is None or match[2] not in UNITS or float(match[1]) <= 0:
         raise RecipeError(f"time must be like 90s, 20m or 8h; received {time!r}.")
     return float(match[1]) * UNITS[match[2]]
+
+
+def first_line(error: BaseException) -> str:
+    """The beginning of what an error says, for a line of ours."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
 def did_you_mean(value: Any, allowed: Iterable[str]) -> str:

@@ -1,7 +1,5 @@
 """The search's trials: drawn by Optuna, trained here, shared with whoever else works on them."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import time
@@ -18,7 +16,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from kcnn.recipe.clock import Clock
 from kcnn.recipe.display import Bar
-from kcnn.recipe.settings import RecipeError
+from kcnn.recipe.files import jsonable
+from kcnn.recipe.settings import RecipeError, first_line
 from kcnn.recipe.space import Space
 from kcnn.recipe.trial_queue import TrialQueue
 
@@ -80,7 +79,7 @@ class Phase:
 
         `until`, on the clock of `Clock.now`: begin no trial after it, but one at least.
         """
-        study = self._study()
+        study = _study(self.storage, self.name, _pruner(self.pruner))
         queue = TrialQueue(study)
         places = self._places()
         while True:
@@ -112,23 +111,12 @@ class Phase:
         loss = row["val_loss"]
         diverged = loss is None or not math.isfinite(loss) or not math.isfinite(row["train_loss"])
         row["state"] = "diverged" if diverged else "pruned" if report.pruned else "finished"
-        trial.set_user_attr("row", {k: _plain(v) for k, v in row.items()})
-        trial.set_user_attr("values", {k: _plain(v) for k, v in values.items()})
+        trial.set_user_attr("row", jsonable(row))
+        trial.set_user_attr("values", jsonable(values))
         if row["state"] == "finished":
             study.tell(trial, loss)
         else:
             study.tell(trial, state=TrialState.PRUNED)
-
-    def _study(self) -> optuna.Study:
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        return optuna.create_study(
-            storage=self.storage,
-            study_name=self.name,
-            direction="minimize",
-            pruner=_pruner(self.pruner),
-            sampler=self._sampler(self.seed),
-            load_if_exists=True,
-        )
 
     def _sampler(self, seed: int) -> optuna.samplers.BaseSampler:
         if self.sampler != "tpe":
@@ -148,10 +136,7 @@ def announce(storage: Any, name: str, about: Mapping[str, Any]) -> dict[str, Any
 
     That is `about`, or what an earlier sitting of the run has told them.
     """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(
-        storage=storage, study_name=name, direction="minimize", load_if_exists=True
-    )
+    study = _study(storage, name)
     if ABOUT not in study.user_attrs:
         study.set_user_attr(ABOUT, dict(about))
     return dict(study.user_attrs[ABOUT])
@@ -167,10 +152,9 @@ def storage_errors(storage: Any) -> Iterator[None]:
         if names & {"sqlalchemy", "psycopg2", "psycopg"} or isinstance(
             error, (optuna.exceptions.StorageInternalError, ModuleNotFoundError)
         ):
-            said = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise RecipeError(
-                f"The storage {storage} can't be used: {said[:200]}. Finished trials are kept; "
-                "go on with --resume when it is back."
+                f"The storage {storage} can't be used: {first_line(error)}. Finished trials are "
+                "kept; go on with --resume when it is back."
             ) from error
         raise
 
@@ -190,6 +174,17 @@ def open_storage(storage: str | None, folder: Path) -> Any:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = JournalFileOpenLock(str(path))
     return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+
+
+def _study(storage: Any, name: str, pruner: Any = None) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna.create_study(
+        storage=storage,
+        study_name=name,
+        direction="minimize",
+        pruner=pruner,
+        load_if_exists=True,
+    )
 
 
 def _pruner(name: str) -> optuna.pruners.BasePruner:
@@ -223,7 +218,3 @@ def _note(trials: Any) -> str:
     if not values:
         return ""
     return f"best validation loss {min(values):.3f}"
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value

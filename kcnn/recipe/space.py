@@ -1,9 +1,7 @@
 """What a search may vary: parameters by name, in Python or in a TOML file."""
 
-from __future__ import annotations
-
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +41,7 @@ class Space(Mapping[str, Parameter]):
     def __len__(self) -> int:
         return len(self._parameters)
 
-    def around(self, rate: float) -> Space:
+    def around(self, rate: float) -> "Space":
         """The space once step 3 has picked a rate: no parameter is relative any more."""
         changed = dict(self._parameters)
         for name, p in changed.items():
@@ -55,27 +53,22 @@ class Space(Mapping[str, Parameter]):
 
     def defaults(self) -> dict[str, Any]:
         """The value of each parameter before the search; None for what is not known yet."""
-        values: dict[str, Any] = {}
-        for name, p in self._ordered():
-            if _holds(p.when, values):
-                values[name] = p.middle
-        return values
+        return self._active(lambda name, p: p.middle)
 
     def suggest(self, trial: Any) -> dict[str, Any]:
         """Draw all parameters whose condition holds."""
-        values: dict[str, Any] = {}
-        for name, p in self._ordered():
-            if _holds(p.when, values):
-                values[name] = p.suggest(trial, name)
-        return values
+        return self._active(lambda name, p: p.suggest(trial, name))
 
     def only_active(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values of the parameters whose condition holds."""
-        kept: dict[str, Any] = {}
+        return self._active(lambda name, p: values[name])
+
+    def _active(self, value: Callable[[str, Parameter], Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
         for name, p in self._ordered():
-            if _holds(p.when, kept):
-                kept[name] = values[name]
-        return kept
+            if all(k in found and found[k] == wanted for k, wanted in p.when.items()):
+                found[name] = value(name, p)
+        return found
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """By name, as JSON and TOML types."""
@@ -115,10 +108,6 @@ def load_space(file: str | Path) -> Space:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"The space file {file} is no valid TOML: {error}.") from None
     return Space(tables)
-
-
-def _holds(when: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
-    return all(name in values and values[name] == wanted for name, wanted in when.items())
 
 
 def _toml(value: Any) -> str:

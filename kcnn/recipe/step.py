@@ -1,23 +1,15 @@
-"""What a step of the recipe is, and what it is given."""
-
-from __future__ import annotations
+"""What a step of the recipe is, and what it finds."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from kcnn.callbacks import Finding
-from kcnn.recipe.clock import Clock
-from kcnn.recipe.display import Display
-from kcnn.recipe.model_cache import ModelCache
-from kcnn.recipe.settings import BUDGETS, Budget, Settings
-from kcnn.recipe.space import Space
-from kcnn.recipe.training_data import TrainingData
+from kcnn.recipe.context import Context
 from kcnn.report import Block
 
-__all__ = ["Context", "Outcome", "Step", "status_of"]
+__all__ = ["Outcome", "Step", "status_of"]
 
 R = TypeVar("R")
 
@@ -33,43 +25,6 @@ class Outcome(Generic[R]):
     def ok(self) -> bool:
         """True unless something should be done."""
         return all(finding.ok for finding in self.findings)
-
-    def to_dict(self) -> dict[str, Any]:
-        """A dict of JSON types."""
-        result: Any = self.result
-        return {"result": asdict(result), "findings": [f.to_dict() for f in self.findings]}
-
-
-@dataclass
-class Context:
-    """What the steps of a run share; `results` holds those of the steps before, by name."""
-
-    settings: Settings
-    models: ModelCache
-    data: TrainingData
-    space: Space
-    batch_size: int
-    state: Path
-    display: Display = field(default_factory=Display)
-    clock: Clock = field(default_factory=Clock)
-    results: dict[str, Any] = field(default_factory=dict)
-    logs: Path | None = None
-    run_id: str = "run"
-    identity: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def budget(self) -> Budget:
-        """The numbers of the budget that was asked for."""
-        return BUDGETS[self.settings.budget]
-
-    @property
-    def hp(self) -> dict[str, Any]:
-        """The values before the search; the learning rate is not known yet."""
-        return {**self.space.defaults(), "batch_size": self.batch_size}
-
-    def updates_per_pass(self, batch_size: int) -> int:
-        """Optimizer steps in one pass over the training images."""
-        return max(1, self.data.train_images // batch_size)
 
 
 class Step(ABC, Generic[R]):

@@ -1,7 +1,5 @@
 """One training as the searches run it: so many updates, scored on validation data now and then."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,7 +50,7 @@ class Score:
     accuracy: float | None = None
 
     @classmethod
-    def of(cls, logs: Mapping[str, float]) -> Score:
+    def of(cls, logs: Mapping[str, float]) -> "Score":
         """From the logs of an epoch."""
         plain = {k.removeprefix("val_"): v for k, v in logs.items() if k.startswith("val_")}
         key = accuracy_key(plain)

@@ -1,7 +1,6 @@
 """A pretrained backbone in the recipe: its features once per image and view, and a new head."""
 
-from __future__ import annotations
-
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,10 @@ import keras
 import numpy as np
 
 from kcnn.data import Dataset
+from kcnn.data._record import rarest_label, spread_over_classes
 from kcnn.recipe.clock import Clock
 from kcnn.recipe.files import read_arrays, write_arrays
-from kcnn.recipe.problem import Problem
-from kcnn.recipe.settings import RecipeError, Settings
+from kcnn.recipe.settings import RecipeError, Settings, first_line
 from kcnn.recipe.training_data import ImageData, looked_at_once, seed_for
 from kcnn.transfer import cache_features, head_of, linear_probe, regime
 
@@ -40,8 +39,8 @@ class Transfer:
         try:
             self.probe = self.model(0.0)
         except ValueError as error:
-            said = str(error).strip().splitlines()[0]
-            raise RecipeError(f"The backbone {backbone.name!r} can't be used: {said}") from error
+            said = f"The backbone {backbone.name!r} can't be used: {first_line(error)}"
+            raise RecipeError(said) from error
         shape = tuple(self.probe.input_shape[1:])
         if any(a not in (None, b) for a, b in zip(shape, dataset.image_shape, strict=True)):
             raise RecipeError(
@@ -86,14 +85,7 @@ class FeatureData:
         self.dataset = images.dataset
         self.augmented_by = images.augmented_by
         self.train_images, self.val_images = images.train_images, images.val_images
-        self.problem = Problem(
-            classes=images.problem.classes,
-            input_shape=(transfer.features,),
-            multi_label=images.problem.multi_label,
-            soft=images.problem.soft,
-            loss=images.problem.loss,
-            metrics=images.problem.metrics,
-        )
+        self.problem = replace(images.problem, input_shape=(transfer.features,))
         views = VIEWS[settings.budget] if self.augmented_by != "none" else 1
         most = MEMORY // max(1, 4 * transfer.features * self.train_images)
         self.views = max(1, min(views, most))
@@ -124,13 +116,7 @@ class FeatureData:
     def sample(self, images: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
         kept = self._kept()
         labels = kept["train_y"][: self.train_images]
-        known = labels if labels.ndim == 1 else labels.argmax(axis=1)
-        order = np.random.default_rng(seed).permutation(len(known))
-        place = np.empty(len(known), int)
-        for label in np.unique(known):
-            members = order[known[order] == label]
-            place[members] = np.arange(len(members))
-        chosen = np.sort(order[np.argsort(place[order], kind="stable")][:images])
+        chosen = spread_over_classes(rarest_label(labels), images, seed)
         return kept["train_x"][chosen], labels[chosen]
 
     def augmentation(self, seed: int) -> Any:
@@ -154,7 +140,7 @@ class FeatureData:
             probe, train, views=self.views, augment=augment, batch_size=at_once, seed=self.seed
         )
         began = Clock.now()
-        looked = cache_features(probe, self.images.evaluated("val"))
+        looked = cache_features(probe, self.images.val())
         seconds = (Clock.now() - began) / self.val_images
         arrays = {
             "train_x": seen.x.reshape(-1, seen.x.shape[-1]),

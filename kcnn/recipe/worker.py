@@ -1,22 +1,20 @@
 """Joins the search of a run that another process leads, on this machine or another."""
 
-from __future__ import annotations
-
 import tempfile
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import optuna
 
+from kcnn.recipe.context import Context
 from kcnn.recipe.display import Display
 from kcnn.recipe.identity import changes, check_same
-from kcnn.recipe.prepare import Prepared
 from kcnn.recipe.results import read_result
-from kcnn.recipe.search_plan import SearchPlan
+from kcnn.recipe.search_phases import SearchPlan, run_phases
 from kcnn.recipe.settings import RecipeError, Settings
 from kcnn.recipe.shared_search import ABOUT, open_storage, storage_errors
-from kcnn.recipe.steps.search import run_phases
 
 __all__ = ["work"]
 
@@ -51,17 +49,17 @@ def work(
     if out is None and storage is None:
         raise RecipeError("A worker needs the run's folder or its storage.")
     state = Path(out) / "state" if out is not None else Path(tempfile.mkdtemp())
-    settings = {name: described.pop(name) for name in Settings.names() if name in described}
+    names = [field.name for field in fields(Settings)]
+    settings = {name: described.pop(name) for name in names if name in described}
     asked = Settings(storage=storage, **settings)
-    ready = Prepared(build, data, asked, folder=state, **described)
+    context = Context(build, data, asked, state, display=display, **described)
     with storage_errors(storage or str(state)):
-        opened, about = _announced(storage, state, ready.identity, wait, display)
-        context = ready.context(state, display, run_id=about["run"])
-        ready.data.augmented_by = about["augmented_by"]
+        opened, about = _announced(storage, state, context.identity, wait, display)
+        context.run_id, context.data.augmented_by = about["run"], about["augmented_by"]
         display.say(f"Working on the search of run {about['run']}.")
         rows, _ = run_phases(
             context,
-            ready.space.around(about["rate"]),
+            context.space.around(about["rate"]),
             opened,
             read_result(SearchPlan, about["plan"]),
         )

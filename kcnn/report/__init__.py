@@ -22,22 +22,6 @@ from kcnn.report.canvas import Plot
 from kcnn.report.page import write_page
 
 __all__ = [
-    "Bars",
-    "Block",
-    "Cell",
-    "Code",
-    "Columns",
-    "Definitions",
-    "Findings",
-    "Heading",
-    "Matrix",
-    "Note",
-    "Page",
-    "Picture",
-    "Pictures",
-    "Plot",
-    "Row",
-    "Section",
-    "Table",
-    "write_page",
-]
+    "Bars", "Block", "Cell", "Code", "Columns", "Definitions", "Findings", "Heading", "Matrix",
+    "Note", "Page", "Picture", "Pictures", "Plot", "Row", "Section", "Table", "write_page",
+]  # fmt: skip

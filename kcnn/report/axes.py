@@ -11,14 +11,8 @@ from kcnn.report.canvas import log_ticks
 from kcnn.report.words import num
 
 __all__ = [
-    "curve",
-    "epoch_axis",
-    "from_to",
-    "log_if_wide",
-    "numbers",
-    "percent_axis",
-    "top",
-]
+    "curve", "epoch_axis", "from_to", "log_if_wide", "numbers", "percent_axis", "top",
+]  # fmt: skip
 
 
 def numbers(values: Any) -> np.ndarray:

@@ -1,7 +1,5 @@
 """What a page is made of: typed pieces that hold numbers and words, and no markup."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,23 +7,9 @@ from typing import Any
 from kcnn.report.canvas import Plot
 
 __all__ = [
-    "Bars",
-    "Block",
-    "Cell",
-    "Code",
-    "Columns",
-    "Definitions",
-    "Findings",
-    "Heading",
-    "Note",
-    "Page",
-    "Picture",
-    "Pictures",
-    "Row",
-    "Section",
-    "Table",
-    "plots_in",
-]
+    "Bars", "Block", "Cell", "Code", "Columns", "Definitions", "Findings", "Heading", "Note",
+    "Page", "Picture", "Pictures", "Row", "Section", "Table", "plots_in",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Any
 
 NOTHING = "–"
-__all__ = ["count", "duration", "loss", "moment", "num", "number", "percent", "rate", "shape"]
+__all__ = [
+    "count", "duration", "loss", "moment", "num", "number", "percent", "rate", "setting", "shape",
+]  # fmt: skip
 
 
 def number(value: Any) -> float:
@@ -49,6 +51,13 @@ def rate(value: Any) -> str:
         return f"{x:.3g}"
     mantissa, exponent = f"{x:.1e}".split("e")
     return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+
+
+def setting(value: Any) -> str:
+    """A hyperparameter: floats as rates, – for None."""
+    if value is None:
+        return NOTHING
+    return rate(value) if isinstance(value, float) else str(value)
 
 
 def percent(value: Any) -> str:

@@ -17,15 +17,6 @@ from kcnn.transfer._regime import Regime, regime
 from kcnn.transfer._stages import FineTuning, fine_tune, fit_head
 
 __all__ = [
-    "CachedFeatures",
-    "FineTuning",
-    "Regime",
-    "blocks_of",
-    "cache_features",
-    "fine_tune",
-    "fit_head",
-    "head_of",
-    "linear_probe",
-    "regime",
-    "unfreeze",
-]
+    "CachedFeatures", "FineTuning", "Regime", "blocks_of", "cache_features", "fine_tune",
+    "fit_head", "head_of", "linear_probe", "regime", "unfreeze",
+]  # fmt: skip

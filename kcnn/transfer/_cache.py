@@ -12,7 +12,7 @@ import numpy as np
 from kcnn.transfer._heads import feature_model
 from kcnn.transfer._store import Rows
 
-__all__ = ["CachedFeatures", "cache_features", "labelled_batches"]
+__all__ = ["CachedFeatures", "cache_features"]
 
 MEMORY = 2**28  # bytes in memory; 256 MB hold ResNet-50's features of 32,000 images
 
@@ -106,10 +106,7 @@ def cache_features(
     images = None
     for view in range(views):
         before = features.count
-        batches = labelled_batches(
-            "cache_features", x, y, batch_size=batch_size, augment=augment, seed=seed + view
-        )
-        for batch, target in batches:
+        for batch, target in _batches(x, y, batch_size, augment, seed + view):
             features.append(np.asarray(network.predict_on_batch(batch)))
             labels.append(np.asarray(target))
         seen = features.count - before
@@ -123,24 +120,24 @@ def cache_features(
     return CachedFeatures(x.reshape(views, -1, *x.shape[1:]), y.reshape(views, -1, *y.shape[1:]))
 
 
-def labelled_batches(
-    who: str, x: Any, y: Any, *, batch_size: int, augment: Any = None, seed: int = 0
-) -> Iterator[tuple[Any, Any]]:
+def _batches(x: Any, y: Any, batch_size: int, augment: Any, seed: int) -> Iterator[tuple[Any, Any]]:
     """(images, labels) of arrays, of a Split or of an iterable, once through."""
     if y is not None:
         return _of_arrays(x, np.asarray(y), batch_size, augment)
     if hasattr(x, "batches"):
         return iter(x.batches(batch_size, augment=augment, seed=seed))
     if augment is not None:
-        raise ValueError(f"{who}: augment is for arrays and Splits; augment these batches before.")
+        raise ValueError(
+            "cache_features: augment is for arrays and Splits; augment these batches before."
+        )
     if hasattr(x, "cardinality") and int(x.cardinality()) == -1:  # tf.data.INFINITE_CARDINALITY
-        raise ValueError(f"{who}: the data set repeats for ever; leave `repeat` out.")
+        raise ValueError("cache_features: the data set repeats for ever; leave `repeat` out.")
     if isinstance(x, keras.utils.PyDataset):
         return (x[i] for i in range(len(x)))
     if isinstance(x, np.ndarray) or not hasattr(x, "__iter__"):
         raise ValueError(
-            f"{who}: the labels are missing; give images and labels, a Split, or batches of both. "
-            f"Received: {type(x).__name__}."
+            "cache_features: the labels are missing; give images and labels, a Split, or batches "
+            f"of both. Received: {type(x).__name__}."
         )
     return (batch[:2] for batch in x)
 

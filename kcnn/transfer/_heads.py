@@ -12,14 +12,7 @@ from kcnn.transfer._inference import InferenceBody
 
 __all__ = ["backbone_of", "feature_model", "head_of", "linear_probe"]
 
-_POOLS: dict[tuple[str, int], type[keras.layers.Layer]] = {
-    ("avg", 3): keras.layers.GlobalAveragePooling1D,
-    ("max", 3): keras.layers.GlobalMaxPooling1D,
-    ("avg", 4): keras.layers.GlobalAveragePooling2D,
-    ("max", 4): keras.layers.GlobalMaxPooling2D,
-    ("avg", 5): keras.layers.GlobalAveragePooling3D,
-    ("max", 5): keras.layers.GlobalMaxPooling3D,
-}
+_POOLS = {"avg": "Average", "max": "Max"}
 
 
 def linear_probe(
@@ -58,7 +51,7 @@ def linear_probe(
     >>> linear_probe(backbone, 5).output_shape
     (None, 5)
     """
-    one_of("linear_probe", "pooling", pooling, ("avg", "max"))
+    one_of("linear_probe", "pooling", pooling, tuple(_POOLS))
     one_of("linear_probe", "data_format", data_format, (None, *FORMATS))
     if not isinstance(classes, numbers.Integral) or classes < 1:
         raise ValueError(f"linear_probe: classes must be at least 1. Received: {classes!r}.")
@@ -70,7 +63,8 @@ def linear_probe(
     x = InferenceBody(body, name="backbone")(x)
     rank = len(x.shape)
     if rank > 2:
-        if (pooling, rank) not in _POOLS:
+        pool = getattr(keras.layers, f"Global{_POOLS[pooling]}Pooling{rank - 2}D", None)
+        if pool is None:
             raise ValueError(
                 f"linear_probe: {backbone.name} gives features of shape {x.shape}; they must be "
                 "(batch, channels) or maps. Name another layer by features=."
@@ -78,7 +72,7 @@ def linear_probe(
         if data_format is None:
             axis = channel_axis_of(body.outputs[0], who="linear_probe")
             data_format = "channels_first" if axis == 1 else "channels_last"
-        x = _POOLS[pooling, rank](data_format=data_format, name="pool")(x)
+        x = pool(data_format=data_format, name="pool")(x)
     logits = classifier(x, classes, dropout)
     return keras.Model(inputs, logits, name=name or f"{backbone.name}_probe")
 
@@ -90,7 +84,8 @@ def backbone_of(model: Any, who: str) -> keras.Model:
 
 def feature_model(model: keras.Model, who: str) -> keras.Model:
     """Images to the features that the head sees, of a model of `linear_probe`."""
-    return keras.Model(model.input, _features(model, who), name=f"{model.name}_features")
+    features = _seen_by_head(model, who).output
+    return keras.Model(model.input, features, name=f"{model.name}_features")
 
 
 def head_of(model: keras.Model) -> keras.Model:
@@ -101,10 +96,11 @@ def head_of(model: keras.Model) -> keras.Model:
     Raises:
         ValueError: not a model of `linear_probe`.
     """
-    features = _features(model, "head_of")
+    last = _seen_by_head(model, "head_of")
+    features = last.output
     inputs = keras.Input(tuple(features.shape[1:]), dtype=features.dtype, name="features")
     x: Any = inputs
-    for layer in _after(model, features):
+    for layer in model.layers[model.layers.index(last) + 1 :]:
         x = layer(x)
     return keras.Model(inputs, x, name=f"{model.name}_head")
 
@@ -119,20 +115,7 @@ def _inference_body(model: Any, who: str) -> Any:
     )
 
 
-def _features(model: Any, who: str) -> Any:
-    """The tensor that the head sees: the backbone's output after pooling, where there is any."""
+def _seen_by_head(model: Any, who: str) -> Any:
+    """The layer whose output the head sees: the pooling or, where there is none, the backbone."""
     body = _inference_body(model, who)
-    pools = tuple(_POOLS.values())
-    pooled = [layer for layer in model.layers if isinstance(layer, pools)]
-    return pooled[-1].output if pooled else body.output
-
-
-def _after(model: Any, tensor: Any) -> list[keras.layers.Layer]:
-    """The layers from `tensor` to the model's output, one after the other."""
-    found: list[keras.layers.Layer] = []
-    current = model.outputs[0]
-    while current is not tensor:
-        operation, node_index = current._keras_history[:2]
-        found.append(operation)
-        (current,) = operation._inbound_nodes[node_index].input_tensors
-    return found[::-1]
+    return next((layer for layer in model.layers if layer.name == "pool"), body)

@@ -7,9 +7,8 @@ from typing import Any
 import keras
 
 from kcnn.transfer._cache import CachedFeatures, cache_features
-from kcnn.transfer._freezing import learning_rate_of, unfreeze
+from kcnn.transfer._freezing import compile_anew, learning_rate_of, unfreeze
 from kcnn.transfer._heads import head_of
-from kcnn.transfer._rates import with_rates
 
 __all__ = ["FineTuning", "fine_tune", "fit_head"]
 
@@ -52,10 +51,7 @@ def fit_head(
     if getattr(model, "optimizer", None) is None:
         raise ValueError(f"fit_head: compile {model.name} first.")
     head = head_of(model)
-    config = model.get_compile_config()
-    rate = learning_rate_of(model.optimizer)
-    config["optimizer"] = keras.saving.serialize_keras_object(with_rates(model.optimizer, {}, rate))
-    head.compile_from_config(config)
+    compile_anew(head, model, learning_rate_of(model.optimizer))
     history: Mapping[str, list[float]] = head.fit(
         features.batches(batch_size, shuffle=True, seed=seed),
         epochs=epochs,
@@ -75,8 +71,6 @@ def fine_tune(
     epochs: int = 5,
     blocks: int | str = "all",
     learning_rate: Any = None,
-    layer_decay: float = 1.0,
-    batchnorm: str = "inference",
     batch_size: int = 32,
     validation_data: Any = None,
     views: int = 1,
@@ -91,7 +85,7 @@ def fine_tune(
         x, y: images and labels; or x alone: a `Split` of kcnn.data or batches of both, such
             as a `tf.data.Dataset`.
         head_epochs, epochs: of the stages.
-        blocks, learning_rate, layer_decay, batchnorm: of stage 2, as for `unfreeze`.
+        blocks, learning_rate: of stage 2, as for `unfreeze`.
         batch_size: of arrays and of a Split, and of the cached features.
         validation_data: (images, labels), a Split or batches.
         views: how many times stage 1 sees each image, where x augments them anew each time.
@@ -118,13 +112,7 @@ def fine_tune(
         validation=validation,
         **both,
     )
-    unfreeze(
-        model,
-        blocks=blocks,
-        learning_rate=learning_rate,
-        layer_decay=layer_decay,
-        batchnorm=batchnorm,
-    )
+    unfreeze(model, blocks=blocks, learning_rate=learning_rate)
     if hasattr(x, "batches"):
         x = x.batches(batch_size, shuffle=True)
     if hasattr(validation_data, "batches"):

@@ -241,7 +241,7 @@ def frozen_backbone_and_new_head():
 
 
 @setup
-def layerwise_rates():
+def backbone_unfrozen():
     from kcnn.transfer import linear_probe, unfreeze
 
     x, y = pictures()
@@ -250,7 +250,7 @@ def layerwise_rates():
     model = linear_probe(keras.Model(body.inputs, body.layers[-3].output), classes=10)
     model.compile(Adam(1e-2), LOGITS, metrics=["accuracy"])
     model.fit(x[:380], y[:380], epochs=15, verbose=0)
-    unfreeze(model, learning_rate=1e-3, layer_decay=0.7)
+    unfreeze(model, learning_rate=1e-3)
     return model, *held(x, y, epochs=4)
 
 

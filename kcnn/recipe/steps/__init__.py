@@ -1,7 +1,5 @@
 """The steps of the recipe, in order. A new step is a file here and a line below."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from kcnn.recipe.step import Step

@@ -1,7 +1,5 @@
 """Step 6: what the curves of the best training say, and what to change."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from kcnn.callbacks import read_curves
+from kcnn.recipe.context import Context
 from kcnn.recipe.problem import accuracy_key
-from kcnn.recipe.step import Context, Outcome, Step
+from kcnn.recipe.step import Outcome, Step
 from kcnn.report import Block, Columns, Findings, Note, Plot
 from kcnn.report.axes import curve, epoch_axis, from_to, log_if_wide, numbers, percent_axis
 from kcnn.report.canvas import axes, legend

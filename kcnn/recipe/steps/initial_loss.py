@@ -1,7 +1,5 @@
 """Step 1: before any update the loss is that of a guess among all classes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +7,8 @@ from typing import Any
 import keras
 
 from kcnn.callbacks import InitialLossCheck
-from kcnn.recipe.step import Context, Outcome, Step
+from kcnn.recipe.context import Context
+from kcnn.recipe.step import Outcome, Step
 from kcnn.report import Bars, Block, Columns, Findings, Note
 from kcnn.report.words import num, number
 

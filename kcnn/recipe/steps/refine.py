@@ -1,9 +1,7 @@
 """Step 5: longer trainings around the best trial, with warmup and cosine decay."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,24 +10,34 @@ import numpy as np
 
 from kcnn.callbacks import Finding
 from kcnn.recipe.checkpoint import Checkpoint
-from kcnn.recipe.fine_tuning import FROZEN, fine_tune
-from kcnn.recipe.long_run import LongRun, best_of, planned, run_folder, train_long
+from kcnn.recipe.context import Context
+from kcnn.recipe.fine_tuning import fine_tune
+from kcnn.recipe.long_run import (
+    FROZEN,
+    LongRun,
+    best_of,
+    planned,
+    refine_length,
+    run_folder,
+    seconds_for,
+    seconds_per_update,
+    train_long,
+)
+from kcnn.recipe.problem import accuracy_key
 from kcnn.recipe.results import read_result
-from kcnn.recipe.step import Context, Outcome, Step
-from kcnn.recipe.steps.refine_page import refine_page
+from kcnn.recipe.step import Outcome, Step
 from kcnn.recipe.steps.search import Searched, Trial
-from kcnn.recipe.training import Length, Score, length_of
+from kcnn.recipe.training import Score
 from kcnn.recipe.transfer import FeatureData
-from kcnn.report import Block
-from kcnn.report.words import duration, rate
+from kcnn.report import Block, Cell, Columns, Findings, Heading, Note, Row, Table
+from kcnn.report.axes import numbers
+from kcnn.report.trials import schedules_plot
+from kcnn.report.words import duration, loss, num, percent, rate, setting
 
 __all__ = ["LongRun", "Refine", "Refined", "best_weights"]
 
 SPREAD = 2.0  # later runs draw rate and decay within this factor of the best trial's
 FULL = 0.5  # of the best trial's updates: what ended earlier was given up
-TIME_KEPT = 0.1  # of the time left at most, for scoring, export and the page
-HEAD_SHARE = 0.25  # of the time, for heads on a frozen backbone's features
-FINISH = 15.0  # seconds that these take apart from the test images
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ class Refine(Step[Refined]):
         return Outcome(result, (judge_refinement(best, search.best_trial),))
 
     def expected_seconds(self, context: Context) -> float | None:
-        speed = _seconds_per_update(context)
+        speed = seconds_per_update(context)
         if speed is None:
             return None
         found = context.results.get("search")
@@ -107,7 +115,35 @@ class Refine(Step[Refined]):
         return (*told, *([f"    {result.regimes.note}"] if result.regimes.note else []))
 
     def page(self, result: Refined, findings: Sequence[dict[str, Any]]) -> list[Block]:
-        return refine_page(result, findings)
+        names = list(dict.fromkeys(name for run in result.runs for name in run.hp))
+        columns = ("Run", *(n.replace("_", " ").capitalize() for n in names))
+        columns += ("Best epoch", "Val. loss", "Val. accuracy")
+        rows = []
+        for i, run in enumerate(result.runs):
+            cells: tuple[Cell | str, ...] = (
+                str(i + 1),
+                *(setting(run.hp.get(n)) for n in names),
+                f"{num(run.best_epoch)} of {num(run.epochs)}",
+                Cell(loss(run.val_loss), run.val_loss),
+                Cell(percent(run.val_accuracy), run.val_accuracy),
+            )
+            rows.append(Row(cells, "best" if i == result.best else ""))
+        numeric = frozenset(range(1, len(columns)))
+        keys = [accuracy_key(run.history) for run in result.runs]
+        curves = [
+            (
+                f"run {i + 1}: rate {rate(run.hp.get('learning_rate'))}",
+                numbers(run.history.get(f"val_{key or 'loss'}")),
+                numbers(run.history.get("learning_rate")),
+            )
+            for i, (run, key) in enumerate(zip(result.runs, keys, strict=True))
+        ]
+        drawn = schedules_plot(curves, best=result.best, accuracy=any(keys))
+        plot = (drawn,) if drawn else ()
+        return [
+            Columns((plot, (Findings(findings), *_regimes(result))), wide=True),
+            Table("Longer runs", columns, tuple(rows), numeric),
+        ]
 
 
 def best_weights(state: Path, result: Refined) -> list[np.ndarray]:
@@ -126,19 +162,17 @@ def _trained(context: Context, index: int, hp: dict[str, Any], count: int) -> Lo
         return read_result(LongRun, row)
     length = planned(folder, refine_length(context, int(hp["batch_size"])))
     assert length is not None
-    seconds = None if isinstance(context.data, FeatureData) else seconds_for(context)
+    frozen = isinstance(context.data, FeatureData)
     return train_long(
+        context,
+        index,
         context.models.fresh(hp),
-        context.data,
         hp,
         length,
-        folder=folder,
-        purpose=f"refine {index}",
+        data=context.data,
         title=f"refining, run {index + 1} of {count}",
-        display=context.display,
-        logs=context.logs,
-        regime=FROZEN if isinstance(context.data, FeatureData) else "",
-        seconds=seconds,
+        regime=FROZEN if frozen else "",
+        seconds=None if frozen else seconds_for(context),
     )
 
 
@@ -170,37 +204,6 @@ def _of_another_size(search: Searched, best: Trial) -> list[Trial]:
         and trial.hp.get("width") != best.hp.get("width")
     ]
     return sorted(others, key=lambda trial: trial.val_loss or 0.0)[:1]
-
-
-def refine_length(context: Context, batch_size: int) -> Length:
-    """How long a run trains: the budget's updates, or what the time allows."""
-    least, most = context.budget.refine_epochs
-    updates = context.budget.refine_updates
-    speed = _seconds_per_update(context)
-    seconds = seconds_for(context)
-    if seconds is not None and speed:
-        allowed = max(10, round(seconds / speed))
-        if isinstance(context.data, FeatureData):  # heads are quick; the rest is fine-tuning's
-            updates = min(updates, round(HEAD_SHARE * allowed) + 10)
-        else:
-            updates, least, most = allowed, 1, 10_000
-    per_pass = context.updates_per_pass(batch_size)
-    return length_of(updates, per_pass, least=least, most=most, looks=10)
-
-
-def seconds_for(context: Context) -> float | None:
-    """Of the time that is left, what the longer training may take."""
-    left = context.clock.left
-    return None if left is None else max(1.0, left - min(TIME_KEPT * left, FINISH))
-
-
-def _seconds_per_update(context: Context) -> float | None:
-    """Of the best trial, validation included; else of the sweep."""
-    search, rates = context.results.get("search"), context.results.get("learning_rates")
-    best: Trial | None = search.best_trial if search else None
-    if best is not None and best.updates and best.seconds:
-        return best.seconds / best.updates
-    return rates.seconds_per_update if rates else None
 
 
 def judge_refinement(best: LongRun | None, coarse: Trial) -> Finding:
@@ -235,3 +238,27 @@ def judge_refinement(best: LongRun | None, coarse: Trial) -> Finding:
         advice="" if better else advice,
         evidence={"val_accuracy": score.accuracy, "val_loss": score.loss, "gain": gain},
     )
+
+
+def _regimes(result: Refined) -> list[Block]:
+    """The two ways to transfer side by side: the best run of each."""
+    if result.regimes is None:
+        return []
+    found: dict[str, Any] = {}
+    for run in result.runs:
+        best = found.get(run.regime)
+        if best is None or run is result.best_run or (run.score and best.score is None):
+            found[run.regime] = run
+    measures: dict[str, Callable[[Any], str]] = {
+        "Validation accuracy": lambda run: percent(run.val_accuracy),
+        "Validation loss": lambda run: loss(run.val_loss),
+        "Learning rate": lambda run: rate(run.hp.get("learning_rate")),
+        "Epochs": lambda run: num(run.epochs),
+        "Time": lambda run: duration(run.seconds),
+    }
+    rows = tuple(Row((w, *(told(run) for run in found.values()))) for w, told in measures.items())
+    columns = ("", *(name.capitalize() for name in found))
+    words = f"Recommended by the data: {result.regimes.reason}"
+    notes = [Note(words)] + ([Note(f"{result.regimes.note}.")] if result.regimes.note else [])
+    table = Table("Frozen or fine-tuned", columns, rows, frozenset(range(1, len(columns))))
+    return [Heading(table.label), table, *notes]

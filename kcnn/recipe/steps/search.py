@@ -1,7 +1,5 @@
 """Step 4: a search over rate, weight decay, batch size and whatever else the space names."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterable, Sequence
@@ -10,26 +8,28 @@ from typing import Any
 
 from rich.table import Table as Lines
 
-from kcnn.recipe.clock import Clock
+from kcnn.callbacks import Finding
+from kcnn.recipe.context import Context
 from kcnn.recipe.files import jsonable
 from kcnn.recipe.logs import write_rows
-from kcnn.recipe.narrowing import narrowed
-from kcnn.recipe.problem import accuracy_key
 from kcnn.recipe.results import read_result
-from kcnn.recipe.schedule import WarmupCosine
-from kcnn.recipe.search_plan import SearchPlan, search_plan
-from kcnn.recipe.shared_search import Phase, Report, announce, open_storage, storage_errors
-from kcnn.recipe.space import Space
-from kcnn.recipe.step import Context, Outcome, Step
-from kcnn.recipe.steps.search_page import hp_words, search_page
-from kcnn.recipe.steps.search_verdict import judge_search
-from kcnn.recipe.training import fit
-from kcnn.report import Block
+from kcnn.recipe.search_phases import SearchPlan, run_phases, search_plan
+from kcnn.recipe.shared_search import announce, open_storage, storage_errors
+from kcnn.recipe.step import Outcome, Step
+from kcnn.report import Block, Cell, Columns, Findings, Note, Row, Table
+from kcnn.report.trials import Point, parallel_plot, slice_plot
+from kcnn.report.words import duration, loss, num, number, percent, rate, setting
 
-__all__ = ["Search", "Searched", "Trial", "run_phases"]
+__all__ = ["Search", "Searched", "Trial"]
 
-NARROWED_FROM = 8  # trials; with fewer there is no best quarter to speak of
-FIRST_SHARE = 0.6  # of the trials, in the whole space; the others in the narrowed one
+SHOWN_TRIALS = 200  # on the page, the best ones
+SHOWN_SLICES = 8  # parameters with a plot of their own
+PRUNING = {
+    "median": "a trial ends early when its validation loss is above the median of the others",
+    "asha": "trials end early by successive halving",
+    "none": "no trial is ended early",
+}
+WELL_BELOW = 0.95  # of what guessing costs
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Search(Step[Searched]):
             ended = trial.state == "finished" and trial.val_loss is not None
             table.add_row(
                 "   →" if chosen else "    ",
-                *(hp_words(trial.hp.get(name)) for name in names),
+                *(setting(trial.hp.get(name)) for name in names),
                 f"{trial.val_loss:.3f}" if ended else trial.state,
                 accuracy,
                 style="bold" if chosen else "",
@@ -147,83 +147,111 @@ class Search(Step[Searched]):
         return (table,)
 
     def page(self, result: Searched, findings: Sequence[dict[str, Any]]) -> list[Block]:
-        return search_page(asdict(result), findings)
-
-
-def run_phases(
-    context: Context, space: Space, storage: Any, plan: SearchPlan
-) -> tuple[list[dict[str, Any]], Space | None]:
-    """Rows of all trials, whoever trained them, and the narrowed space if there was one."""
-    count = plan.trials
-    first = math.ceil(FIRST_SHARE * count) if count >= NARROWED_FROM else count
-    until = None if plan.seconds is None else Clock.now() + count * plan.seconds
-    common = {
-        "storage": storage,
-        "sampler": context.settings.search,
-        "pruner": context.settings.pruner,
-    }
-    seed = context.settings.seed
-    with context.display.progress(f"search, {count} trials", count) as bar:
-        wide = Phase(
-            f"{context.run_id} search",
-            space=space,
-            trials=first,
-            seed=seed,
-            first=space.defaults(),
-            **common,
-        )
-        rows = [
-            {**row, "phase": 1}
-            for row in wide.run(_trainer(context, bar, 0, plan), bar, until=until)
+        names = list(result.space)
+        trials = sorted(result.trials, key=_rank)
+        told = f"{result.sampler} search, {len(trials)} trials, {PRUNING[result.pruner]}."
+        words: tuple[Block, ...] = (Findings(findings), Note(told))
+        accuracy = all(t.val_accuracy is not None for t in trials if t.state == "finished")
+        points = [_point(t, accuracy, best=t.number == result.best) for t in trials]
+        slices = [
+            slice_plot(n, points, accuracy=accuracy, log=bool(result.space[n].get("log")))
+            for n in names[:SHOWN_SLICES]
         ]
-        ended = [(row["hp"], row["val_loss"]) for row in rows if row["state"] == "finished"]
-        if first == count or len(ended) < 2:
-            return rows, None
-        smaller = narrowed(space, ended)
-        more = Phase(
-            f"{context.run_id} search narrowed",
-            space=smaller,
-            trials=count - first,
-            seed=seed + 1,
-            **common,
+        plots = [plot for plot in slices if plot is not None]
+        blocks: list[Block] = [Columns((tuple(plots[:1]), words), wide=True)] if plots else [*words]
+        if len(plots) > 1:
+            blocks.append(Columns(tuple((plot,) for plot in plots[1:])))
+        parallel = parallel_plot(names, points)
+        return [
+            *blocks,
+            *([parallel] if parallel else []),
+            _table(result, names, trials[:SHOWN_TRIALS]),
+            Note(_space_words(result)),
+        ]
+
+
+def judge_search(result: Searched, guess: float | None) -> Finding:
+    """Fails when every trial diverged; warns when the best is hardly better than guessing."""
+    best, trials = result.best_trial, result.trials
+    expected = "a validation loss well below guessing"
+    if guess is not None:
+        expected += f", which costs {guess:.3f}"
+    if best is None or best.val_loss is None:
+        return Finding(
+            "search",
+            "failure",
+            seen=f"all {len(trials)} trials diverged",
+            expected=expected,
+            advice="Lower the learning rate by 10 and look at the data for outliers.",
+            cause="lr_too_high",
+            where="learning_rate",
         )
-        found = more.run(_trainer(context, bar, first, plan), bar.moved(first), until=until)
-    rows += [{**row, "phase": 2, "number": row["number"] + first} for row in found]
-    return rows, smaller
+    accuracy = "" if best.val_accuracy is None else f", accuracy {best.val_accuracy:.1%}"
+    values = ", ".join(f"{k.replace('_', ' ')} {setting(v)}" for k, v in best.hp.items())
+    seen = (
+        f"best of {len(trials)} trials: validation loss {best.val_loss:.3f}{accuracy} at {values}"
+    )
+    evidence = {"val_loss": best.val_loss, "val_accuracy": best.val_accuracy}
+    if guess is None or best.val_loss < WELL_BELOW * guess:
+        return Finding("search", "ok", seen=seen, expected=expected, evidence=evidence)
+    return Finding(
+        "search",
+        "warning",
+        seen=seen,
+        expected=expected,
+        advice="Training longer may help (--budget standard or thorough); if the loss stays "
+        "there, look at labels and validation images side by side.",
+        cause="too_few_epochs",
+        where="epochs",
+        evidence=evidence,
+    )
 
 
-def _trainer(context: Context, bar: Any, offset: int, plan: SearchPlan):
-    """A function that trains one trial and gives its row."""
+def _rank(trial: Trial) -> tuple[bool, float]:
+    value = number(trial.val_loss)
+    return trial.state != "finished", math.inf if math.isnan(value) else value
 
-    def train(place: int, hp: dict[str, Any], report: Report) -> dict[str, Any]:
-        batch_size = int(hp["batch_size"])
-        length = plan.length(context, batch_size)
-        callbacks: list[Any] = [report]
-        if plan.seconds is not None:
-            expected = plan.expected(context, batch_size)
-            schedule = WarmupCosine(hp["learning_rate"], total=expected, seconds=plan.seconds)
-            callbacks.append(schedule)
-        history = fit(
-            context.models.fresh(hp),
-            context.data,
-            batch_size,
-            length,
-            purpose=f"search {offset + place}",
-            callbacks=[*callbacks, bar.pulse(length.epochs)],
+
+def _point(trial: Trial, accuracy: bool, best: bool) -> Point:
+    score = trial.val_accuracy if accuracy else trial.val_loss
+    ended = trial.state == "finished" and trial.val_loss is not None
+    series = "whole space" if trial.phase == 1 else "narrowed"
+    return Point(trial.hp, score if ended else None, series, best)
+
+
+def _table(result: Searched, names: Sequence[str], trials: Sequence[Trial]) -> Table:
+    columns = ("Trial", *(n.replace("_", " ").capitalize() for n in names))
+    columns += ("Train loss", "Val. loss", "Val. accuracy", "Epochs", "Time", "State")
+    rows = []
+    for t in trials:
+        values = [t.hp.get(n) for n in names]
+        cells: tuple[Cell | str, ...] = (
+            Cell(str(t.number), t.number),
+            *(Cell(setting(v), v if isinstance(v, (int, float)) else None) for v in values),
+            Cell(loss(t.train_loss), t.train_loss),
+            Cell(loss(t.val_loss), t.val_loss),
+            Cell(percent(t.val_accuracy), t.val_accuracy),
+            Cell(num(t.epochs), t.epochs),
+            Cell(duration(t.seconds), t.seconds),
+            t.state,
         )
-        epochs = len(history.get("val_loss", ()))
-        key = accuracy_key(history)
-        return {
-            "train_loss": _last(history, "loss"),
-            "val_loss": _last(history, "val_loss"),
-            "val_accuracy": _last(history, f"val_{key}") if key else None,
-            "epochs": epochs,
-            "updates": epochs * length.updates if plan.seconds is None else schedule.step,
-        }
-
-    return train
+        rows.append(Row(cells, "best" if t.number == result.best else ""))
+    numeric = frozenset(range(len(columns) - 1))
+    return Table("Trials of the search", columns, tuple(rows), numeric, sortable=True)
 
 
-def _last(history: dict[str, list[float]], key: str) -> float | None:
-    values = history.get(key)
-    return float(values[-1]) if values else None
+def _space_words(result: Searched) -> str:
+    def told(space: dict[str, Any]) -> str:
+        return "; ".join(f"{n.replace('_', ' ')} {range_of(p)}" for n, p in space.items())
+
+    def range_of(p: dict[str, Any]) -> str:
+        if "choices" in p:
+            return " or ".join(setting(c) for c in p["choices"])
+        return f"{rate(p.get('low'))} to {rate(p.get('high'))}"
+
+    if not result.narrowed:
+        return f"Searched: {told(result.space)}."
+    return (
+        f"Searched: {told(result.space)}. Then around the best quarter of the trials, in log "
+        f"units, with a quarter of their range added on each side: {told(result.narrowed)}."
+    )

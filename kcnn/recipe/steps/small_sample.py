@@ -1,7 +1,5 @@
 """Step 2: a network that can't learn a handful of images by heart is set up wrongly."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +9,8 @@ import numpy as np
 
 from kcnn.callbacks import SmallSampleCheck
 from kcnn.recipe.clock import Pace
-from kcnn.recipe.step import Context, Outcome, Step
+from kcnn.recipe.context import Context
+from kcnn.recipe.step import Outcome, Step
 from kcnn.report import Block, Columns, Findings, Plot, Row, Table
 from kcnn.report.axes import curve, from_to, log_if_wide, numbers
 from kcnn.report.canvas import axes
@@ -71,13 +70,7 @@ def overfit_small_sample(
         sink=None,
     )
     pace = Pace()
-
-    def told(iteration: int, loss: float) -> None:
-        pace.tick()
-        if on_iteration is not None:
-            on_iteration(iteration, loss)
-
-    found = check.run(model, on_iteration=told)
+    found = check.run(model, on_iteration=pace.ticks(on_iteration))
     result = SmallSample(
         found.images,
         found.losses,

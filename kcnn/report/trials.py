@@ -1,0 +1,165 @@
+"""Trials as pictures: by one parameter, over all of them, and as curves with their schedules."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kcnn.report.axes import curve, epoch_axis, percent_axis, top
+from kcnn.report.canvas import SERIES, Plot, axes, legend, log_ticks
+from kcnn.report.words import num, percent, rate
+
+__all__ = ["Point", "parallel_plot", "schedules_plot", "slice_plot"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A trial: its settings, its score (None where it did not end), what it is drawn as."""
+
+    values: Mapping[str, Any]
+    score: float | None
+    series: str
+    best: bool = False
+
+
+def slice_plot(
+    name: str, points: Sequence[Point], *, accuracy: bool, log: bool = False
+) -> Plot | None:
+    """The score of each trial against one parameter; None where there is nothing to see.
+
+    Args:
+        name: of the parameter.
+        points: trials, those without it are left out.
+        accuracy: whether scores are accuracies, else losses.
+        log: whether numbers stand on a log scale.
+    """
+    there = [p for p in points if p.values.get(name) is not None]
+    scored = [p for p in there if p.score is not None]
+    lost = [p for p in there if p.score is None]
+    if len(scored) < 2 or len({repr(p.values[name]) for p in there}) < 2:
+        return None
+    labels = _labels([p.values[name] for p in there])
+    words = name.replace("_", " ")
+
+    def at(some: Sequence[Point]) -> list[float]:
+        values = [p.values[name] for p in some]
+        return [labels.index(str(v)) for v in values] if labels else [float(v) for v in values]
+
+    def draw(figure, colors) -> None:
+        ax = axes(figure, colors, x=words, y=f"validation {'accuracy' if accuracy else 'loss'}")
+        if log and not labels:
+            ax.set_xscale("log")
+        for i, series in enumerate(sorted({p.series for p in scored}, reverse=True)):
+            of = [p for p in scored if p.series == series]
+            style: dict[str, Any] = {"s": 46, "alpha": 0.85, "linewidths": 0, "label": series}
+            color = colors[SERIES[i % len(SERIES)]]
+            ax.scatter(at(of), [p.score or 0.0 for p in of], color=color, **style)
+        if accuracy:
+            percent_axis(ax, np.array([p.score for p in scored]))
+        best = [p for p in scored if p.best]
+        ring: dict[str, Any] = {"facecolors": "none", "edgecolors": colors["good"], "label": "best"}
+        ax.scatter(at(best), [p.score or 0.0 for p in best], s=190, linewidths=2.2, **ring)
+        if lost:
+            floor = np.full(len(lost), ax.get_ylim()[0])
+            cross: dict[str, Any] = {"marker": "x", "color": colors["bad"], "clip_on": False}
+            ax.scatter(at(lost), floor, s=40, label="pruned or diverged", **cross)
+        if labels:
+            ax.set_xticks(range(len(labels)), labels)
+        elif log:
+            log_ticks(ax.xaxis, ax.get_xlim(), rate)
+        legend(ax, colors, columns=4)
+
+    return Plot(
+        f"search-{name.replace('_', '-')}",
+        f"Score against {words}",
+        f"{len(scored)} finished trials by {words} and score; {len(lost)} were pruned or diverged.",
+        "",
+        draw,
+    )
+
+
+def parallel_plot(names: Sequence[str], points: Sequence[Point]) -> Plot | None:
+    """Every trial that ended as a line over all parameters, each on its own scale; best first."""
+    scored = [p for p in points if p.score is not None]
+    shown = [n for n in names if len({repr(p.values.get(n)) for p in scored}) > 1]
+    if len(scored) < 3 or len(shown) < 2:
+        return None
+    heights = [_heights([p.values.get(n) for p in scored]) for n in shown]
+    heights.append(np.linspace(1.0, 0.0, len(scored)))
+
+    def draw(figure, colors) -> None:
+        ax = axes(figure, colors, x="", y="")
+        ax.grid(visible=False)
+        places = np.arange(len(heights))
+        for point, ys in reversed(list(zip(scored, np.transpose(heights), strict=True))):
+            style: dict[str, Any] = {"color": colors["c1"], "alpha": 0.15 + 0.6 * ys[-1]}
+            if point.best:
+                style = {"color": colors["good"], "linewidth": 2.8}
+            ax.plot(places, ys, **{"linewidth": 1.2, **style})
+        ax.set_xticks(places, [*(n.replace("_", " ") for n in shown), "rank"])
+        ax.set_yticks([0, 1], ["low", "high"])
+        for x in places:
+            ax.axvline(float(x), color=colors["grid"], linewidth=1.0)
+
+    return Plot(
+        "search-parallel",
+        "All parameters of each trial",
+        f"Parallel coordinates of {len(scored)} trials over {', '.join(shown)} and their rank.",
+        "A line is a trial; the stronger, the better; green: the best.",
+        draw,
+    )
+
+
+def schedules_plot(
+    runs: Sequence[tuple[str, np.ndarray, np.ndarray]], *, best: int | None, accuracy: bool
+) -> Plot | None:
+    """Validation scores by epoch above their learning rates, of (name, scores, rates)."""
+    series = [(i, *run) for i, run in enumerate(runs) if np.isfinite(run[1]).any()]
+    if not series:
+        return None
+    name = "validation accuracy" if accuracy else "validation loss"
+
+    def draw(figure, colors) -> None:
+        grid = figure.add_gridspec(2, 1, height_ratios=(2.2, 1))
+        upper = axes(figure, colors, x="", y=name, place=(grid[0],))
+        lower = axes(figure, colors, x="epoch", y="learning rate", place=(grid[1],))
+        for i, label, scores, rates in series:
+            style = {"linewidth": 2.4 if i == best else 1.4}
+            color = colors[SERIES[i % len(SERIES)]]
+            curve(upper, scores, color, label, **style)
+            curve(lower, rates, color, label, **style)
+        if accuracy:
+            percent_axis(upper, *(scores for _, _, scores, _ in series))
+        epoch_axis(upper)
+        epoch_axis(lower)
+        upper.tick_params(labelbottom=False)
+        lower.set_ylim(bottom=0)
+        legend(upper, colors, columns=1 if len(series) < 4 else 2)
+
+    show = percent if accuracy else num
+    tops = [f"{label}, at most {show(top(scores))}" for _, label, scores, _ in series]
+    return Plot(
+        "refinement",
+        f"{name.capitalize()} and learning rate of each longer run",
+        f"Refinement: {'; '.join(tops)}.",
+        "Above, the thick line is the best run; below, its warmup and cosine decay.",
+        draw,
+        (5.6, 4.0 + 0.2 * len(series)),
+    )
+
+
+def _labels(values: Sequence[Any]) -> list[str]:
+    """The words of a parameter; none where all its values are numbers."""
+    numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+    return [] if numeric else sorted({str(v) for v in values})
+
+
+def _heights(values: Sequence[Any]) -> np.ndarray:
+    """Places between 0 and 1, in log units where numbers span much; by rank for words."""
+    labels = _labels(values)
+    numbers = np.array([labels.index(str(v)) if labels else v for v in values], dtype=float)
+    if numbers.min() > 0 and numbers.max() > 20 * numbers.min() and not labels:
+        numbers = np.log(numbers)
+    spread = numbers.max() - numbers.min()
+    return (numbers - numbers.min()) / spread if spread else np.full(len(values), 0.5)
