@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 import kcnn.recipe.checkpoint
-import kcnn.recipe.steps.search
+import kcnn.recipe.search_phases
 from kcnn.data import load
 from kcnn.recipe import BUDGETS, Settings
 from kcnn.recipe.settings import CHOICES
@@ -160,7 +160,7 @@ def test_an_interrupted_run_keeps_what_it_had_and_goes_on(tmp_path, monkeypatch)
     digits = load("digits", seed=0)
     np.savez(npz, x=digits.train.x[:300], y=digits.train.y[:300])
     args = ("recipe", "--data", npz, "--budget", "quick", "--out", tmp_path / "run")
-    fit, write = kcnn.recipe.steps.search.fit, kcnn.recipe.checkpoint.write_arrays
+    fit, write = kcnn.recipe.search_phases.fit, kcnn.recipe.checkpoint.write_arrays
     trials, writes = [], []
 
     def interrupted(*a, **k):
@@ -178,7 +178,7 @@ def test_an_interrupted_run_keeps_what_it_had_and_goes_on(tmp_path, monkeypatch)
     def record():
         return json.loads((tmp_path / "run" / "result.json").read_text())
 
-    monkeypatch.setattr(kcnn.recipe.steps.search, "fit", interrupted)
+    monkeypatch.setattr(kcnn.recipe.search_phases, "fit", interrupted)
     monkeypatch.setattr(kcnn.recipe.checkpoint, "write_arrays", full_disk)
     first = kcnn_command(*args)
     assert first.exit_code == 2

@@ -42,6 +42,10 @@ def search(
         folder: for the trials, so that a cut-off search can be taken up; a temporary one if None.
         display: the terminal; none if None.
         **settings: of `Settings`, such as budget, search, pruner, storage and seed.
+
+    >>> found = search(model, data, learning_rate=1e-3, budget="quick")  # doctest: +SKIP
+    >>> found.result.best_trial.hp["learning_rate"]  # doctest: +SKIP
+    0.00154
     """
     context = _context(build, data, space, folder, display, settings)
     guess = expected_initial_loss(
@@ -73,6 +77,9 @@ def refine(
 
     Raises:
         RuntimeError: every training diverged.
+
+    >>> hp = {"learning_rate": 1e-3, "weight_decay": 0.0, "batch_size": 32}
+    >>> trained, outcome = refine(model, data, hp, budget="quick")  # doctest: +SKIP
     """
     space = {k: [v] for k, v in hp.items() if k != "learning_rate"}
     context = _context(build, data, space, folder, display, settings)

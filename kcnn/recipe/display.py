@@ -86,6 +86,10 @@ class Display:
     Attributes:
         later: seconds that the steps after the present one will take; None: not known.
         clock: of the run, where it may take so long and no longer.
+
+    >>> from kcnn.recipe import Display
+    >>> Display().say("half of it is done")
+    half of it is done
     """
 
     later: float | None = None

@@ -25,6 +25,9 @@ def write_report(run_dir: str | Path, *, plots: bool = True) -> Path:
 
     Raises:
         RecipeError: no run there, or its record is damaged.
+
+    >>> write_report("runs/a")  # doctest: +SKIP
+    PosixPath('runs/a/report.html')
     """
     folder = Path(run_dir)
     record = _record(folder)

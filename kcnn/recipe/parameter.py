@@ -24,6 +24,10 @@ class Parameter:
         default: the value before the search and in its first trial; the middle of a range or
             the first choice if left out.
         when: {name: value}: the parameter exists only where that other one has that value.
+
+    >>> from kcnn.recipe import Parameter
+    >>> round(Parameter(low=1e-4, high=1e-2, log=True).middle, 6)
+    0.001
     """
 
     low: float | None = None

@@ -13,7 +13,15 @@ __all__ = [
 
 
 class RecipeError(ValueError):
-    """A run that can't start or go on as asked; the message says what to change."""
+    """A run that can't start or go on as asked; the message says what to change.
+
+    >>> from kcnn.recipe import RecipeError, Settings
+    >>> try:
+    ...     Settings(budget="quik")
+    ... except RecipeError as error:
+    ...     print(error)
+    budget must be one of quick, standard, thorough; received 'quik'. Did you mean 'quick'?
+    """
 
 
 @dataclass(frozen=True)

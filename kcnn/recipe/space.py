@@ -25,6 +25,11 @@ class Space(Mapping[str, Parameter]):
 
     Raises:
         RecipeError: an empty range, a rate of 0, a condition on an unknown parameter.
+
+    >>> from kcnn.recipe import Space
+    >>> space = Space({"width": [1.0, 2.0], "dropout": {"low": 0.0, "high": 0.5}})
+    >>> space.defaults()
+    {'width': 1.0, 'dropout': 0.25}
     """
 
     def __init__(self, parameters: Mapping[str, Parameter | Mapping[str, Any]]):
@@ -100,6 +105,12 @@ def load_space(file: str | Path) -> Space:
 
     Raises:
         RecipeError: no such file, no valid TOML, an unknown key, an impossible range.
+
+    >>> from pathlib import Path
+    >>> from kcnn.recipe import load_space
+    >>> _ = Path("space.toml").write_text("[width]\\nchoices = [1, 2]")
+    >>> load_space("space.toml")["width"].choices
+    (1, 2)
     """
     try:
         tables = tomllib.loads(Path(file).read_text(encoding="utf-8"))

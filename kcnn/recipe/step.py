@@ -16,7 +16,12 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Outcome(Generic[R]):
-    """What a step found: a result for whoever goes on with it, findings for people."""
+    """What a step found: a result for whoever goes on with it, findings for people.
+
+    >>> outcome = kcnn.recipe.check_initial_loss(model, x, y, classes=10)
+    >>> outcome.ok, outcome.findings[0].check
+    (True, 'initial_loss')
+    """
 
     result: R
     findings: tuple[Finding, ...]
@@ -38,6 +43,10 @@ class Step(ABC, Generic[R]):
         gates: a failure makes the later steps vain: the run stops and the doctor is asked.
         Result: the dataclass of its result.
         schema: version of `Result`, raised when a field changes its meaning.
+
+    >>> from kcnn.recipe.steps import STEPS
+    >>> [step.name for step in STEPS]
+    ['initial_loss', 'small_sample', 'learning_rates', 'search', 'refine', 'curves']
     """
 
     name: ClassVar[str]

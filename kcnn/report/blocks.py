@@ -14,7 +14,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Note:
-    """A paragraph; small and quiet unless `strong`."""
+    """A paragraph; small and quiet unless `strong`.
+
+    >>> Note("Measured once.", strong=True).kind
+    'note'
+    """
 
     text: str
     strong: bool = False
@@ -23,7 +27,11 @@ class Note:
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading within a section."""
+    """A heading within a section.
+
+    >>> Heading("Trials").text
+    'Trials'
+    """
 
     text: str
     kind = "heading"
@@ -31,7 +39,11 @@ class Heading:
 
 @dataclass(frozen=True)
 class Code:
-    """A few lines to copy."""
+    """A few lines to copy.
+
+    >>> Code("In Keras", "model.predict(images)").kind
+    'code'
+    """
 
     title: str
     text: str
@@ -40,7 +52,12 @@ class Code:
 
 @dataclass(frozen=True)
 class Bars:
-    """Named values as bars on one scale: (name, value, what is written beside it)."""
+    """Named values as bars on one scale: (name, value, what is written beside it).
+
+    >>> bars = Bars((("ours", 2.0, "2 s"), ("theirs", 4.0, "4 s")))
+    >>> bars.share(2.0)
+    0.5
+    """
 
     rows: tuple[tuple[str, float, str], ...]
     kind = "bars"
@@ -53,7 +70,11 @@ class Bars:
 
 @dataclass(frozen=True)
 class Findings:
-    """What instruments said, as `Finding.to_dict` writes it."""
+    """What instruments said, as `Finding.to_dict` writes it.
+
+    >>> len(Findings([{"check": "loss", "severity": "ok", "seen": "2.3"}]).findings)
+    1
+    """
 
     findings: Sequence[Mapping[str, Any]]
     kind = "findings"
@@ -61,7 +82,11 @@ class Findings:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: its text, the number it is sorted by, a swatch of a color of the page."""
+    """A cell: its text, the number it is sorted by, a swatch of a color of the page.
+
+    >>> Cell("3 min", 180.0).value
+    180.0
+    """
 
     text: str
     value: float | None = None
@@ -70,7 +95,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """Cells, strings for plain ones; the best row of a table has a word for it."""
+    """Cells, strings for plain ones; the best row of a table has a word for it.
+
+    >>> Row(("resnet20", Cell("91%", 0.91)), best="best").best
+    'best'
+    """
 
     cells: tuple[Cell | str, ...]
     best: str = ""
@@ -78,7 +107,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns by name; those in `numeric` stand right. Sorted by click where `sortable`."""
+    """Columns by name; those in `numeric` stand right. Sorted by click where `sortable`.
+
+    >>> table = Table("Models", ("Name", "Right"), (Row(("a", "91%")),), frozenset({1}))
+    >>> table.columns
+    ('Name', 'Right')
+    """
 
     label: str
     columns: tuple[str, ...]
@@ -94,7 +128,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Definitions:
-    """Terms and what they are here."""
+    """Terms and what they are here.
+
+    >>> Definitions((("Images", "1,294"),)).rows[0][1]
+    '1,294'
+    """
 
     rows: tuple[tuple[str, str], ...]
     kind = "definitions"
@@ -102,7 +140,11 @@ class Definitions:
 
 @dataclass(frozen=True)
 class Picture:
-    """An image as a data URI, with the words of those who do not see it."""
+    """An image as a data URI, with the words of those who do not see it.
+
+    >>> Picture("data:image/png;base64,", "a seven", label="7").label
+    '7'
+    """
 
     uri: str
     alt: str
@@ -114,7 +156,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Pictures:
-    """A row of small images."""
+    """A row of small images.
+
+    >>> len(Pictures((Picture("data:,", "a seven"),)).pictures)
+    1
+    """
 
     pictures: tuple[Picture, ...]
     kind = "pictures"
@@ -122,7 +168,11 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A table of counts: rows true, columns said; a cell is (count, share of row, diagonal)."""
+    """A table of counts: rows true, columns said; a cell is (count, share of row, diagonal).
+
+    >>> Matrix(("cat", "dog"), (((9, 0.9, True), (1, 0.1, False)),)).names
+    ('cat', 'dog')
+    """
 
     names: tuple[str, ...]
     rows: tuple[tuple[tuple[int, float, bool], ...], ...]
@@ -131,7 +181,11 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Columns:
-    """Blocks side by side where there is room; `wide`: the first column the wider one."""
+    """Blocks side by side where there is room; `wide`: the first column the wider one.
+
+    >>> Columns(((Note("left"),), (Note("right"),))).wide
+    False
+    """
 
     columns: tuple[tuple[Any, ...], ...]
     wide: bool = False
@@ -155,7 +209,11 @@ Block = (
 
 @dataclass(frozen=True)
 class Section:
-    """A card of the page. `status` is a verdict, or "" for none."""
+    """A card of the page. `status` is a verdict, or "" for none.
+
+    >>> Section("data", "The data", [Note("1,294 images")]).id
+    'data'
+    """
 
     id: str
     title: str
@@ -180,6 +238,11 @@ class Page:
         sections: cards in order.
         settings: how it was made, at the foot of the page.
         foot: the last lines.
+
+    >>> facts, advice = [("Accuracy", "91%", "")], ("What next", "Nothing.", "")
+    >>> page = Page("It trained", "ok", "digits", ["a run"], facts, advice, [], [])
+    >>> page.tone
+    'ok'
     """
 
     title: str

@@ -23,6 +23,12 @@ def write_page(page: Page, file: str | Path, *, plots: str | Path | None = None)
 
     The page needs no network and no other file and follows the reader's light or dark setting.
     An earlier one is replaced in one move: a full disk leaves it as it was.
+
+    >>> from kcnn.report import Note, Page, Section
+    >>> sections = [Section("a", "Data", [Note("1,294 images")])]
+    >>> page = Page("It trained", "ok", "digits", [], [], ("Next", "Nothing.", ""), [], sections)
+    >>> write_page(page, "report.html").name
+    'report.html'
     """
     file = Path(file)
     drawn = [plot for section in page.sections for plot in plots_in(section.blocks)]

@@ -22,6 +22,10 @@ class CachedFeatures:
     """What a frozen backbone makes of a data set, seen `views` times.
 
     `x` are the features (views, images, ...) and `y` their labels (views, images, ...).
+
+    >>> features = kcnn.transfer.CachedFeatures(np.zeros((2, 5, 16)), np.zeros((2, 5)))
+    >>> len(features), features.views
+    (5, 2)
     """
 
     x: np.ndarray
@@ -98,6 +102,11 @@ def cache_features(
     Raises:
         ValueError: a model that `linear_probe` did not make, data without images or end, or
             views that differ in length.
+
+    >>> body = kcnn.create_model("resnet8", classes=10, input_shape=(8, 8, 3))
+    >>> probe = kcnn.transfer.linear_probe(body, 10)
+    >>> kcnn.transfer.cache_features(probe, images, one_hot).x.shape
+    (1, 4, 64)
     """
     if views < 1:
         raise ValueError(f"cache_features: views must be at least 1. Received: {views!r}.")

@@ -32,6 +32,11 @@ def unfreeze(
 
     Raises:
         ValueError: not a model of `linear_probe`, or more blocks than it has.
+
+    >>> body = kcnn.create_model("resnet8", classes=10, input_shape=(8, 8, 3))
+    >>> probe = kcnn.transfer.linear_probe(body, 10)
+    >>> [len(kcnn.transfer.unfreeze(probe, blocks=n).trainable_weights) for n in (0, 1)]
+    [2, 8]
     """
     body: Any = backbone_of(model, "unfreeze")
     groups = blocks_of(body)

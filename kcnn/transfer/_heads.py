@@ -95,6 +95,11 @@ def head_of(model: keras.Model) -> keras.Model:
 
     Raises:
         ValueError: not a model of `linear_probe`.
+
+    >>> body = kcnn.create_model("resnet8", classes=10, input_shape=(8, 8, 3))
+    >>> probe = kcnn.transfer.linear_probe(body, 10)
+    >>> kcnn.transfer.head_of(probe).input_shape
+    (None, 64)
     """
     last = _seen_by_head(model, "head_of")
     features = last.output

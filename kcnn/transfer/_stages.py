@@ -15,7 +15,11 @@ __all__ = ["FineTuning", "fine_tune", "fit_head"]
 
 @dataclass(frozen=True)
 class FineTuning:
-    """The two histories of `fine_tune`, each metric by epoch as `fit` gives it."""
+    """The two histories of `fine_tune`, each metric by epoch as `fit` gives it.
+
+    >>> kcnn.transfer.FineTuning(head={"loss": [1.0]}, whole={"loss": [0.5]}).whole["loss"]
+    [0.5]
+    """
 
     head: Mapping[str, list[float]]
     whole: Mapping[str, list[float]]
@@ -47,6 +51,13 @@ def fit_head(
 
     Raises:
         ValueError: a model that is not compiled, or not from `linear_probe`.
+
+    >>> body = kcnn.create_model("resnet8", classes=10, input_shape=(8, 8, 3))
+    >>> probe = kcnn.transfer.linear_probe(body, 10)
+    >>> probe.compile("adam", keras.losses.CategoricalCrossentropy(from_logits=True))
+    >>> features = kcnn.transfer.cache_features(probe, images, one_hot)
+    >>> len(kcnn.transfer.fit_head(probe, features, epochs=2, verbose=0)["loss"])
+    2
     """
     if getattr(model, "optimizer", None) is None:
         raise ValueError(f"fit_head: compile {model.name} first.")
@@ -94,6 +105,10 @@ def fine_tune(
 
     Raises:
         ValueError: a model that is not compiled, or not from `linear_probe`.
+
+    >>> done = kcnn.transfer.fine_tune(probe, images, one_hot, epochs=5)  # doctest: +SKIP
+    >>> len(done.whole["loss"])  # doctest: +SKIP
+    5
     """
     if getattr(model, "optimizer", None) is None:
         raise ValueError(f"fine_tune: compile {model.name} first; its optimizer is stage 1's.")

@@ -80,6 +80,10 @@ def sweep_learning_rates(
         batch_size: with arrays.
         seed: order of arrays.
         on_iteration: called as `on_iteration(index of the rate, iteration, loss)`.
+
+    >>> outcome = kcnn.recipe.sweep_learning_rates(model, x, y, rates=(1e-1, 1e-2), iterations=20)
+    >>> [row.lr for row in outcome.result.curves]
+    [0.1, 0.01]
     """
     sweep = LRSweep(rates, iterations=iterations, weight_decay=weight_decay, seed=seed)
     pace = Pace()

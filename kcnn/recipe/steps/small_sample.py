@@ -59,6 +59,10 @@ def overfit_small_sample(
         rates: tried in turn until one gets there; those usual with the optimizer if None.
         seed: choice of the images.
         on_iteration: called as `on_iteration(iteration, loss)`.
+
+    >>> outcome = kcnn.recipe.overfit_small_sample(model, x, y, images=10)
+    >>> outcome.ok, outcome.result.images
+    (True, 10)
     """
     check = SmallSampleCheck(
         x,
