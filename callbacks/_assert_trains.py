@@ -1,7 +1,5 @@
 """For the tests of training code: a program that would not train fails."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Finding"]
+__all__ = ["Finding", "Record"]
 
 SEVERITIES = ("ok", "note", "warning", "failure")
 
@@ -100,6 +100,23 @@ class Finding:
         if self.expected:
             text += f" (expected: {self.expected})"
         return f"{text}. {self.advice}" if self.advice else text
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """A result that can be written down."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dict of JSON types; numbers that are not finite are None."""
+        return {field.name: _json(getattr(self, field.name)) for field in dataclasses.fields(self)}
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, (Finding, Record)):
+        return value.to_dict()
+    if isinstance(value, (list, tuple)):
+        return [_json(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def plain(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +34,13 @@ class Settings:
         values = {"select": self.select, "ignore": self.ignore, "parameters": self.parameters}
         return {name: value for name, value in values.items() if value}
 
-    def over(
-        self,
-        *,
-        select: Sequence[str] | None = None,
-        ignore: Sequence[str] | None = None,
-        parameters: Mapping[str, Mapping[str, float]] | None = None,
-        fail_on: str | None = None,
-    ) -> Settings:
-        """These settings where the arguments do not say otherwise."""
-        return Settings(
-            self.select if select is None else tuple(select),
-            self.ignore if ignore is None else tuple(ignore),
-            self.parameters if parameters is None else dict(parameters),
-            self.fail_on if fail_on is None else fail_on,
-        )
+    def over(self, **said: Any) -> Settings:
+        """These settings where the arguments, None for those not given, do not say otherwise."""
+        given = {name: value for name, value in said.items() if value is not None}
+        lists = {
+            name: tuple(value) for name, value in given.items() if name in ("select", "ignore")
+        }
+        return dataclasses.replace(self, **(given | lists))
 
     def fails(self, severity: str) -> bool:
         """Whether a finding of this severity fails the program."""

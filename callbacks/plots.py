@@ -1,4 +1,4 @@
-"""Pictures of range tests, sweeps and training curves; readable on light and dark pages.
+"""Pictures of range tests and sweeps; readable on light and dark pages.
 
 Matplotlib's object interface only: no pyplot, no global state. Backgrounds are
 transparent, text and axes a middle gray, lines strong on white and on black.
@@ -7,16 +7,15 @@ transparent, text and axes a middle gray, lines strong on white and on black.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from kcnn.callbacks.curves import CurveReading
     from kcnn.callbacks.learning_rate import RangeResult, SweepResult
 
-__all__ = ["plot_curves", "plot_range", "plot_rates", "plot_sweep"]
+__all__ = ["plot_range", "plot_rates", "plot_sweep"]
 
 GRAY = "#7a7a7a"  # 4.3:1 on white, 4.9:1 on black
 COLORS = ("#2f7fd1", "#d9700a", "#1f9d6b", "#c2478f", "#8a63d2", "#b08900", "#0e97a7")
@@ -48,13 +47,10 @@ def plot_range(result: RangeResult, *, ax: Any = None) -> Any:
         ax.set_ylim(low - 0.1 * (high - low + 1e-9), high + 0.6 * (high - low + 1e-9))
     for i, suggestion in enumerate(result.suggestions):
         chosen = suggestion.lr == result.suggestion
-        ax.axvline(
-            suggestion.lr,
-            color=COLORS[1 + i % (len(COLORS) - 1)],
-            ls="-" if chosen else STYLES[1 + i % 3],
-            lw=2.2 if chosen else 1.2,
-            label=f"{suggestion.name}: {suggestion.lr:.2g}" + (" (suggestion)" if chosen else ""),
-        )
+        label = f"{suggestion.name}: {suggestion.lr:.2g}" + (" (suggestion)" if chosen else "")
+        color = COLORS[1 + i % (len(COLORS) - 1)]
+        style = {"ls": "-", "lw": 2.2} if chosen else {"ls": STYLES[1 + i % 3], "lw": 1.2}
+        ax.axvline(suggestion.lr, color=color, label=label, **style)
     ax.set_xscale("log")
     return _finish(figure, ax, "learning rate", "loss", "Range test")
 
@@ -85,71 +81,20 @@ def plot_rates(
             continue
         chosen = rate == nearest
         name = f"{rate:.2g}" + (f" {labels[i]}" if labels else "") + (said if chosen else "")
-        ax.plot(
-            np.arange(1, finite.size + 1),
-            smoothed(finite, 0.8),
-            color=colors[i],
-            lw=2.8 if chosen else 1.2,
-            zorder=3 if chosen else 2,
-            label=name,
-        )
+        style = {"lw": 2.8, "zorder": 3} if chosen else {"lw": 1.2, "zorder": 2}
+        steps, level = np.arange(1, finite.size + 1), smoothed(finite, 0.8)
+        ax.plot(steps, level, color=colors[i], label=name, **style)
     if first:
         ax.set_ylim(top=1.5 * float(np.median(first)), bottom=0 if min(first) >= 0 else None)
-    return _finish(
-        figure, ax, "iteration", "loss", "Learning rates from the same start", beside=True
-    )
+    title = "Learning rates from the same start"
+    return _finish(figure, ax, "iteration", "loss", title, beside=True)
 
 
 def plot_sweep(result: SweepResult, *, ax: Any = None) -> Any:
     """The curves of an `LRSweep` with their verdicts; the suggestion thick."""
-    curves = result.curves
-    return plot_rates(
-        [c.lr for c in curves],
-        [c.losses for c in curves],
-        result.suggestion,
-        labels=[c.verdict for c in curves],
-        ax=ax,
-    )
-
-
-def plot_curves(
-    history: Mapping[str, Sequence[float]],
-    *,
-    reading: CurveReading | None = None,
-    expected: float | None = None,
-    metric: str = "loss",
-    ax: Any = None,
-) -> Any:
-    """Training and validation curves over epochs.
-
-    Args:
-        history: As for `read_curves`.
-        reading: Its reading: marks the onset of overfitting and names the verdict.
-        expected: Loss of guessing (`expected_initial_loss`), drawn as a level line.
-        metric: "loss" or another name in `history`, "accuracy" say.
-        ax: Matplotlib axes; a new figure if None.
-    """
-    figure, ax = _axes(ax)
-    for name, label, color in (
-        (metric, "training", COLORS[0]),
-        (f"val_{metric}", "validation", COLORS[1]),
-    ):
-        if name in history:
-            values = np.asarray(history[name], "float64")
-            ax.plot(np.arange(1, values.size + 1), values, color=color, lw=2, label=label)
-    if expected is not None:
-        ax.axhline(expected, color=GRAY, ls=":", label=f"guessing: {expected:.3g}")
-    title = metric
-    if reading is not None:
-        title = f"{metric}: {reading.verdict}"
-        if reading.onset_epoch is not None:
-            ax.axvline(
-                reading.onset_epoch,
-                color=COLORS[3],
-                ls="--",
-                label=f"overfitting after epoch {reading.onset_epoch}",
-            )
-    return _finish(figure, ax, "epoch", metric, title)
+    rates, losses = [c.lr for c in result.curves], [c.losses for c in result.curves]
+    labels = [c.verdict for c in result.curves]
+    return plot_rates(rates, losses, result.suggestion, labels=labels, ax=ax)
 
 
 def _axes(ax: Any, *, width: float = 7) -> tuple[Any, Any]:

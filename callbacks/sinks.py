@@ -3,10 +3,8 @@
 A sink is anything that can be called with a `Finding`; give one to `sink=` of any instrument.
 """
 
-from __future__ import annotations
-
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,11 @@ STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "failure": "bold r
 
 
 def print_sink(finding: Finding) -> None:
-    """Print a finding on the terminal, severity in color."""
+    """Print a finding on the terminal, severity in color.
+
+    >>> print_sink(kcnn.callbacks.judge_initial_loss(2.3, classes=10))
+    ok initial_loss: loss 2.300 (expected: 2.303)
+    """
     from rich.console import Console
     from rich.text import Text
 
@@ -28,6 +30,13 @@ def print_sink(finding: Finding) -> None:
     line.append(finding.severity, style=STYLES[finding.severity])
     line.append(str(finding)[len(finding.severity) :])
     Console().print(line)
+
+
+def tell(findings: Iterable[Finding], sink: Callable[[Finding], Any] | None) -> None:
+    """Hand findings to a sink, if there is one."""
+    if sink is not None:
+        for finding in findings:
+            sink(finding)
 
 
 def all_sinks(*sinks: Callable[[Finding], Any]) -> Callable[[Finding], None]:
@@ -73,6 +82,9 @@ class TensorBoardSink:
 
     Raises:
         ImportError: without TensorFlow, which writes the files.
+
+    >>> sink = TensorBoardSink("logs")
+    >>> sink(kcnn.callbacks.judge_initial_loss(9.0, classes=10))
     """
 
     def __init__(self, folder: str | Path):
@@ -100,6 +112,8 @@ class MLflowSink:
 
     Raises:
         ImportError: without mlflow.
+
+    >>> doctor = kcnn.callbacks.Doctor(x, y, sink=MLflowSink())  # doctest: +SKIP
     """
 
     def __init__(self, run_id: str | None = None):
@@ -128,6 +142,8 @@ class WandbSink:
     Raises:
         ImportError: without wandb, where no run is given.
         ValueError: where no run is active.
+
+    >>> doctor = kcnn.callbacks.Doctor(x, y, sink=WandbSink())  # doctest: +SKIP
     """
 
     def __init__(self, run: Any = None):

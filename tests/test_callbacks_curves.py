@@ -59,9 +59,9 @@ def test_the_valley_fit_is_the_best_of_all_splits():
         return float(((fit - part) ** 2).sum())
 
     brute = min(error(y[: i + 1], False) + error(y[i + 1 :], True) for i in range(30))
-    from kcnn.callbacks.curves._stats import _isotonic_errors
+    from kcnn.callbacks.curves._stats import _isotonic
 
-    falls, rises = _isotonic_errors(-y), _isotonic_errors(-y[::-1])[::-1]
+    falls, rises = _isotonic(-y)[1], _isotonic(-y[::-1])[1][::-1]
     ours = min(falls[i] + (rises[i + 1] if i < 29 else 0.0) for i in range(30))
     assert ours == pytest.approx(brute)
 

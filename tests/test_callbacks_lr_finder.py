@@ -161,6 +161,11 @@ def test_it_ends_early_when_the_loss_breaks_out():
     assert finder.suggestion is not None
 
 
+def listening(told):
+    """`judge_range`, whose named arguments are noted."""
+    return lambda *seen, **named: told.update(named) or judge_range(*seen, **named)
+
+
 @pytest.mark.parametrize(
     ("size", "accumulated", "compiled", "batch"),
     [
@@ -174,7 +179,7 @@ def test_the_batch_size_counts(size, accumulated, compiled, batch, monkeypatch):
     if keras.config.backend() == "torch" and compiled:
         pytest.skip("torch has no steps_per_execution")
     told = {}
-    monkeypatch.setattr(lr_finder, "judge_range", lambda *_, **named: told.update(named))
+    monkeypatch.setattr(lr_finder, "judge_range", listening(told))
     model = model_with(
         keras.optimizers.SGD(0.1, gradient_accumulation_steps=accumulated),
         **compiled,
@@ -195,7 +200,7 @@ def test_a_training_step_that_does_not_count_leaves_the_batch_size_open(monkeypa
     if keras.config.backend() != "tensorflow":
         pytest.skip("this train_step is TensorFlow's")
     told = {}
-    monkeypatch.setattr(lr_finder, "judge_range", lambda *_, **named: told.update(named))
+    monkeypatch.setattr(lr_finder, "judge_range", listening(told))
     model = Own([keras.Input((12,)), keras.layers.Dense(4)])
     model.compile("sgd", LOSS)
     model.fit(*data(), epochs=10, verbose=0, callbacks=[LRFinder(iterations=20, sink=None)])

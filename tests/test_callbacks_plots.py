@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from kcnn.callbacks import plots, read_curves
+from kcnn.callbacks import plots
 from kcnn.callbacks.learning_rate._lr_sweep import SweepResult
 from kcnn.callbacks.learning_rate._range_judge import judge_range
 from kcnn.callbacks.learning_rate._rates import judge_rates
@@ -45,16 +45,7 @@ def sweep_figure():
     return plots.plot_sweep(SweepResult(judge_rates([0.1, 0.01, 1.0], losses), 0.1, ()))
 
 
-def curve_figure():
-    epochs = np.arange(30)
-    history = {
-        "loss": 2.3 * np.exp(-epochs / 6),
-        "val_loss": 0.8 + 0.02 * np.abs(epochs - 10) + 1.5 * np.exp(-epochs / 3),
-    }
-    return plots.plot_curves(history, reading=read_curves(history), expected=2.303)
-
-
-@pytest.mark.parametrize("figure", [range_figure, sweep_figure, curve_figure])
+@pytest.mark.parametrize("figure", [range_figure, sweep_figure])
 @pytest.mark.parametrize("page", [0.0, 1.0])
 def test_pictures_show_on_light_and_dark_pages(figure, page):
     drawn = pixels(figure(), page)
@@ -74,19 +65,12 @@ def test_every_suggestion_is_marked_and_named():
         assert name in names
 
 
-def test_the_onset_and_the_loss_of_guessing_are_drawn():
-    ax = curve_figure().axes[0]
-    names = " ".join(text.get_text() for text in ax.get_legend().get_texts())
-    assert "guessing: 2.3" in names
-    assert "overfitting after epoch" in names
-
-
 def test_a_figure_goes_into_given_axes_and_files_without_pyplot():
     from matplotlib.figure import Figure
 
     ax = Figure().add_subplot()
     loaded = "matplotlib.pyplot" in sys.modules
-    figure = plots.plot_curves({"loss": [2.0, 1.0]}, ax=ax)
+    figure = plots.plot_rates([0.1], [[2.0, 1.0]], ax=ax)
     assert figure is ax.figure
     out = io.BytesIO()
     figure.savefig(out, format="svg")

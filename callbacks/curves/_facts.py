@@ -1,7 +1,5 @@
 """The numbers that the rules of `read_curves` look at."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence

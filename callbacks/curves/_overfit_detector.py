@@ -1,7 +1,5 @@
 """Watch for overfitting while training goes on."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +8,8 @@ import numpy as np
 
 from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.curves._read import CurveReading, read_curves
-from kcnn.callbacks.sinks import print_sink
-from kcnn.callbacks.state import AbortGuard, put_back, sync
+from kcnn.callbacks.sinks import print_sink, tell
+from kcnn.callbacks.state import AbortGuard, copies, finished, put_back, sync
 
 __all__ = ["OverfitDetector"]
 
@@ -122,23 +120,15 @@ class OverfitDetector(keras.callbacks.Callback):
         if finding.check in self._told:
             return
         self._told.add(finding.check)
-        if self.sink is not None:
-            self.sink(finding.now(epoch=self._epochs[-1]))
+        tell([finding.now(epoch=self._epochs[-1])], self.sink)
 
     def _take_back(self, reading: CurveReading) -> None:
         """Say so where overfitting was told and the curves no longer show it."""
         if "overfitting" not in self._told or reading.onset_epoch is not None:
             return
-        if self.sink is not None:
-            self.sink(
-                Finding(
-                    "overfitting",
-                    "note",
-                    "the rise of the validation loss told earlier did not last",
-                    "",
-                    evidence={"gap": reading.gap},
-                )
-            )
+        seen = "the rise of the validation loss told earlier did not last"
+        back = Finding("overfitting", "note", seen, "", evidence={"gap": reading.gap})
+        tell([back.now(epoch=self._epochs[-1])], self.sink)
 
     def _keep_best(self, epoch: int) -> None:
         value = self.history[self._watched][-1]
@@ -147,14 +137,9 @@ class OverfitDetector(keras.callbacks.Callback):
         self._lowest, self.best_epoch = value, epoch
         if self.restore_best_weights:
             sync(self.model)
-            self._best = [(v, keras.ops.copy(v.value)) for v in self.model.weights]
+            self._best = copies(self.model.weights)
 
     def _restore(self) -> None:
-        if not self._best:
-            return
-        sync(self.model)
-        try:
-            put_back(self._best)
-        except KeyboardInterrupt:
-            put_back(self._best)
-            raise
+        if self._best:
+            sync(self.model)
+            finished(lambda: put_back(self._best))

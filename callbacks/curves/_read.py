@@ -1,17 +1,14 @@
 """Step 6 of the recipe: read loss and accuracy curves, and say what to change."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
-from kcnn.callbacks._finding import Finding
+from kcnn.callbacks._finding import Finding, Record
 from kcnn.callbacks.curves._facts import Facts, facts_of
-from kcnn.callbacks.curves._rules import RULES
-from kcnn.callbacks.curves._rules_overfit import onset_epoch, overfit_confidence
+from kcnn.callbacks.curves._rules import noticed
+from kcnn.callbacks.curves._rules_overfit import overfit_confidence, turned
 
 __all__ = ["CurveReading", "read_curves"]
 
@@ -20,7 +17,7 @@ SAYS = {"generalization_gap": "overfitting"}  # checks that are not named like t
 
 
 @dataclasses.dataclass(frozen=True)
-class CurveReading:
+class CurveReading(Record):
     """What the curves of a training say.
 
     Attributes:
@@ -31,6 +28,10 @@ class CurveReading:
         gap: Validation loss less training loss at the end, or None without validation.
         findings: Every thing noticed, weightiest first.
         advice: What to change, in one or two sentences.
+
+    >>> reading = read_curves({"loss": [2.0, 1.2, 1.0, 0.9, 0.88]})
+    >>> reading.verdict, reading.onset_epoch
+    ('healthy', None)
     """
 
     verdict: str
@@ -39,11 +40,6 @@ class CurveReading:
     gap: float | None
     findings: tuple[Finding, ...]
     advice: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """A dict of JSON types."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return values | {"findings": [finding.to_dict() for finding in self.findings]}
 
 
 def read_curves(
@@ -65,13 +61,14 @@ def read_curves(
     'overfitting'
     """
     facts = facts_of(getattr(history, "history", history), epochs)
-    findings = [found for rule in RULES if (found := rule(facts)) is not None]
+    findings = noticed(facts)
     verdict, confidence = _verdict(facts, findings)
     if verdict == "healthy":
         findings.append(_healthy(facts, findings))
     findings.sort(key=lambda f: (_said(f) != verdict, f.ok))
     advice = next((f.advice for f in findings if f.advice), "")
-    onset = onset_epoch(facts)
+    overfitted = turned(facts)
+    onset = None if overfitted is None else overfitted.onset_epoch
     return CurveReading(verdict, onset, confidence, facts.gap, tuple(findings), advice)
 
 

@@ -1,16 +1,14 @@
 """One rule for each thing that curves can say; each gives a finding or None."""
 
-from __future__ import annotations
-
 import math
 
 from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.curves._facts import SURE, Facts, ending
 from kcnn.callbacks.curves._rules_overfit import overfit_confidence, overfitting, wide_gap
-from kcnn.callbacks.curves._rules_unstable import broken, relapsed, shaking, thrown_out
+from kcnn.callbacks.curves._rules_unstable import broken, relapsed, rising, shaking, thrown_out
 from kcnn.callbacks.curves._stats import noise_level, normal_cdf
 
-__all__ = ["RULES"]
+__all__ = ["noticed"]
 
 MORE_MODEL = (
     "Give the model more capacity, train longer or use a larger learning rate; take "
@@ -20,8 +18,6 @@ MORE_MODEL = (
 
 def still_improving(facts: Facts) -> Finding | None:
     """Stopped while the loss was falling."""
-    if not facts.finite or facts.epochs < 4 or overfit_confidence(facts) >= SURE:
-        return None
     if not facts.improving:
         return None
     (per_epoch, error), share = facts.val_trend or facts.trend, facts.late_share
@@ -43,11 +39,8 @@ def still_improving(facts: Facts) -> Finding | None:
 
 def high_bias(facts: Facts) -> Finding | None:
     """Training loss level and high, validation no worse: the model cannot do better."""
-    if not facts.finite or facts.epochs < 4 or overfit_confidence(facts) >= SURE:
-        return None
-    if facts.gap is not None and facts.gap > 0.3 * abs(facts.end_loss):
-        return None
-    if facts.fitted:
+    behind = facts.gap is not None and facts.gap > 0.3 * abs(facts.end_loss)
+    if behind or facts.fitted:
         return None
     seen = f"training loss {facts.end_loss:.3g} after {facts.last_epoch} epochs"
     if facts.accuracy is not None:
@@ -65,26 +58,20 @@ def high_bias(facts: Facts) -> Finding | None:
 
 def plateau(facts: Facts) -> Finding | None:
     """Nothing gained in the last third of the epochs."""
-    if not facts.finite or facts.epochs < 6 or overfit_confidence(facts) >= SURE:
-        return None
     if facts.catching_up:
         return None
     per_epoch, error = facts.trend
     if abs(per_epoch) * facts.last > max(2 * error * facts.last, 0.02 * max(facts.drop, 1e-12)):
         return None
-    return Finding(
-        "plateau",
-        "note",
-        f"the training loss is level at {facts.end_loss:.3g} for {facts.last} epochs",
-        "",
-        "Lower the learning rate here, or stop.",
-        evidence={"epochs": facts.last, "per_epoch": per_epoch},
-    )
+    seen = f"the training loss is level at {facts.end_loss:.3g} for {facts.last} epochs"
+    evidence = {"epochs": facts.last, "per_epoch": per_epoch}
+    advice = "Lower the learning rate here, or stop."
+    return Finding("plateau", "note", seen, "", advice, evidence=evidence)
 
 
 def validation_lags(facts: Facts) -> Finding | None:
     """The training data are learned to the end, the validation loss still falls."""
-    if not facts.finite or facts.epochs < 4 or not facts.catching_up:
+    if not facts.catching_up:
         return None
     return Finding(
         "validation_lags",
@@ -99,7 +86,7 @@ def validation_lags(facts: Facts) -> Finding | None:
 
 def better_in_validation(facts: Facts) -> Finding | None:
     """Validation clearly better than training: explained, or a leak."""
-    if facts.val_loss is None or not facts.finite or facts.epochs < 3:
+    if facts.val_loss is None:
         return None
     below = (facts.loss - facts.val_loss)[-facts.last :]
     spread = max(noise_level(below), 1e-12)
@@ -117,16 +104,19 @@ def better_in_validation(facts: Facts) -> Finding | None:
     )
 
 
-RULES = (
-    broken,
-    shaking,
-    relapsed,
-    thrown_out,
-    overfitting,
-    wide_gap,
-    still_improving,
-    high_bias,
-    plateau,
-    validation_lags,
-    better_in_validation,
-)
+# Each rule, and the epochs that it needs.
+RULES = {
+    rising: 3, shaking: 5, relapsed: 5, thrown_out: 6, overfitting: 3, wide_gap: 3,
+    still_improving: 4, high_bias: 4, plateau: 6, validation_lags: 4, better_in_validation: 3,
+}  # fmt: skip
+# What is not said of a run that overfits.
+ELSE = {wide_gap, still_improving, high_bias, plateau}
+
+
+def noticed(facts: Facts) -> list[Finding]:
+    """All that the rules find."""
+    if not facts.finite:
+        return [broken(facts)]
+    left = set(RULES) - (ELSE if overfit_confidence(facts) >= SURE else set())
+    rules = [rule for rule, fewest in RULES.items() if rule in left and facts.epochs >= fewest]
+    return [found for rule in rules if (found := rule(facts)) is not None]

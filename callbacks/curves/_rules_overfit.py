@@ -1,7 +1,5 @@
 """Rules for trainings that fit their own data better than others; a finding or None."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
@@ -13,8 +11,7 @@ from kcnn.callbacks.curves._facts import SURE, Facts, ending, facts_of
 from kcnn.callbacks.curves._stats import normal_cdf
 
 __all__ = [
-    "Overfitting", "judge_overfitting", "onset_epoch", "overfit_confidence", "overfitting",
-    "wide_gap",
+    "Overfitting", "judge_overfitting", "overfit_confidence", "overfitting", "turned", "wide_gap",
 ]  # fmt: skip
 
 MORE_DATA = (
@@ -69,23 +66,16 @@ class Overfitting:
         )
 
 
-def judge_overfitting(
-    history: Mapping[str, Sequence[float]], epochs: Sequence[int] | None = None
-) -> Overfitting | None:
-    """The one judge of overfitting: after a run, while it goes on, and for the doctor.
-
-    Args:
-        history: "loss" and "val_loss", one value for each epoch.
-        epochs: Their numbers, from 1, where not every epoch was validated.
-    """
+def judge_overfitting(history: Mapping[str, Sequence[float]]) -> Overfitting | None:
+    """Whether "loss" and "val_loss" of a history, one value for each epoch, show overfitting."""
     loss, val = history.get("loss", ()), history.get("val_loss", ())
     if not len(loss) or len(loss) != len(val):
         return None
-    return turned(facts_of({"loss": loss, "val_loss": val}, epochs))
+    return turned(facts_of({"loss": loss, "val_loss": val}))
 
 
 def turned(facts: Facts) -> Overfitting | None:
-    """The same for measured curves."""
+    """The one judge of overfitting: after a run, while it goes on, and for the doctor."""
     confidence = overfit_confidence(facts)
     if confidence < SURE:
         return None
@@ -117,8 +107,6 @@ def wide_gap(facts: Facts) -> Finding | None:
     validation loss has stopped falling and the accuracies are that far apart (the losses nearly
     twice as far, where no accuracy is known); else a note.
     """
-    if not facts.finite or facts.epochs < 3 or overfit_confidence(facts) >= SURE:
-        return None
     difference, confidence = _accuracy_gap(facts), _gap_confidence(facts)
     wide = confidence >= SURE if difference is None else difference >= WIDE_ACCURACY
     if not (wide or _losses_apart(facts)):
@@ -140,12 +128,6 @@ def wide_gap(facts: Facts) -> Finding | None:
         "overfitting",
         evidence={"difference": difference, "gap": facts.gap, "confidence": confidence},
     )
-
-
-def onset_epoch(facts: Facts) -> int | None:
-    """Epoch (from 1) of the lowest validation loss, if it rose for good after it."""
-    found = turned(facts)
-    return None if found is None else found.onset_epoch
 
 
 def overfit_confidence(facts: Facts) -> float:

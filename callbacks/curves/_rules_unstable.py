@@ -1,7 +1,5 @@
 """Rules for trainings that do not stay on course; each gives a finding or None."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -10,39 +8,34 @@ from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.curves._facts import Facts, ending
 from kcnn.callbacks.curves._stats import noise_level, normal_cdf, slope
 
-__all__ = ["broken", "relapsed", "shaking", "thrown_out"]
+__all__ = ["broken", "relapsed", "rising", "shaking", "thrown_out"]
 
 CALMER = "Use a smaller learning rate, a warmup or gradient clipping"
 RELAPSE = 0.25  # of what had been learned
 RESTLESS = 0.0012  # of the loss, from epoch to epoch: more than a small rate does
 
 
-def broken(facts: Facts) -> Finding | None:
-    """NaN or infinity, or a training loss above where it began."""
-    if not facts.finite:
-        curve = facts.loss if not np.isfinite(facts.loss).all() else facts.val_loss
-        assert curve is not None
-        epoch = int(np.flatnonzero(~np.isfinite(curve))[0]) + 1
-        return _unstable(
-            "failure", f"the loss is {curve[epoch - 1]} in epoch {epoch}", 1.0, epoch=epoch
-        )
-    if facts.epochs < 3:
-        return None
+def broken(facts: Facts) -> Finding:
+    """NaN or infinity."""
+    curve = facts.loss if not np.isfinite(facts.loss).all() else facts.val_loss
+    assert curve is not None
+    epoch = int(np.flatnonzero(~np.isfinite(curve))[0]) + 1
+    seen = f"the loss is {curve[epoch - 1]} in epoch {epoch}"
+    return _unstable("failure", seen, 1.0, epoch=epoch)
+
+
+def rising(facts: Facts) -> Finding | None:
+    """A training loss above where it began."""
     low = int(np.argmin(facts.loss))
     rise = facts.end_loss - facts.loss[0]
     if rise > max(4 * facts.noise, 0.1 * abs(facts.loss[0])) and low < facts.epochs - 1:
-        return _unstable(
-            "failure",
-            f"the training loss rose from {facts.loss[0]:.3g} to {facts.end_loss:.3g}",
-            normal_cdf(rise / max(facts.noise, 1e-12)),
-        )
+        seen = f"the training loss rose from {facts.loss[0]:.3g} to {facts.end_loss:.3g}"
+        return _unstable("failure", seen, normal_cdf(rise / max(facts.noise, 1e-12)))
     return None
 
 
 def shaking(facts: Facts) -> Finding | None:
     """Spikes or oscillation of the training loss, large against what was learned."""
-    if not facts.finite or facts.epochs < 5:
-        return None
     loss = facts.loss
     reached = float(loss[0] - loss.min())
     ups = np.diff(loss)
@@ -50,30 +43,19 @@ def shaking(facts: Facts) -> Finding | None:
     worst = float(ups.max(initial=0.0))
     late = loss[len(loss) // 3 :]
     swing = noise_level(late) / scale
-    ending_level = ending(loss)
     if worst > 0.3 * scale:
         at = int(np.argmax(ups)) + 2
-        return _unstable(
-            "warning",
-            f"the training loss jumps by {worst:.3g} in epoch {at}",
-            min(1.0, worst / scale),
-            epoch=at,
-            jump=worst,
-        )
+        seen = f"the training loss jumps by {worst:.3g} in epoch {at}"
+        return _unstable("warning", seen, min(1.0, worst / scale), epoch=at, jump=worst)
     if swing > 0.15:
-        return _unstable(
-            "warning",
-            f"the training loss swings by {noise_level(late):.3g} around {ending_level:.3g}",
-            min(1.0, swing / 0.3),
-            swing=noise_level(late),
-        )
+        around = f"{noise_level(late):.3g} around {ending(loss):.3g}"
+        seen, sure = f"the training loss swings by {around}", min(1.0, swing / 0.3)
+        return _unstable("warning", seen, sure, swing=noise_level(late))
     return None
 
 
 def relapsed(facts: Facts) -> Finding | None:
     """Training loss that has climbed back over a good part of what it had fallen."""
-    if not facts.finite or facts.epochs < 5:
-        return None
     loss = facts.loss
     low = int(np.argmin(loss))
     learned, lost = float(loss[0] - loss[low]), facts.end_loss - float(loss[low])
@@ -81,14 +63,9 @@ def relapsed(facts: Facts) -> Finding | None:
         return None
     if lost < max(RELAPSE * learned, 4 * facts.noise):
         return None
-    return _unstable(
-        "warning",
-        f"the training loss fell to {loss[low]:.3g} in epoch {low + 1}, then rose to "
-        f"{facts.end_loss:.3g}",
-        normal_cdf(lost / max(facts.noise, 1e-12) - 1),
-        epoch=low + 1,
-        rise=lost,
-    )
+    seen = f"the training loss fell to {loss[low]:.3g} in epoch {low + 1}, then rose to "
+    seen, sure = f"{seen}{facts.end_loss:.3g}", normal_cdf(lost / max(facts.noise, 1e-12) - 1)
+    return _unstable("warning", seen, sure, epoch=low + 1, rise=lost)
 
 
 def thrown_out(facts: Facts) -> Finding | None:
@@ -97,8 +74,6 @@ def thrown_out(facts: Facts) -> Finding | None:
     Where the accuracy shows that nothing is learned, level since the first quarter is enough.
     With too small a rate the loss is as level, but calm.
     """
-    if not facts.finite or facts.epochs < 6:
-        return None
     rest = late = facts.loss[1:]
     if facts.accuracy is not None:
         if not _guesses(facts.accuracy):
@@ -114,12 +89,9 @@ def thrown_out(facts: Facts) -> Finding | None:
     level = ending(facts.loss)
     if swing < RESTLESS * abs(level):
         return None
-    return _unstable(
-        "failure",
-        f"the loss swings around {level:.3g} since the first epoch and nothing is learned",
-        min(1.0, 0.5 + swing / (4 * RESTLESS * abs(level))),
-        swing=swing,
-    )
+    seen = f"the loss swings around {level:.3g} since the first epoch and nothing is learned"
+    sure = min(1.0, 0.5 + swing / (4 * RESTLESS * abs(level)))
+    return _unstable("failure", seen, sure, swing=swing)
 
 
 def _guesses(accuracy: np.ndarray) -> bool:

@@ -1,7 +1,5 @@
 """Statistics of noisy training curves: noise, trend, valley."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 
@@ -68,13 +66,13 @@ def valley(values: ArrayLike) -> Valley:
     """
     values = np.asarray(values, "float64")
     n = values.size
-    falls = _isotonic_errors(-values)
-    rises = _isotonic_errors(-values[::-1])[::-1]
+    _, falls = _isotonic(-values)
+    rises = _isotonic(-values[::-1])[1][::-1]
     cost = [(falls[i] + (rises[i + 1] if i + 1 < n else 0.0), i) for i in range(n)]
     least, split = min(cost)
-    left = -_isotonic(-values[: split + 1])
-    right = _isotonic(values[split + 1 :])
-    fit = np.concatenate([left, right])
+    left, _ = _isotonic(-values[: split + 1])
+    right, _ = _isotonic(values[split + 1 :])
+    fit = np.concatenate([-left, right])
     low = float(fit.min())
     noise = max(noise_level(values), 1e-12)
     inside = np.flatnonzero(fit <= low + 0.5 * noise)
@@ -100,19 +98,11 @@ def _moving_average(values: np.ndarray, half: int) -> np.ndarray:
     return np.convolve(padded, np.ones(2 * half + 1) / (2 * half + 1), "valid")
 
 
-def _isotonic(values: np.ndarray) -> np.ndarray:
-    """Non-decreasing least-squares fit (pool adjacent violators)."""
-    blocks: list[list[float]] = []
-    for value in values:
-        blocks.append([float(value), 1.0])
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            _merge(blocks)
-    parts = [np.full(int(count), mean) for mean, count in blocks]
-    return np.concatenate(parts) if parts else np.zeros(0)
+def _isotonic(values: np.ndarray) -> tuple[np.ndarray, list[float]]:
+    """Non-decreasing least-squares fit (pool adjacent violators).
 
-
-def _isotonic_errors(values: np.ndarray) -> list[float]:
-    """Squared error of the non-decreasing fit of values[:i + 1], for every i."""
+    And the squared error of the fit of values[:i + 1], for every i.
+    """
     blocks: list[list[float]] = []
     errors, total = [], 0.0
     for value in values:
@@ -120,7 +110,8 @@ def _isotonic_errors(values: np.ndarray) -> list[float]:
         while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
             total += _merge(blocks)
         errors.append(total)
-    return errors
+    means, counts = np.array(blocks).reshape(-1, 2).T
+    return np.repeat(means, counts.astype(int)), errors
 
 
 def _merge(blocks: list[list[float]]) -> float:

@@ -1,7 +1,5 @@
 """One call of `fit`, understood: which rows, which batches, how many steps."""
 
-from __future__ import annotations
-
 import dataclasses
 import traceback
 from typing import Any

@@ -1,17 +1,15 @@
 """Any data that `fit` takes, cut into numbered batches that can be shown again."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-from kcnn.callbacks.data._rows import array_leaf
+from kcnn.callbacks.data._rows import Rows, array_leaf
 from kcnn.callbacks.data._sampler import Sampler
 
-__all__ = ["Feed", "feed_of", "one_batch"]
+__all__ = ["Feed", "feed_of", "inputs_of", "one_batch"]
 
 KEEP_BYTES = 512 * 2**20  # batches kept in memory so that every probe sees the same ones
 
@@ -79,11 +77,8 @@ def one_batch(x: Any, y: Any = None, *, rows: int, seed: int = 0) -> tuple[Feed,
     if not are_arrays(x):
         batch = _first_rows(x, rows)
         return ListFeed([batch], 1), batch
-    parts, total = same_length(x, y)
-    chosen = _classes_in_turn(parts[1], total, seed)[:rows]
-    batch = tuple(
-        keras.tree.map_structure(lambda a: a[chosen], part) for part in parts if part is not None
-    )
+    whole = _rows_of(x, y)
+    batch = _parts(whole.take(_classes_in_turn(whole, seed)[:rows]))
     return ListFeed([batch], 1), batch
 
 
@@ -96,9 +91,12 @@ def _first_rows(x: Any, rows: int) -> tuple[Any, ...]:
             break
     if not sampler.passed:
         raise ValueError(f"{type(x).__name__} yields no rows.")
-    first = sampler.rows().take(slice(0, rows))
-    parts = (first.x, first.y, first.weight)
-    return tuple(part for part in parts if part is not None)
+    return _parts(sampler.rows().take(slice(0, rows)))
+
+
+def _parts(rows: Rows) -> tuple[Any, ...]:
+    """Rows as a batch: x, (x, y) or (x, y, weight)."""
+    return tuple(part for part in (rows.x, rows.y, rows.weight) if part is not None)
 
 
 def _each(source: Any) -> Iterator[Any]:
@@ -116,7 +114,8 @@ class ArrayFeed(Feed):
     """Rows of arrays in one shuffled order; only whole batches."""
 
     def __init__(self, x: Any, y: Any, batch_size: int, batches: int, seed: int):
-        self.parts, rows = same_length(x, y)
+        self.rows = _rows_of(x, y)
+        rows = self.rows.n
         self.batch_size = min(batch_size, rows)
         whole = rows // self.batch_size * self.batch_size
         wanted = batches * self.batch_size
@@ -126,12 +125,8 @@ class ArrayFeed(Feed):
         self.order = np.concatenate(passes)[:wanted]
 
     def part(self, start, stop):
-        rows = self.order[start * self.batch_size : stop * self.batch_size]
-        x, y = (
-            None if part is None else keras.tree.map_structure(lambda a: a[rows], part)
-            for part in self.parts
-        )
-        return {"x": x, "y": y, "batch_size": self.batch_size, "shuffle": False}
+        shown = self.rows.take(self.order[start * self.batch_size : stop * self.batch_size])
+        return {"x": shown.x, "y": shown.y, "batch_size": self.batch_size, "shuffle": False}
 
     def batches(self, count):
         for i in range(min(count, len(self.order) // self.batch_size)):
@@ -226,19 +221,20 @@ def are_arrays(x: Any) -> bool:
     return all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves)
 
 
-def same_length(*parts: Any) -> tuple[tuple[Any, ...], int]:
-    """The parts as arrays, and their common number of rows."""
-    arrays = tuple(None if p is None else keras.tree.map_structure(array_leaf, p) for p in parts)
-    sizes = {len(a) for part in arrays for a in keras.tree.flatten(part) if a is not None}
+def _rows_of(*parts: Any) -> Rows:
+    """x and y as arrays of as many rows."""
+    rows = Rows(*(p if p is None else keras.tree.map_structure(array_leaf, p) for p in parts))
+    sizes = {len(a) for a in keras.tree.flatten([rows.x, rows.y]) if a is not None}
     if len(sizes) != 1 or 0 in sizes:
         raise ValueError(
             f"x and y must have the same number of rows, 1 or more; received {sorted(sizes)}."
         )
-    return arrays, sizes.pop()
+    return rows
 
 
-def _classes_in_turn(y: Any, rows: int, seed: int) -> np.ndarray:
+def _classes_in_turn(whole: Rows, seed: int) -> np.ndarray:
     """Row numbers, shuffled, one of each class before the second of any."""
+    rows, y = whole.n, whole.y
     order = np.random.default_rng(seed).permutation(rows)
     if not isinstance(y, np.ndarray):
         return order

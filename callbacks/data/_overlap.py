@@ -1,7 +1,5 @@
 """Comparing rows in bounded memory: keys for equal rows, a few columns for distances."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What part of the data was looked at, and which labels went by."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -47,60 +45,37 @@ class Part:
 
 
 class Census:
-    """Counts the labels of all rows that go by, not only of those kept.
+    """The labels of all rows that go by, not only of those kept.
 
-    Whole numbers in one column are counted by value, one-hot rows by column.
-    `values` and `counts` are None for anything else.
+    Whole numbers in one column, or the columns of one-hot rows; `values` is None for anything else.
     """
 
     def __init__(self) -> None:
-        self.rows = 0
-        self._counts: dict[float, int] | None = {}
-        self._columns: np.ndarray | None = None
+        self.rows = 0  # that went by
+        self._seen: set[float] | None = set()
 
     def add(self, y: np.ndarray) -> None:
-        """Count a batch of targets (n, ...)."""
+        """Look at a batch of targets (n, ...)."""
         self.rows += len(y)
-        if self._counts is None or not len(y):
+        if self._seen is None or not len(y):
             return
-        if y.dtype.kind not in "biuf" or y.ndim > 2:
-            self._counts = None
-        elif y.ndim == 2 and y.shape[1] > 1:
-            self._add_columns(y)
-        else:
-            self._add_values(y.reshape(-1))
-
-    def _add_values(self, y: np.ndarray) -> None:
-        values, counts = np.unique(y, return_counts=True)
-        if not np.array_equal(values, np.round(values)):  # NaN too: no labels
-            self._counts = None
-            return
-        assert self._counts is not None
-        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-            self._counts[value] = self._counts.get(value, 0) + count
-        if len(self._counts) > MOST_KINDS:
-            self._counts = None
-
-    def _add_columns(self, y: np.ndarray) -> None:
-        one_hot = ((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all()
-        if not one_hot or (self._columns is not None and self._columns.size != y.shape[1]):
-            self._counts = self._columns = None
-            return
-        found = np.asarray(y, "int64").sum(0)
-        self._columns = found if self._columns is None else self._columns + found
+        labels = _labels(y)
+        self._seen = None if labels is None else self._seen | set(labels.tolist())
+        if self._seen is not None and len(self._seen) > MOST_KINDS:
+            self._seen = None
 
     @property
     def values(self) -> np.ndarray | None:
         """The distinct labels, ascending; columns of one-hot rows that occur."""
-        if self._columns is not None:
-            return np.flatnonzero(self._columns)
-        return np.array(sorted(self._counts)) if self._counts else None
+        return np.array(sorted(self._seen)) if self._seen else None
 
-    @property
-    def counts(self) -> np.ndarray | None:
-        """How often each of `values` occurs."""
-        if self._columns is not None:
-            return self._columns[self._columns > 0]
-        if not self._counts:
-            return None
-        return np.array([self._counts[value] for value in sorted(self._counts)])
+
+def _labels(y: np.ndarray) -> np.ndarray | None:
+    """The distinct labels of a batch, or None where the targets are none."""
+    if y.dtype.kind not in "biuf" or y.ndim > 2:
+        return None
+    if y.ndim == 2 and y.shape[1] > 1:
+        one_hot = ((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all()
+        return np.flatnonzero(y.any(0)) if one_hot else None
+    values = np.unique(y)
+    return values if np.array_equal(values, np.round(values)) else None  # NaN too: no labels

@@ -1,7 +1,5 @@
 """The one bounded sampler: rows of a stream of any length, drawn evenly, in bounded memory."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras
@@ -19,18 +17,14 @@ PASSING = 4.0  # times that goes by for the census: a quarter of a million rows,
 READ_BATCHES = 1_000  # ten seconds of a pipeline of 100 batches a second
 
 
-def row_bytes(*nests: Any) -> int:
-    """Memory of one row. Integers count as the float32 that training makes of them."""
-    total = 0
-    for leaf in keras.tree.flatten(list(nests)):
-        if leaf is not None:
-            total += int(np.prod(leaf.shape[1:])) * max(4, leaf.dtype.itemsize)
-    return max(total, 1)
-
-
 def capacity(*nests: Any, share: float = 1.0) -> int:
-    """How many rows like these are kept: `share` of the bounds."""
-    return max(1, int(min(MOST_ROWS, MOST_BYTES // row_bytes(*nests)) * share))
+    """How many rows like these are kept: `share` of the bounds.
+
+    Integers count as the float32 that training makes of them.
+    """
+    leaves = [leaf for leaf in keras.tree.flatten(list(nests)) if leaf is not None]
+    size = sum(int(np.prod(leaf.shape[1:])) * max(4, leaf.dtype.itemsize) for leaf in leaves)
+    return max(1, int(min(MOST_ROWS, MOST_BYTES // max(size, 1)) * share))
 
 
 class Sampler:

@@ -1,7 +1,5 @@
 """Reading an epoch of a stream into a sample: data sets, PyDatasets, loaders, generators."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 from collections.abc import Iterator
@@ -38,6 +36,7 @@ class StreamSample:
     moving: bool = False
 
 
+@kept_random()
 def read_stream(x: Any, limit: int | None, *, share: float = 1.0) -> StreamSample:
     """An epoch of a `tf.data.Dataset`, PyDataset or loader, or what the bounds allow of it.
 
@@ -45,11 +44,6 @@ def read_stream(x: Any, limit: int | None, *, share: float = 1.0) -> StreamSampl
         limit: `steps_per_epoch`, or None.
         share: Share of the bounds.
     """
-    with kept_random():
-        return _read_stream(x, limit, share)
-
-
-def _read_stream(x: Any, limit: int | None, share: float) -> StreamSample:
     notes: list[str] = []
     twin, rows = twin_of(x, most_rows=int(MOST_ROWS * share), most_bytes=MOST_BYTES * share)
     if twin is None:

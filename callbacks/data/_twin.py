@@ -1,7 +1,5 @@
 """A data set of one's own to read from: what the user's `fit` will get is not touched."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import random

@@ -1,7 +1,5 @@
 """What Keras does not tell in public of models: layers, graphs, what `compile` was given."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from typing import Any

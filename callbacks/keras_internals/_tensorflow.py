@@ -1,7 +1,5 @@
 """What TensorFlow does not offer in public: data sets rebuilt, the eager random state."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

@@ -1,7 +1,5 @@
 """What Keras does not offer in public of training: rates, step functions, seeds, names."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 from typing import Any

@@ -1,7 +1,5 @@
 """The learning rate to use: short trainings from one saved state, the better ones go on."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +7,7 @@ from typing import Any
 
 import keras
 
-from kcnn.callbacks._finding import Finding
+from kcnn.callbacks._finding import Finding, Record
 from kcnn.callbacks.data import feed_of
 from kcnn.callbacks.learning_rate._halving import (
     HALF_DECADES,
@@ -19,17 +17,17 @@ from kcnn.callbacks.learning_rate._halving import (
     plan_of,
     ranked,
     score,
-    start_of,
 )
+from kcnn.callbacks.learning_rate._rates import start_of
 from kcnn.callbacks.sanity import nonfinite_finding
-from kcnn.callbacks.sinks import print_sink
+from kcnn.callbacks.sinks import print_sink, tell
 from kcnn.callbacks.state import ShortTraining
 
 __all__ = ["FoundRate", "find_lr"]
 
 
 @dataclasses.dataclass(frozen=True)
-class FoundRate:
+class FoundRate(Record):
     """What `find_lr` found.
 
     Attributes:
@@ -40,6 +38,10 @@ class FoundRate:
         losses: For each rate its batch losses, from the same start.
         iterations: Steps taken in all.
         findings: What was found.
+
+    >>> found = find_lr(model, x, y, rates=(1e-3, 1e-2), iterations=50, sink=None)
+    >>> len(found.losses) == len(found.rates) == 2
+    True
     """
 
     suggestion: float | None
@@ -49,16 +51,6 @@ class FoundRate:
     losses: tuple[tuple[float, ...], ...]
     iterations: int
     findings: tuple[Finding, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """A dict of JSON types; losses that are not finite are None."""
-        losses = [[v if math.isfinite(v) else None for v in curve] for curve in self.losses]
-        return {
-            **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)},
-            "rates": list(self.rates),
-            "losses": losses,
-            "findings": [finding.to_dict() for finding in self.findings],
-        }
 
     def plot(self, ax: Any = None) -> Any:
         """Draw every rate's losses; returns the figure."""
@@ -115,9 +107,7 @@ def find_lr(
     broken = nonfinite_finding(model, feed, looked)
     if broken is not None:
         found = dataclasses.replace(found, findings=(broken, *found.findings))
-    if sink is not None:
-        for finding in found.findings:
-            sink(finding)
+    tell(found.findings, sink)
     return found
 
 
@@ -158,6 +148,6 @@ def _forget_all_but(standings: Sequence[Standing], keep: int) -> None:
     """Free the saved states of all but the best: at most `keep` copies are held."""
     held = [s for s in standings if s.saved is not None]
     done = max(len(s.losses) for s in held)
-    best = ranked([s for s in held if len(s.losses) == done], start_of(standings))
+    best = ranked([s for s in held if len(s.losses) == done], start_of(s.losses for s in standings))
     for standing in best[keep:]:
         standing.saved = None

@@ -12,14 +12,14 @@ import numpy as np
 
 from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.curves import normal_cdf
-from kcnn.callbacks.learning_rate._rates import noise_of
+from kcnn.callbacks.learning_rate._rates import noise_of, shown_again, start_of
 from kcnn.callbacks.state import require_compiled, steps_per_update
 
 if TYPE_CHECKING:
     from kcnn.callbacks.learning_rate._find_lr import FoundRate
 
 __all__ = [
-    "HALF_DECADES", "Plan", "Standing", "judge_halving", "plan_of", "ranked", "score", "start_of",
+    "HALF_DECADES", "Plan", "Standing", "judge_halving", "plan_of", "ranked", "score",
 ]  # fmt: skip
 
 HALF_DECADES = tuple(float(10.0**e) for e in np.arange(-5.0, 1.1, 0.5))  # 1e-5 ... 10, half decades
@@ -106,12 +106,6 @@ def ranked(standings: Sequence[Standing], start: float) -> list[Standing]:
     return [row[2] for row in found[:1] + sorted(equal, key=lambda row: -row[1]) + rest]
 
 
-def start_of(standings: Sequence[Standing]) -> float:
-    """Loss before any update: the median of the first losses; NaN if none is finite."""
-    first = [s.losses[0] for s in standings if s.losses and math.isfinite(s.losses[0])]
-    return float(np.median(first)) if first else math.nan
-
-
 def _sane(standing: Standing) -> bool:
     return math.isfinite(score(standing.losses))
 
@@ -120,7 +114,7 @@ def judge_halving(standings: Sequence[Standing], *, repeated: bool) -> FoundRate
     """Pick a rate, say why and how sure that is."""
     from kcnn.callbacks.learning_rate._find_lr import FoundRate
 
-    start = start_of(standings)
+    start = start_of(s.losses for s in standings)
     longest = max(len(s.losses) for s in standings)
     final = [s for s in standings if len(s.losses) == longest and _sane(s)]
     best = min(final, key=lambda s: score(s.losses), default=None)
@@ -143,14 +137,7 @@ def judge_halving(standings: Sequence[Standing], *, repeated: bool) -> FoundRate
     at_end = best is not None and best.rate in (standings[0].rate, standings[-1].rate)
     findings = [_finding(standings, start, suggestion, confidence, reason, at_end)]
     if repeated and longest > 1:
-        findings.append(
-            Finding(
-                "learning_rate",
-                "note",
-                "the data have fewer batches than the search has steps, and were repeated",
-                "a different batch for every step of a rate",
-            )
-        )
+        findings.append(shown_again("learning_rate"))
     return FoundRate(
         suggestion,
         confidence,
@@ -207,26 +194,16 @@ def _finding(standings, start, suggestion, confidence, reason, at_end) -> Findin
         return Finding("learning_rate", severity, seen, expected, advice, cause, None, evidence)
 
     if suggestion is not None and at_end:
-        return found(
-            "warning",
-            f"learning rate {suggestion:.2g}, at the end of the ladder: {reason}",
-            "Search again with rates beyond it.",
-        )
+        seen = f"learning rate {suggestion:.2g}, at the end of the ladder: {reason}"
+        return found("warning", seen, "Search again with rates beyond it.")
     if suggestion is not None and reason.startswith("a guess"):
-        return found(
-            "warning",
-            f"learning rate {suggestion:.2g}, {reason}",
-            "Search again with more iterations, or add normalization.",
-        )
+        advice = "Search again with more iterations, or add normalization."
+        return found("warning", f"learning rate {suggestion:.2g}, {reason}", advice)
     if suggestion is not None:
         return found("ok", f"learning rate {suggestion:.2g}: {reason}")
     if math.isnan(start):
-        return found(
-            "failure",
-            "the loss is not finite in the first step",
-            "Look for NaN in inputs, labels and weights.",
-            "nan_inputs",
-        )
+        seen = "the loss is not finite in the first step"
+        return found("failure", seen, "Look for NaN in inputs, labels and weights.", "nan_inputs")
     flat = all(len(set(s.losses)) <= 1 for s in standings)
     return found(
         "failure",

@@ -1,7 +1,5 @@
 """The classic range test: the learning rate rises at every step of a hidden training."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any
@@ -10,11 +8,11 @@ import keras
 import numpy as np
 
 from kcnn.callbacks._finding import Finding
+from kcnn.callbacks.data import inputs_of
 from kcnn.callbacks.keras_internals import set_step_function, step_function
-from kcnn.callbacks.learning_rate._range_judge import judge_range
-from kcnn.callbacks.learning_rate._range_result import RangeResult
+from kcnn.callbacks.learning_rate._range_judge import RangeResult, judge_range
 from kcnn.callbacks.learning_rate._usual_rate import usual_rate
-from kcnn.callbacks.sinks import print_sink
+from kcnn.callbacks.sinks import print_sink, tell
 from kcnn.callbacks.state import (
     AbortGuard,
     HiddenSteps,
@@ -161,8 +159,6 @@ class LRFinder(keras.callbacks.Callback):
 
     def _build(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """A model without weights before its first batch (TensorFlow only)."""
-        from kcnn.callbacks.data import inputs_of
-
         steps = HiddenSteps.__new__(HiddenSteps)
         steps.model = self.model
         batches = steps.batches_of(args)
@@ -178,7 +174,7 @@ class LRFinder(keras.callbacks.Callback):
         logs = self._steps.logs_of(returned)
         self.rates.append(rate)
         self.losses.append(float(logs["loss"]))
-        if rate < HARMLESS * (self._usual() or 0.01):
+        if rate < HARMLESS * (usual_rate(self.model, self._batch()) or 0.01):
             self._nan = self._nan or self._broken()
         return returned
 
@@ -197,9 +193,6 @@ class LRFinder(keras.callbacks.Callback):
         rows = None if self._steps is None else self._steps.rows
         return rows and rows * batches_per_update(self.model)
 
-    def _usual(self) -> float | None:
-        return usual_rate(self.model, self._batch())
-
     @property
     def _done(self) -> bool:
         if not self.losses:
@@ -215,9 +208,7 @@ class LRFinder(keras.callbacks.Callback):
         return len(self.losses) * self._execution >= len(self._grid) * self._group
 
     def on_train_end(self, logs=None):
-        batch, self.moved = self._batch(), 0.0
-        if self._steps is not None:
-            self.moved = self._steps.moved()
+        batch, self.moved = self._batch(), 0.0 if self._steps is None else self._steps.moved()
         self._leave()
         self.result = judge_range(
             self.rates,
@@ -228,9 +219,7 @@ class LRFinder(keras.callbacks.Callback):
             moved=self.moved,
             no_numbers=self._nan,
         )
-        if self.sink is not None:
-            for finding in self.result.findings:
-                self.sink(finding)
+        tell(self.result.findings, self.sink)
 
     def _leave(self) -> None:
         """Everything as it was; called at the end, and when `fit` breaks off."""

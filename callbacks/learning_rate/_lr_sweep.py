@@ -1,17 +1,16 @@
 """Step 3 of the recipe: a few learning rates, each a short while from the same start."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
-from kcnn.callbacks._finding import Finding
+from kcnn.callbacks._finding import Finding, Record
 from kcnn.callbacks.data import Feed, feed_of
-from kcnn.callbacks.learning_rate._rates import RateCurve, choose, judge_rates
+from kcnn.callbacks.learning_rate._rates import RateCurve, choose, judge_rates, shown_again
 from kcnn.callbacks.sanity import nonfinite_finding
+from kcnn.callbacks.sinks import tell
 from kcnn.callbacks.state import ShortTraining, require_compiled
 
 __all__ = ["LRSweep", "SweepResult"]
@@ -20,20 +19,17 @@ NOTE_RATES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 
 
 @dataclasses.dataclass(frozen=True)
-class SweepResult:
-    """Curves of all rates in the order given, the pick (None: none is fit) and why."""
+class SweepResult(Record):
+    """Curves of all rates in the order given, the pick (None: none is fit) and why.
+
+    >>> result = LRSweep((0.1, 1e-5), iterations=20).run(model, x, y)
+    >>> [curve.lr for curve in result.curves], result.suggestion
+    ([0.1, 1e-05], 0.1)
+    """
 
     curves: tuple[RateCurve, ...]
     suggestion: float | None
     findings: tuple[Finding, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """A dict of JSON types."""
-        return {
-            "curves": [curve.to_dict() for curve in self.curves],
-            "suggestion": self.suggestion,
-            "findings": [finding.to_dict() for finding in self.findings],
-        }
 
     def plot(self, ax: Any = None) -> Any:
         """Draw every rate's losses with its verdict; returns the figure."""
@@ -127,15 +123,6 @@ class LRSweep:
         if broken is not None:
             findings.insert(0, broken)
         if feed.repeated:
-            findings.append(
-                Finding(
-                    "learning_rates",
-                    "note",
-                    f"the data have fewer than {self.iterations} batches and were repeated",
-                    f"{self.iterations} different batches",
-                )
-            )
-        if self.sink is not None:
-            for finding in findings:
-                self.sink(finding)
+            findings.append(shown_again("learning_rates"))
+        tell(findings, self.sink)
         return SweepResult(curves, suggestion, tuple(findings))

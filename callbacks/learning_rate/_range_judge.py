@@ -1,21 +1,63 @@
-"""From the losses of a range test to findings and a suggestion."""
+"""From the losses of a range test to what it found."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from kcnn.callbacks._finding import Finding
-from kcnn.callbacks.learning_rate._range_result import RangeResult
-from kcnn.callbacks.learning_rate._range_rules import suggestions
+from kcnn.callbacks._finding import Finding, Record
+from kcnn.callbacks.learning_rate._range_rules import Suggestion, suggestions
+from kcnn.callbacks.learning_rate._rates import shown_again
 
-__all__ = ["judge_range"]
+__all__ = ["RangeResult", "judge_range"]
 
 CHECK = "learning_rate_range"
+
+
+@dataclasses.dataclass(frozen=True)
+class RangeResult(Record):
+    """A finished range test; `from_dict` reads what `to_dict` wrote.
+
+    Attributes:
+        rates: Learning rate of each step.
+        losses: That step's own batch loss; the last may be NaN or infinite.
+        suggestion: The rate to use, or None where the test shows none.
+        suggestions: What each named rule says ("steepest", "minimum/10", "valley", "kcnn").
+        findings: What was found, and why there is no suggestion.
+
+    >>> rates = np.geomspace(1e-4, 10, 60)
+    >>> result = judge_range(rates, [2.3 - 0.03 * i for i in range(50)] + [9.0] * 10)
+    >>> 0.01 < result.suggestion < 1
+    True
+    """
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    suggestion: float | None
+    suggestions: tuple[Suggestion, ...]
+    findings: tuple[Finding, ...]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> RangeResult:
+        """The result that `to_dict` wrote."""
+        losses = (math.nan if loss is None else float(loss) for loss in data["losses"])
+        return cls(
+            tuple(data["rates"]),
+            tuple(losses),
+            data["suggestion"],
+            tuple(Suggestion(**s) for s in data["suggestions"]),
+            tuple(Finding.from_dict(f) for f in data["findings"]),
+        )
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw losses over rates with every suggestion marked; returns the figure."""
+        from kcnn.callbacks.plots import plot_range
+
+        return plot_range(self, ax=ax)
 
 
 def judge_range(
@@ -55,21 +97,9 @@ def judge_range(
         finding = _nan_within(finding, rates[-1], losses[-1])
     findings = [finding]
     if repeated:
-        findings.append(
-            Finding(
-                CHECK,
-                "note",
-                "the data ended before the test and were shown again from memory",
-                "at least as many batches as iterations",
-            )
-        )
-    return RangeResult(
-        tuple(rates),
-        tuple(losses),
-        None if best is None else best.lr,
-        found,
-        tuple(findings),
-    )
+        findings.append(shown_again(CHECK))
+    suggestion = None if best is None else best.lr
+    return RangeResult(tuple(rates), tuple(losses), suggestion, found, tuple(findings))
 
 
 def _nan_within(finding: Finding, rate: float, last: float) -> Finding:
@@ -77,12 +107,8 @@ def _nan_within(finding: Finding, rate: float, last: float) -> Finding:
     seen = f"{finding.seen}; weights have become NaN, which a relu hides from the loss"
     if not math.isfinite(last):
         seen = f"the loss is {last} at a learning rate of {rate:.2g}, too small to be the cause"
-    return dataclasses.replace(
-        finding,
-        seen=seen,
-        advice="Look for NaN or infinity in inputs, labels and weights.",
-        cause="nan_inputs",
-    )
+    advice = "Look for NaN or infinity in inputs, labels and weights."
+    return dataclasses.replace(finding, seen=seen, advice=advice, cause="nan_inputs")
 
 
 def _by_rate(rates: Sequence[float], losses: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
@@ -105,12 +131,8 @@ def _verdict(
     if not losses:
         return found("failure", "no batch was seen", "Give `fit` data.")
     if finite == 0:
-        return found(
-            "failure",
-            f"the loss is {losses[0]} in the first step",
-            "Look for NaN in inputs, labels and weights.",
-            "nan_inputs",
-        )
+        seen = f"the loss is {losses[0]} in the first step"
+        return found("failure", seen, "Look for NaN in inputs, labels and weights.", "nan_inputs")
     if np.ptp(np.asarray(losses[:finite])) <= 1e-6 * abs(losses[0]):
         return found(
             "failure",

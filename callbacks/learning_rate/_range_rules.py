@@ -1,13 +1,11 @@
 """Learning rates suggested by one range test, each by a rule with a name and a reason."""
 
-from __future__ import annotations
-
 import dataclasses
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kcnn.callbacks._finding import Record
 from kcnn.callbacks.learning_rate._rates import noise_of
 
 __all__ = ["Suggestion", "centered", "longest_fall", "smoothed", "suggestions"]
@@ -28,16 +26,12 @@ SPREAD = 0.25  # decades: the smoothing's standard deviation
 
 
 @dataclasses.dataclass(frozen=True)
-class Suggestion:
+class Suggestion(Record):
     """A learning rate, the name of the rule that gives it, and the rule's reason."""
 
     name: str
     lr: float
     reason: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """A dict of JSON types."""
-        return dataclasses.asdict(self)
 
 
 def smoothed(losses: ArrayLike, momentum: float = 0.9) -> np.ndarray:
@@ -189,41 +183,28 @@ def _kcnn(
 
 
 def _steepest(rate: np.ndarray, loss: np.ndarray) -> Suggestion | None:
-    grad = np.gradient(loss, np.log10(rate))
-    low = int(np.argmin(loss))
-    if low < 2:
+    grad, low = np.gradient(loss, np.log10(rate)), int(np.argmin(loss))
+    at = int(np.argmin(grad[: max(low, 1)]))
+    if low < 2 or grad[at] >= 0:
         return None
-    at = int(np.argmin(grad[:low]))
-    if grad[at] >= 0:
-        return None
-    return Suggestion(
-        "steepest",
-        float(rate[at]),
-        f"the smoothed loss falls fastest here: {-grad[at]:.2g} per factor of 10",
-    )
+    reason = f"the smoothed loss falls fastest here: {-grad[at]:.2g} per factor of 10"
+    return Suggestion("steepest", float(rate[at]), reason)
 
 
 def _minimum(rate: np.ndarray, loss: np.ndarray) -> Suggestion | None:
     low = int(np.argmin(loss))
     if low < 2:
         return None
-    return Suggestion(
-        "minimum/10",
-        float(rate[low]) / 10,
-        f"a tenth of {rate[low]:.2g}, where the smoothed loss is lowest ({loss[low]:.3g})",
-    )
+    reason = f"a tenth of {rate[low]:.2g}, where the smoothed loss is lowest ({loss[low]:.3g})"
+    return Suggestion("minimum/10", float(rate[low]) / 10, reason)
 
 
 def _valley(rate: np.ndarray, loss: np.ndarray) -> Suggestion | None:
     start, end = longest_fall(loss)
     if end - start < 3:
         return None
-    at = (start + end) // 2
-    return Suggestion(
-        "valley",
-        float(rate[at]),
-        f"the middle of the longest fall, {rate[start]:.2g} to {rate[end]:.2g}",
-    )
+    reason = f"the middle of the longest fall, {rate[start]:.2g} to {rate[end]:.2g}"
+    return Suggestion("valley", float(rate[(start + end) // 2]), reason)
 
 
 def longest_fall(loss: ArrayLike) -> tuple[int, int]:

@@ -1,18 +1,17 @@
 """Judge the loss curves of short trainings at different learning rates."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kcnn.callbacks._finding import Finding
+from kcnn.callbacks._finding import Finding, Record
 
-__all__ = ["VERDICTS", "RateCurve", "choose", "judge_rates", "noise_of"]
+__all__ = [
+    "VERDICTS", "RateCurve", "choose", "judge_rates", "noise_of", "shown_again", "start_of",
+]  # fmt: skip
 
 VERDICTS = ("diverged", "no progress", "slow", "clear and stable", "unstable")
 SLOW = 0.4  # of the best rate's decrease
@@ -20,21 +19,20 @@ SPIKE = 0.3  # of the decrease so far, above the best mean loss reached
 
 
 @dataclasses.dataclass(frozen=True)
-class RateCurve:
+class RateCurve(Record):
     """Batch losses at one learning rate, and what they say.
 
     `verdict` is one of "diverged", "no progress", "slow", "clear and stable", "unstable".
+
+    >>> curves = judge_rates([0.1, 1e-5], [[2.3 - 0.1 * i for i in range(20)], [2.3] * 20])
+    >>> [curve.verdict for curve in curves]
+    ['clear and stable', 'no progress']
     """
 
     lr: float
     losses: tuple[float, ...]
     verdict: str
     reason: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """A dict of JSON types; losses that are not finite are None."""
-        losses = [loss if math.isfinite(loss) else None for loss in self.losses]
-        return {"lr": self.lr, "losses": losses, "verdict": self.verdict, "reason": self.reason}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,11 +89,8 @@ def choose(curves: Sequence[RateCurve]) -> tuple[float | None, Finding]:
         seen = f"learning rate {best.lr:g}: {best.reason}"
         if verdict == "clear and stable":
             return best.lr, found("ok", seen)
-        return best.lr, found(
-            "warning",
-            f"{seen} ({verdict})",
-            "Try rates between and beyond those swept, and a warmup.",
-        )
+        advice = "Try rates between and beyond those swept, and a warmup."
+        return best.lr, found("warning", f"{seen} ({verdict})", advice)
     if all(curve.verdict == "diverged" for curve in curves):
         if any(curve.losses and not math.isfinite(curve.losses[0]) for curve in curves):
             return None, found(
@@ -104,18 +99,26 @@ def choose(curves: Sequence[RateCurve]) -> tuple[float | None, Finding]:
                 "No learning rate is to blame: look for NaN in inputs, labels and weights.",
                 "nan_inputs",
             )
-        return None, found(
-            "failure",
-            "every rate diverged",
-            "Sweep smaller rates; check that the inputs are normalized.",
-            "lr_too_high",
-        )
+        advice = "Sweep smaller rates; check that the inputs are normalized."
+        return None, found("failure", "every rate diverged", advice, "lr_too_high")
     return None, found(
         "failure",
         "no rate makes progress",
         "Sweep other rates. If none helps, check labels, loss and frozen layers: first fit a "
         "small sample.",
     )
+
+
+def shown_again(check: str) -> Finding:
+    """A note for data that are over before the test is."""
+    seen = "the data have fewer batches than the test has steps: they were repeated, shown again"
+    return Finding(check, "note", seen, "a different batch for every step")
+
+
+def start_of(losses: Iterable[Sequence[float]]) -> float:
+    """Loss before any update: the median of the curves' first losses; NaN if none is finite."""
+    first = [curve[0] for curve in losses if len(curve) and math.isfinite(curve[0])]
+    return float(np.median(first)) if first else math.nan
 
 
 def noise_of(losses: ArrayLike) -> float:
@@ -130,8 +133,7 @@ def _common_start(rates: Sequence[float], losses: Sequence[Sequence[float]]) -> 
     The first batch is the same for all rates but for randomness; the smallest rate gives
     more of them where its curve stays level.
     """
-    first = [curve[0] for curve in losses if len(curve) and math.isfinite(curve[0])]
-    start = float(np.median(first)) if first else math.nan
+    start = start_of(losses)
     if not len(losses):
         return start, 1.0
     slowest = losses[int(np.argmin(rates))]

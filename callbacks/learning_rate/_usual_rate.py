@@ -1,7 +1,5 @@
 """The learning rate that usually serves: by optimizer, batch size and normalization."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Accuracy of a model on one batch, told from the compiled loss."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

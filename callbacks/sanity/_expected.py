@@ -1,7 +1,5 @@
 """The loss of guessing, from the loss function and the number of classes."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

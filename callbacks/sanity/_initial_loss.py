@@ -1,7 +1,5 @@
 """Step 1 of the recipe: the loss before any update must be that of guessing."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable
@@ -19,7 +17,7 @@ from kcnn.callbacks.sanity._nonfinite import (
     nonfinite_finding,
     weights_of,
 )
-from kcnn.callbacks.sinks import print_sink
+from kcnn.callbacks.sinks import print_sink, tell
 from kcnn.callbacks.state import ShortTraining, sync
 
 __all__ = ["InitialLossCheck", "judge_initial_loss"]
@@ -53,15 +51,10 @@ def judge_initial_loss(
     if expected is None and classes is not None:
         expected = expected_initial_loss("categorical_crossentropy", classes)
     seen = float(loss) - float(regularization)
-    evidence = {
-        "loss": seen,
-        "expected": expected,
-        "regularization": float(regularization),
-        "batches": batches,
-    }
-    told = f"loss {seen:.3f}" + (
-        f" without {regularization:.3f} of regularization" if regularization else ""
-    )
+    evidence = {"loss": seen, "expected": expected, "regularization": float(regularization)}
+    evidence["batches"] = batches
+    without = f" without {regularization:.3f} of regularization" if regularization else ""
+    told = f"loss {seen:.3f}{without}"
 
     def found(severity, advice="", cause=None, wanted=None):
         known = wanted or f"{expected:.3f}"
@@ -76,11 +69,8 @@ def judge_initial_loss(
             "a finite number" if expected is None else f"{expected:.3f}",
         )
     if expected is None:
-        return found(
-            "note",
-            "No value is known for this loss; compare it with predicting the targets' mean.",
-            wanted="that of a constant guess",
-        )
+        advice = "No value is known for this loss; compare it with predicting the targets' mean."
+        return found("note", advice, wanted="that of a constant guess")
     excess = (seen - expected) / expected
     if seen < 0:
         return found(
@@ -189,10 +179,8 @@ class InitialLossCheck(keras.callbacks.Callback):
 
     def _tell(self, loss: float, batches: int, hidden: str | None) -> Finding:
         """`hidden`: where there is NaN that the loss need not show."""
-        expected = expected_of_model(self.model, self.classes)
-        finding = judge_initial_loss(
-            loss, expected, regularization=self._penalty or 0.0, batches=batches
-        )
+        expected, penalty = expected_of_model(self.model, self.classes), self._penalty or 0.0
+        finding = judge_initial_loss(loss, expected, regularization=penalty, batches=batches)
         if hidden is not None:
             finding = dataclasses.replace(
                 finding,
@@ -202,17 +190,15 @@ class InitialLossCheck(keras.callbacks.Callback):
                 cause="nan_inputs",
             )
         elif not self._fresh and math.isfinite(loss):
-            finding = Finding(
-                CHECK,
-                "note",
-                f"{finding.seen}; this model has been trained before",
-                finding.expected,
-                "The initial loss says something only about an untrained model.",
-                evidence=finding.evidence,
+            finding = dataclasses.replace(
+                finding,
+                severity="note",
+                seen=f"{finding.seen}; this model has been trained before",
+                advice="The initial loss says something only about an untrained model.",
+                cause=None,
             )
         self.finding = finding = finding.now(step=batches)
-        if self.sink is not None:
-            self.sink(finding)
+        tell([finding], self.sink)
         return finding
 
 

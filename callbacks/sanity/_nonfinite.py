@@ -1,7 +1,5 @@
 """NaN and infinity where they hide: a relu turns NaN into 0, and the loss looks sound."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -44,16 +42,11 @@ def nonfinite_finding(model: keras.Model, feed: Feed, batches: int) -> Finding |
     if found is None:
         return None
     name, bad, size = found
+    seen = f"{bad} of {size} values in {name} are NaN or infinite"
     return Finding(
-        "finite",
-        "failure",
-        f"{bad} of {size} values in {name} are NaN or infinite",
-        "finite numbers",
-        FILL_THEM,
-        "nan_inputs",
-        name,
+        "finite", "failure", seen, "finite numbers", FILL_THEM, "nan_inputs", name,
         {"bad": bad, "size": size},
-    )
+    )  # fmt: skip
 
 
 def _batch_parts(feed: Feed, batches: int) -> Iterator[tuple[str, Any]]:

@@ -1,7 +1,5 @@
 """Step 2 of the recipe: a model that can learn at all fits a few images to near zero."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
@@ -15,7 +13,7 @@ from kcnn.callbacks.data import inputs_of, one_batch
 from kcnn.callbacks.keras_internals import set_step_function, step_function
 from kcnn.callbacks.sanity._accuracy import accuracy_of, least_loss
 from kcnn.callbacks.sanity._nonfinite import nonfinite_finding
-from kcnn.callbacks.sinks import print_sink
+from kcnn.callbacks.sinks import print_sink, tell
 from kcnn.callbacks.state import ShortTraining, SwitchedOff, present_rate, require_compiled
 
 __all__ = ["SmallSampleCheck", "SmallSampleResult", "judge_small_sample"]
@@ -31,6 +29,10 @@ class SmallSampleResult:
 
     `losses` of every iteration, `accuracy` on the sample afterwards (None where the task
     has none), `images`, `learning_rate`, what was `switched_off`, and the `finding`.
+
+    >>> result = SmallSampleCheck(x, y, images=10, sink=None).run(model)
+    >>> result.images, result.accuracy
+    (10, 1.0)
     """
 
     losses: tuple[float, ...]
@@ -65,14 +67,8 @@ def judge_small_sample(
     """
     first, last = (float(losses[0]), float(min(losses[-5:]))) if losses else (math.nan,) * 2
     goal = floor + NEAR_ZERO * abs(first - floor)
-    evidence = {
-        "first": first,
-        "last": last,
-        "goal": goal,
-        "iterations": len(losses),
-        "accuracy": accuracy,
-        "images": images,
-    }
+    evidence: dict[str, Any] = {"first": first, "last": last, "goal": goal}
+    evidence |= {"iterations": len(losses), "accuracy": accuracy, "images": images}
     sample = "the sample" if images is None else f"{images} images"
     seen = f"loss {first:.3g} to {last:.3g} on {sample} in {len(losses)} iterations"
     if accuracy is not None:
@@ -85,9 +81,8 @@ def judge_small_sample(
         return Finding(CHECK, severity, seen, expected, advice, cause, None, evidence)
 
     if not math.isfinite(first):
-        return found(
-            "failure", "Look for NaN in inputs, labels and weights, and at the loss.", "nan_inputs"
-        )
+        advice = "Look for NaN in inputs, labels and weights, and at the loss."
+        return found("failure", advice, "nan_inputs")
     if not all(math.isfinite(loss) for loss in losses):
         return found("failure", "Use a smaller learning rate or clip gradients.", "lr_too_high")
     if last <= goal and (accuracy is None or accuracy > 0.999):
@@ -195,8 +190,7 @@ class SmallSampleCheck(keras.callbacks.Callback):
                 cause=hidden.cause,
             )
             self.result = dataclasses.replace(self.result, finding=found)
-        if self.sink is not None:
-            self.sink(self.result.finding)
+        tell([self.result.finding], self.sink)
         return self.result
 
     def _tried(self, model, switched_off, on_iteration) -> SmallSampleResult:

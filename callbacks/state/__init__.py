@@ -14,15 +14,16 @@ from kcnn.callbacks.state._short_training import ShortTraining
 from kcnn.callbacks.state._snapshot import (
     Snapshot,
     all_built,
+    copies,
+    finished,
     put_back,
     require_compiled,
     state_variables,
     sync,
 )
-from kcnn.callbacks.state._torch_random import torch_randoms
 
 __all__ = [
     "AbortGuard", "HiddenSteps", "RateControl", "ShortTraining", "Snapshot", "SwitchedOff",
-    "all_built", "batches_per_update", "innermost", "present_rate", "put_back", "require_compiled",
-    "state_variables", "steps_per_update", "sync", "torch_randoms",
+    "all_built", "batches_per_update", "copies", "finished", "innermost", "present_rate",
+    "put_back", "require_compiled", "state_variables", "steps_per_update", "sync",
 ]  # fmt: skip

@@ -1,7 +1,5 @@
 """Hear that a `fit` ends by an exception, which Keras tells no callback."""
 
-from __future__ import annotations
-
 import sys
 import weakref
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Training steps on a hidden copy of a model's state, inside a running `fit`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras
@@ -9,7 +7,13 @@ import numpy as np
 
 from kcnn.callbacks.keras_internals import array_of, fresh_step_function, step_function
 from kcnn.callbacks.state._optimizer import RateControl
-from kcnn.callbacks.state._snapshot import Snapshot, put_back, state_variables
+from kcnn.callbacks.state._snapshot import (
+    Snapshot,
+    copies,
+    finished,
+    put_back,
+    state_variables,
+)
 from kcnn.callbacks.state._torch_random import torch_randoms
 
 __all__ = ["HiddenSteps"]
@@ -114,7 +118,7 @@ class HiddenSteps:
     def _variable_step(self, args: tuple[Any, ...], rate: float) -> Any:
         """TensorFlow and PyTorch: the state is in the variables; swap it in and out."""
         model = self.model
-        drawn = [(v, keras.ops.copy(v.value)) for v in torch_randoms()]  # by the data loader
+        drawn = copies(torch_randoms())  # by the data loader
         try:
             self.control.hold()
             put_back(self._values)
@@ -123,13 +127,13 @@ class HiddenSteps:
             returned = self._function(*args)
             if self.calls == 1:
                 self._note_count([v.value for v in model.metrics_variables])
-            self._values = [(v, keras.ops.copy(v.value)) for v in state_variables(model)]
+            self._values = copies(state_variables(model))
             return returned
         finally:
             try:
                 self.control.release()
             finally:
-                self.start.rewind_whole()
+                finished(self.start.rewind)
                 put_back(drawn)
 
     def _pure_step(self, state: Any, iterator: Any, rate: float) -> Any:

@@ -1,7 +1,6 @@
 """Take hold of an optimizer's learning rate and weight decay, and let go without a trace."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -18,7 +17,7 @@ from kcnn.callbacks.keras_internals import (
 
 __all__ = [
     "RateControl", "batches_per_update", "innermost", "optimizers_of", "present_rate",
-    "steps_per_update",
+    "steps_per_update", "unique",
 ]  # fmt: skip
 
 RATE = "learning rate"
@@ -32,11 +31,16 @@ def innermost(optimizer: Any) -> list[Any]:
     return found
 
 
+def unique(things: Iterable[Any]) -> list[Any]:
+    """The things in their order, each once."""
+    return list({id(one): one for one in things}.values())
+
+
 def optimizers_of(model: keras.Model) -> list[Any]:
     """The model's optimizer, and those that its class or models inside of it have besides."""
     held = [value for layer in layers_of(model) for value in vars(layer).values()]
     kept = [value for value in held if isinstance(value, keras.optimizers.Optimizer)]
-    return list({id(one): one for one in [model.optimizer, *kept]}.values())
+    return unique([model.optimizer, *kept])
 
 
 def present_rate(model: keras.Model) -> float:

@@ -12,6 +12,7 @@ from kcnn.callbacks.data import Feed, inputs_of
 from kcnn.callbacks.state._optimizer import RateControl
 from kcnn.callbacks.state._snapshot import (
     Snapshot,
+    copies,
     put_back,
     require_compiled,
     state_variables,
@@ -19,7 +20,7 @@ from kcnn.callbacks.state._snapshot import (
 )
 from kcnn.callbacks.state._torch_random import torch_randoms
 
-__all__ = ["ShortTraining", "true_batch_losses"]
+__all__ = ["ShortTraining"]
 
 
 class ShortTraining:
@@ -69,8 +70,7 @@ class ShortTraining:
     def save(self) -> list[tuple[Any, Any]]:
         """A copy of the present state, for `load`."""
         sync(self.model)
-        variables = state_variables(self.model)
-        return [(v, keras.ops.copy(v.value)) for v in variables]
+        return copies(state_variables(self.model))
 
     def load(self, saved: list[tuple[Any, Any]]) -> None:
         """Go on from a saved state."""
@@ -93,8 +93,7 @@ class ShortTraining:
         their mean.
         """
         self._control.set(rate)
-        drawn = [(v, keras.ops.copy(v.value)) for v in torch_randoms()]
-        listener = _Listener(on_iteration, enough, drawn)
+        listener = _Listener(on_iteration, enough, copies(torch_randoms()))
         self.model.fit(**self.feed.part(start, stop), verbose=0, callbacks=[listener])
         return listener.losses
 
@@ -111,7 +110,8 @@ class _Listener(keras.callbacks.Callback):
         put_back(self.drawn)  # a first `fit` has drawn once more than the next ones will
 
     def on_train_batch_begin(self, batch, logs=None):
-        true_batch_losses(self.model)
+        sync(self.model)
+        self.model.reset_metrics()  # `logs["loss"]` is then this batch's own, no running mean
 
     def on_train_batch_end(self, batch, logs=None):
         loss = float((logs or {}).get("loss", math.nan))
@@ -121,9 +121,3 @@ class _Listener(keras.callbacks.Callback):
                 self.on_iteration(len(self.losses) - 1, loss)
         if not math.isfinite(loss) or (self.enough is not None and self.enough(loss)):
             self.model.stop_training = True
-
-
-def true_batch_losses(model: keras.Model) -> None:
-    """Call before a batch: its `logs["loss"]` is then its own, no running mean."""
-    sync(model)
-    model.reset_metrics()

@@ -1,9 +1,7 @@
 """A copy, on the device, of everything that training changes."""
 
-from __future__ import annotations
-
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -17,12 +15,12 @@ from kcnn.callbacks.keras_internals import (
     set_rate_source,
     strategy_scope,
 )
-from kcnn.callbacks.state._optimizer import innermost, optimizers_of
+from kcnn.callbacks.state._optimizer import innermost, optimizers_of, unique
 from kcnn.callbacks.state._torch_random import torch_randoms
 
 __all__ = [
-    "Snapshot", "all_built", "build_optimizer", "put_back", "require_compiled", "state_variables",
-    "sync",
+    "Snapshot", "all_built", "copies", "finished", "put_back", "require_compiled",
+    "state_variables", "sync",
 ]  # fmt: skip
 
 
@@ -55,18 +53,16 @@ class Snapshot:
                 "or give it an input shape first."
             )
         sync(model)
-        build_optimizer(model)
+        if not model.optimizer.built:
+            with strategy_scope(model):
+                model.optimizer.build(model.trainable_variables)
+            model.optimizer.built = True
         self.model = model
-        self._values = [(v, keras.ops.copy(v.value)) for v in state_variables(model)]
-        self._metrics = [(v, keras.ops.copy(v.value)) for v in _metric_variables(model)]
+        self.values = copies(state_variables(model))
+        self._metrics = copies(_metric_variables(model))
         self._optimizers = [(o, rate_source(o), o.weight_decay) for o in innermost(model.optimizer)]
         self._stop_training = model.stop_training
         self._random = random.getstate(), np.random.get_state()  # noqa: NPY002
-
-    @property
-    def values(self) -> list[tuple[Any, Any]]:
-        """The variables held and their values, copies on the device."""
-        return self._values
 
     def restore(self) -> None:
         """Put everything back. May be called any number of times.
@@ -74,19 +70,7 @@ class Snapshot:
         An interrupt (Ctrl-C) that arrives in the middle is raised after the last value
         is back.
         """
-        try:
-            self._restore()
-        except KeyboardInterrupt:
-            self._restore()
-            raise
-
-    def rewind_whole(self) -> None:
-        """`rewind`, finished also when an interrupt (Ctrl-C) comes in the middle."""
-        try:
-            self.rewind()
-        except KeyboardInterrupt:
-            self.rewind()
-            raise
+        finished(self._restore)
 
     def _restore(self) -> None:
         model = self.model
@@ -104,7 +88,7 @@ class Snapshot:
         """Put back the values alone: of weights, optimizer, seeds and metrics."""
         model = self.model
         sync(model)
-        put_back(self._values)
+        put_back(self.values)
         known = {id(variable) for variable, _ in self._metrics}
         if any(id(v) not in known for v in _metric_variables(model)):
             for one in _models_in(model):
@@ -120,7 +104,7 @@ class Snapshot:
         sync(self.model)
         return [
             variable.path
-            for variable, value in self._values + self._metrics
+            for variable, value in self.values + self._metrics
             if _bytes(variable.value) != _bytes(value)
         ]
 
@@ -143,18 +127,24 @@ def require_compiled(model: Any, who: str) -> None:
         )
 
 
-def build_optimizer(model: keras.Model) -> None:
-    """Give an unbuilt optimizer its variables, as the first step would."""
-    if not model.optimizer.built:
-        with strategy_scope(model):
-            model.optimizer.build(model.trainable_variables)
-        model.optimizer.built = True
-
-
 def sync(model: keras.Model) -> None:
     """On JAX, bring the state that `fit` holds back into the variables."""
     if keras.config.backend() == "jax":
         model.jax_state_sync()
+
+
+def copies(variables: Iterable[Any]) -> list[tuple[Any, Any]]:
+    """Variables and their present values, copied on the device."""
+    return [(variable, keras.ops.copy(variable.value)) for variable in variables]
+
+
+def finished(put: Callable[[], Any]) -> None:
+    """Do it, and once more where an interrupt (Ctrl-C) came in the middle, which is raised then."""
+    try:
+        put()
+    except KeyboardInterrupt:
+        put()
+        raise
 
 
 def put_back(values: Iterable[tuple[Any, Any]]) -> None:
@@ -177,7 +167,7 @@ def state_variables(model: keras.Model) -> list[Any]:
         ]
     seed = global_seed_state()
     found += [*([] if seed is None else [seed]), *torch_randoms()]
-    return list({id(v): v for v in found}.values())
+    return unique(found)
 
 
 def _models_in(model: keras.Model) -> list[keras.Model]:
@@ -186,8 +176,7 @@ def _models_in(model: keras.Model) -> list[keras.Model]:
 
 
 def _metric_variables(model: keras.Model) -> list[Any]:
-    found = [v for one in _models_in(model) for v in one.metrics_variables]
-    return list({id(v): v for v in found}.values())
+    return unique(v for one in _models_in(model) for v in one.metrics_variables)
 
 
 def _bytes(value: Any) -> bytes:

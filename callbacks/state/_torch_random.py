@@ -1,7 +1,5 @@
 """PyTorch's global random states: on that backend unseeded dropout draws from them."""
 
-from __future__ import annotations
-
 import functools
 import sys
 from collections.abc import Callable
