@@ -1,7 +1,5 @@
 """`python -m kcnn.callbacks.causes FOLDER` writes a page for each cause, and the path to them."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

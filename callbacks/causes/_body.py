@@ -1,11 +1,14 @@
 """Causes in the network itself."""
 
+import functools
+
 from ._cause import Cause
 
+body = functools.partial(Cause, "body")
+
 CAUSES = (
-    Cause(
+    body(
         "missing_hidden_activation",
-        "body",
         "A stack of linear layers, which is one linear layer.",
         "The network does no better than logistic or linear regression, however deep it is.",
         "The product of matrices is a matrix: without an activation between them, more layers add "
@@ -13,9 +16,8 @@ CAUSES = (
         "Print layer.activation of every hidden layer; `linear` everywhere is the fault.",
         'layers.Dense(128, activation="relu")',
     ),
-    Cause(
+    body(
         "dying_relu",
-        "body",
         "Most relu units stay at zero for all samples.",
         "The loss stops falling early, often after one large step; predictions hardly depend on "
         "the input.",
@@ -25,9 +27,8 @@ CAUSES = (
         'layers.Dense(128, activation="relu", kernel_initializer="he_normal")  # and a lower rate',
         "Lu et al., Dying ReLU and Initialization, arXiv:1903.06733",
     ),
-    Cause(
+    body(
         "vanishing_gradient",
-        "body",
         "Saturating or fading layers: no gradient reaches the first ones.",
         "The last layers change and the first do not; a deep network trains worse than a shallow "
         "one.",
@@ -37,9 +38,8 @@ CAUSES = (
         "residual blocks",
         "He et al., arXiv:1502.01852 and arXiv:1512.03385",
     ),
-    Cause(
+    body(
         "exploding_gradient",
-        "body",
         "Gradients or activations grow without bound with depth or time.",
         "The loss jumps or becomes NaN although the learning rate is ordinary; mostly very deep "
         "networks without normalization, and recurrent ones.",
@@ -48,9 +48,8 @@ CAUSES = (
         "keras.optimizers.Adam(1e-3, clipnorm=1.0)  # or normalization layers",
         "Pascanu et al., arXiv:1211.5063",
     ),
-    Cause(
+    body(
         "insufficient_capacity",
-        "body",
         "Too narrow, or strided down to nothing.",
         "Training and validation loss level off together, high; a sample of 50 images cannot be "
         "learned by heart.",
@@ -59,9 +58,8 @@ CAUSES = (
         "model.summary(): the narrowest layer, and the map size before the pooling.",
         'layers.Dense(128, activation="relu")  # for Dense(2)',
     ),
-    Cause(
+    body(
         "frozen_layers",
-        "body",
         "Layers that ought to learn are not trainable.",
         "The loss does not move, or only the head learns and levels off early.",
         "trainable=False holds for all layers inside; it counts from the next compile on. A "
@@ -71,9 +69,8 @@ CAUSES = (
         "backbone.trainable = True\nmodel.compile(...)  # anew, or nothing changes",
         "keras.io, transfer learning and fine-tuning",
     ),
-    Cause(
+    body(
         "bad_initialization",
-        "body",
         "Weights far too small, too large or all equal at the start.",
         "A first loss far from log(classes), or one that does not move for many epochs.",
         "Equal weights get equal gradients and stay equal. Too small ones let the signal fade, too "
@@ -82,9 +79,8 @@ CAUSES = (
         'layers.Dense(128, activation="relu", kernel_initializer="he_normal")',
         "He et al., arXiv:1502.01852",
     ),
-    Cause(
+    body(
         "bad_normalization",
-        "body",
         "A normalization layer that cannot work here.",
         "Fine in training and at chance in validation, or a loss that jumps from batch to batch.",
         "Statistics of one or two samples, or of a single value, are noise or zero. Right before "

@@ -1,7 +1,5 @@
 """One root cause of a training that fails: what it is, how it shows, how it is mended."""
 
-from __future__ import annotations
-
 import dataclasses
 
 __all__ = ["Cause"]
@@ -12,8 +10,8 @@ class Cause:
     """A label of a diagnosis.
 
     Args:
-        label: What findings carry as `cause`.
         family: `"head"`, `"body"`, `"optimizer"`, `"protocol"`, `"data"` or `"labels"`.
+        label: What findings carry as `cause`.
         meaning: One sentence.
         shows: What one sees in a training that has it.
         why: What goes on underneath.
@@ -22,8 +20,8 @@ class Cause:
         source: Where it is described: a paper, or the documentation of Keras.
     """
 
-    label: str
     family: str
+    label: str
     meaning: str
     shows: str
     why: str

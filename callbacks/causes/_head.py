@@ -1,11 +1,14 @@
 """Causes at the end of the network: its last layer and the loss."""
 
+import functools
+
 from ._cause import Cause
 
+head = functools.partial(Cause, "head")
+
 CAUSES = (
-    Cause(
+    head(
         "wrong_output_activation",
-        "head",
         "The last activation cannot express the target.",
         "Accuracy stays at chance although the loss may fall: softmax over one unit always answers "
         "1. A regression levels off at a wrong value where relu or sigmoid cuts off its targets.",
@@ -17,9 +20,8 @@ CAUSES = (
         'layers.Dense(classes, activation="softmax")  # exclusive classes\n'
         "layers.Dense(1)                              # a number",
     ),
-    Cause(
+    head(
         "wrong_output_units",
-        "head",
         "The number of outputs does not fit the classes or targets.",
         "An error about shapes or labels out of range, or classes that are never predicted.",
         "A sparse cross-entropy reads output number y: labels 0..9 need ten outputs. A regression "
@@ -27,9 +29,8 @@ CAUSES = (
         "Compare model.output_shape[-1] with len(np.unique(y)), or with y.shape[1].",
         'layers.Dense(len(class_names), activation="softmax")',
     ),
-    Cause(
+    head(
         "wrong_loss",
-        "head",
         "The loss is for another kind of task.",
         "The loss falls and the accuracy does not, or the loss is far from log(classes) at the "
         "start.",
@@ -40,9 +41,8 @@ CAUSES = (
         'model.compile("adam", loss="sparse_categorical_crossentropy")  # class numbers\n'
         'model.compile("adam", loss="mse")                              # measurements',
     ),
-    Cause(
+    head(
         "loss_activation_mismatch",
-        "head",
         "Scores go into a loss that wants probabilities, or probabilities are squashed twice.",
         "A first loss other than log(classes), NaN after some steps, or a loss that falls slowly "
         "and stops far from 0.",
