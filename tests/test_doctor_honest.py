@@ -47,6 +47,27 @@ def test_a_check_that_breaks_is_told_and_the_others_go_on(monkeypatch):
     assert Diagnosis.from_dict(found.to_dict()) == found
 
 
+def test_what_is_not_judged_of_a_loss_and_a_metric_of_ones_own_is_said():
+    def own(y, p):
+        return keras.ops.mean(keras.ops.abs(y - p) ** 1.5, -1)
+
+    def picky(y, p):
+        if isinstance(y, np.ndarray):
+            raise TypeError("tensors only")
+        return keras.ops.mean(p)
+
+    model = net(units=1, activation=None, loss=own)
+    model.compile("adam", own, metrics=[picky])
+    context = _reading.read_context(model, draw(X, X[:, :1], {}))
+    assert list(context.hypotheses("data")) == []
+    assert [note.split(":")[0] for note in context.case.notes] == [
+        "whether the loss own fits the last layer and the targets was not judged",
+        "the metric picky was not judged",
+    ]
+    known = _reading.read_context(net(), draw(X, Y, {}))
+    assert list(known.hypotheses("data")) == known.case.notes == []
+
+
 def test_blindness_never_reads_healthy(monkeypatch):
     healthy = examine(net(keras.optimizers.Adam(0.01)), X, Y, epochs=12)
     assert healthy.healthy

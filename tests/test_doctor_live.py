@@ -1,5 +1,6 @@
 """The live callback, and `kcnn doctor SCRIPT`."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from kcnn.callbacks import Doctor
+from kcnn.callbacks.doctor import _registry, registered
 
 RNG = np.random.default_rng(3)
 Y = RNG.integers(0, 3, 200)
@@ -48,6 +50,16 @@ def test_nan_ends_the_run_with_the_best_weights_kept():
     assert len(history.history["loss"]) == 3
     assert doctor.diagnosis.causes == ["lr_too_high"]
     assert np.isfinite(model.layers[0].kernel.numpy()).all()
+
+
+def test_a_check_that_breaks_beside_a_fit_is_no_health(monkeypatch):
+    balance = next(one for one in registered() if one.id == "class_balance")
+    broken = dataclasses.replace(balance, function=lambda context, **numbers: 1 / 0)
+    monkeypatch.setitem(_registry._CHECKS, balance.id, broken)
+    doctor = Doctor(X, Y, sink=None)
+    net().fit(X, Y, verbose=0, callbacks=[doctor])
+    assert "ZeroDivisionError" in doctor.diagnosis.unseen[0]
+    assert not doctor.diagnosis.healthy
 
 
 def test_a_dead_network_ends_the_run():

@@ -20,7 +20,7 @@ from kcnn.callbacks.doctor import (
     registered,
 )
 from kcnn.callbacks.doctor._priors import PRIORS, prior_of
-from kcnn.callbacks.doctor.interventions import _network
+from kcnn.callbacks.doctor.interventions import network
 from kcnn.callbacks.doctor.trials.gain import Gain, convincing
 
 RNG = np.random.default_rng(5)
@@ -122,7 +122,7 @@ def test_an_id_is_taken_once_and_a_cause_must_be_known():
 
 
 def test_every_intervention_says_itself_in_words():
-    edits = [getattr(_network, name) for name in _network.__all__ if name != "regularizes"]
+    edits = [getattr(network, name) for name in network.__all__ if name != "regularizes"]
     others = [Intervention(**{name: True}) for name in ("scale_x", "scale_y", "clip", "shuffle")]
     for one in [*edits, *others, Intervention(rate=0.1), Intervention(batch=32)]:
         assert one.tried(0.5), one

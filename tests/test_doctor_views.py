@@ -8,10 +8,9 @@ from doctor_tools import found
 from kcnn.callbacks import examine
 from kcnn.callbacks.data import Rows
 from kcnn.callbacks.doctor.checks.validation_rows import renumbered
-from kcnn.callbacks.doctor.program.graph import runs_away
+from kcnn.callbacks.doctor.program.graph import graph_of, runs_away
 from kcnn.callbacks.doctor.program.neighbours import contradicts
 from kcnn.callbacks.doctor.program.skill import loss_skill
-from kcnn.callbacks.doctor.program.view import graph_of
 from kcnn.callbacks.doctor.trials.gain import Gain, convincing, hopeless
 from kcnn.callbacks.keras_internals import graph_links
 

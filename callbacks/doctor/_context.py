@@ -1,7 +1,5 @@
 """What is known of a program before it trains: its call of `fit`, graph, outputs, loss and task."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Iterator

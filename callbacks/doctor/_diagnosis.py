@@ -20,6 +20,9 @@ class Diagnosis:
         numbers: What was measured on the way (skills, seconds, trials), JSON types.
         unseen: What could not be examined and why, one sentence each.
         blind: True when the set-up itself (task, head, loss) or a whole check is among it.
+
+    >>> print(Diagnosis())
+    healthy: nothing found
     """
 
     findings: tuple[Finding, ...] = ()

@@ -1,7 +1,5 @@
 """`examine`: read the program, train as the user does, try what would mend it, rank."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import time

@@ -1,20 +1,22 @@
 """A possible root cause, how certain it is, and the change that would mend it."""
 
-from __future__ import annotations
-
 import dataclasses
 import enum
 from collections.abc import Mapping
 from typing import Any
 
 from kcnn.callbacks._finding import Finding
-from kcnn.callbacks.doctor.interventions import Intervention
+from kcnn.callbacks.doctor.interventions import AS_IT_IS, Intervention
 
 __all__ = ["Certainty", "Hypothesis"]
 
 
 class Certainty(enum.IntEnum):
-    """How certain a cause is before any trial."""
+    """How certain a cause is before any trial.
+
+    >>> Certainty.POSSIBLE < Certainty.LIKELY < Certainty.PROVEN
+    True
+    """
 
     POSSIBLE = 1  # an ordinary setting that may be the fault: worth a trial
     LIKELY = 2  # odd in itself: a warning, unless a trial speaks against it
@@ -29,9 +31,12 @@ class Hypothesis:
         strength: 0..1, how far beyond its bound what was seen lies: orders hypotheses of one
             check and certainty (see `ranking`).
         cause: Label of the taxonomy; empty for the one cause of its check.
-        cure: The change that would mend it; None for that of its check, if it has one.
+        cure: The change that would mend it; by default that of its check.
         check, stage: Filled in when the check is run.
         prior: 0..1, likelihood before any trial, from the table of `ranking`.
+
+    >>> Hypothesis(Certainty.PROVEN, "learning rate 0", "about 0.001", "Raise it.").is_proven
+    True
     """
 
     certainty: Certainty
@@ -41,7 +46,7 @@ class Hypothesis:
     where: str | None = None
     strength: float = 0.0
     cause: str = ""
-    cure: Intervention | None = None
+    cure: Intervention = AS_IT_IS
     evidence: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     check: str = ""
     stage: str = ""
@@ -51,11 +56,6 @@ class Hypothesis:
     def key(self) -> tuple[str, str, str | None]:
         """What tells one hypothesis from another."""
         return self.check, self.cause, self.where
-
-    @property
-    def last(self) -> bool:
-        """Whether its cure is tried only where no other one helped."""
-        return self.cure is not None and self.cure.last
 
     @property
     def is_proven(self) -> bool:

@@ -1,7 +1,5 @@
 """The doctor beside a running `fit`: cheap looks, said as soon as they are certain."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -20,8 +18,8 @@ from kcnn.callbacks.doctor._registry import Selection
 from kcnn.callbacks.doctor.program.graph import flat_layers, kernel_of
 from kcnn.callbacks.doctor.program.layer_reading import read_activations
 from kcnn.callbacks.keras_internals import array_of, graph_links
-from kcnn.callbacks.sinks import print_sink
-from kcnn.callbacks.state import state_variables, sync
+from kcnn.callbacks.sinks import print_sink, tell
+from kcnn.callbacks.state import copies, present_rate, put_back, state_variables, sync
 
 __all__ = ["Doctor"]
 
@@ -78,8 +76,10 @@ class Doctor(keras.callbacks.Callback):
     def diagnosis(self) -> Diagnosis:
         """The findings so far."""
         ordered = sorted(self.findings, key=lambda f: SEVERITIES.index(f.severity))
-        unseen = () if self._context is None else tuple(self._context.case.unseen)
-        return Diagnosis(tuple(ordered), unseen=unseen)
+        if self._context is None:
+            return Diagnosis(tuple(ordered))
+        case = self._context.case
+        return Diagnosis(tuple(ordered), unseen=tuple(case.unseen), blind=case.blind)
 
     _context: Context | None = None
 
@@ -132,15 +132,12 @@ class Doctor(keras.callbacks.Callback):
         score = self.history.get("val_loss", losses)[-1]
         if self.stop and self.keep_best and score < self._best:
             self._best = score
-            self._kept = [(v, keras.ops.copy(v.value)) for v in state_variables(self.model)]
+            sync(self.model)
+            self._kept = copies(state_variables(self.model))
 
     def on_train_end(self, logs=None):
         before, after = self._start, self._kernels()
-        same = [
-            name
-            for name, value in after.items()
-            if name in before and np.array_equal(value, before[name])
-        ]
+        same = [name for name in after if np.array_equal(after[name], before.get(name, ()))]
         if same and len(same) == len(after) and self._steps > 3:
             self._say(
                 Finding(
@@ -150,12 +147,11 @@ class Doctor(keras.callbacks.Callback):
                 )
             )  # fmt: skip
         if self.lost and self._kept is not None:
-            for variable, value in self._kept:
-                variable.assign(value)
+            put_back(self._kept)
 
     def _read(self) -> Context:
         """The program as far as it can be seen from beside `fit`."""
-        arguments = {"batch_size": self._batch_size()}
+        arguments = {"batch_size": int((self.params or {}).get("batch_size") or 32)}
         if self.x is None or not self.model.built:
             nothing = draw(np.zeros((1, 1), "float32"), np.zeros(1, "float32"), arguments)
             nothing.batch_size = arguments["batch_size"]
@@ -174,10 +170,6 @@ class Doctor(keras.callbacks.Callback):
         self._cost = self._looked - begin
         return reading
 
-    def _batch_size(self) -> int:
-        size = (self.params or {}).get("batch_size")
-        return int(size) if size else 32
-
     def _kernels(self) -> dict[str, np.ndarray]:
         """A corner of each kernel."""
         kernels = {layer.name: kernel_of(layer) for layer in flat_layers(self.model)}
@@ -190,7 +182,7 @@ class Doctor(keras.callbacks.Callback):
     def _lose(self, words: str, cause: str, *, say: bool = True) -> None:
         if say:
             sync(self.model)
-            rate = float(array_of(self.model.optimizer.learning_rate))
+            rate = present_rate(self.model)
             self._say(
                 Finding(
                     "loss", "failure", words, "a finite loss",
@@ -217,5 +209,4 @@ class Doctor(keras.callbacks.Callback):
         self._said.add(key)
         finding = finding.now(epoch=self._epoch, step=self._steps)
         self.findings.append(finding)
-        if self.sink is not None:
-            self.sink(finding)
+        tell([finding], self.sink)

@@ -1,11 +1,10 @@
 """The findings of a script as one self-contained HTML page."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Iterable
 
 from kcnn.callbacks._finding import Finding
+from kcnn.callbacks.causes import CAUSES
 from kcnn.callbacks.doctor._script import Visit
 from kcnn.callbacks.doctor._words import headline, short
 
@@ -19,7 +18,7 @@ article{border-left:.3rem solid #888;padding:.6rem 1rem;margin:.8rem 0;backgroun
 border-radius:.2rem}article.failure{border-color:#c22}article.warning{border-color:#d90}
 article.note{border-color:#888}p{margin:.3rem 0}dl{display:grid;grid-template-columns:6rem 1fr;
 gap:.2rem .8rem;margin:.4rem 0}dt{color:#666}dd{margin:0;overflow-wrap:anywhere}
-code{font-size:.9em}small{color:#666}.healthy{color:#186a2c}.failed{color:#b11}
+code,pre{font-size:.9em}pre{overflow-x:auto}small{color:#666}.healthy{color:#186a2c}.failed{color:#b11}
 summary{cursor:pointer;color:#666}table{border-collapse:collapse;font-size:.85rem}
 td{padding:.1rem .8rem .1rem 0;vertical-align:top;overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}article{background:#242424}
@@ -61,6 +60,12 @@ def _article(finding: Finding, place: str) -> list[str]:
         *(f"<dt>{name}</dt><dd>{text(words)}</dd>" for name, words in rows if words),
         "</dl>",
     ]
+    cause = CAUSES.get(finding.cause or "")
+    if cause is not None:
+        lines.append(
+            f"<details><summary>what it means</summary><p>{text(cause.meaning)} {text(cause.why)}"
+            f"</p><p>To make sure: {text(cause.confirm)}</p><pre>{text(cause.mend)}</pre></details>"
+        )
     if finding.evidence:
         cells = (
             f"<tr><td>{text(name)}</td><td>{text(_number(value))}</td></tr>"

@@ -1,7 +1,5 @@
 """How likely what a check saw is the root cause, before any trial."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from kcnn.callbacks.doctor._hypothesis import Certainty, Hypothesis
@@ -51,9 +49,6 @@ PRIORS: dict[str, dict[Certainty, tuple[float, float]]] = {
     "batch_size": {POSSIBLE: (0.45, 0.72)},
     "some_regularization": {POSSIBLE: (0.2, 0.55)},
     "random_transforms": {POSSIBLE: (0.55, 0.55)},
-    "unshuffled": {POSSIBLE: (0.4, 0.4)},
-    "capacity": {POSSIBLE: (0.4, 0.4)},
-    "uncustomary_end": {POSSIBLE: (0.4, 0.4)},
     "training_length": {POSSIBLE: (0.35, 0.7)},
     "plain_optimizer": {POSSIBLE: (0.5, 0.5)},
     "both_scales": {POSSIBLE: (0.6, 0.6)},

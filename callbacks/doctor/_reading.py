@@ -1,7 +1,5 @@
 """Reading a program into a `Context`; a part that cannot be read is told."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Callable
@@ -14,12 +12,12 @@ from kcnn.callbacks.data import Case, Census
 from kcnn.callbacks.doctor._context import Context
 from kcnn.callbacks.doctor._registry import Selection
 from kcnn.callbacks.doctor._trace import first_rows
+from kcnn.callbacks.doctor.program.graph import graph_of, has_call
 from kcnn.callbacks.doctor.program.head import read_head
 from kcnn.callbacks.doctor.program.loss import metric_names, read_loss
 from kcnn.callbacks.doctor.program.outputs import Output, read_outputs
 from kcnn.callbacks.doctor.program.rows import few
 from kcnn.callbacks.doctor.program.task import read_task
-from kcnn.callbacks.doctor.program.view import graph_of, has_call
 
 __all__ = ["read_context"]
 
@@ -51,6 +49,12 @@ def read_context(model: keras.Model, case: Case, selection: Selection | None = N
             read("reading the outputs", lambda: read_outputs(context.graph, model.loss, out, y))
             or []
         )
+    for one in context.outputs:
+        if one.loss.kind == "other" and one.loss.name != "none":
+            case.notes.append(
+                f"{one.prefix}whether the loss {one.loss.name} fits the last layer and the targets "
+                "was not judged: it is none that is known"
+            )
     return context
 
 

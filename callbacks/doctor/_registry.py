@@ -1,7 +1,5 @@
 """The registry of checks, as ruff has rules: each one file, found by stage, chosen by id."""
 
-from __future__ import annotations
-
 import dataclasses
 import difflib
 import inspect
@@ -10,7 +8,7 @@ from typing import Any
 
 from kcnn.callbacks.causes import CAUSES
 from kcnn.callbacks.doctor._hypothesis import Certainty, Hypothesis
-from kcnn.callbacks.doctor.interventions import Intervention
+from kcnn.callbacks.doctor.interventions import AS_IT_IS, Intervention
 
 __all__ = [
     "COSTS", "Check", "Parameter", "Selection", "check", "likely", "parameter", "possible",
@@ -42,7 +40,11 @@ class Parameter:
 
 
 def parameter(default: float, reason: str) -> Any:
-    """Declare a number that users may set: the default of a keyword-only argument."""
+    """Declare a number that users may set: the default of a keyword-only argument.
+
+    >>> parameter(0.1, "a tenth of a data set is no accident").default
+    0.1
+    """
     return Parameter(default, reason)
 
 
@@ -54,6 +56,10 @@ class Check:
         causes: Labels that it can name; a hypothesis without a label gets the first.
         cure: The intervention that would confirm it, where hypotheses bring none.
         per_output: True when it is asked for each output of the model by itself.
+
+    >>> one = next(one for one in registered() if one.id == "target_scale")
+    >>> one.causes, one.stage
+    (('unnormalized_targets',), 'data')
     """
 
     id: str
@@ -61,7 +67,7 @@ class Check:
     stage: str
     cost: str
     needs: tuple[str, ...]
-    cure: Intervention | None
+    cure: Intervention
     per_output: bool
     text: str
     parameters: Mapping[str, Parameter]
@@ -108,7 +114,7 @@ def check(
     stage: str,
     cost: str = "free",
     needs: tuple[str, ...] = (),
-    cure: Intervention | None = None,
+    cure: Intervention = AS_IT_IS,
     per_output: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a check: a function of the `Context` that yields hypotheses.
@@ -152,7 +158,11 @@ def check(
 
 
 def registered(*stages: str) -> list[Check]:
-    """The registered checks of some stages (all of them by default), cheapest first."""
+    """The registered checks of some stages (all of them by default), cheapest first.
+
+    >>> "nonfinite" in [one.id for one in registered("data")]
+    True
+    """
     from kcnn.callbacks.doctor import checks as own  # noqa: F401 - importing them registers them
 
     found = [one for one in _CHECKS.values() if not stages or one.stage in stages]

@@ -1,18 +1,21 @@
 """The examined run itself: `fit` under the user's arguments, with a recorder beside it."""
 
-from __future__ import annotations
-
 import dataclasses
+import functools
 import time
+import warnings
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 
 from kcnn.callbacks.data import Case
+from kcnn.callbacks.doctor._trace import Trace
 from kcnn.callbacks.keras_internals import array_of
 from kcnn.callbacks.state import innermost, sync
 
-__all__ = ["Recorder", "Run", "run_fit"]
+__all__ = ["OwnFit", "Run", "run_fit"]
 
 
 @dataclasses.dataclass
@@ -70,15 +73,77 @@ class Recorder(keras.callbacks.Callback):
 
 def run_fit(model: keras.Model, case: Case, *, until: float) -> Run:
     """Train as the user would; exceptions are kept in the answer, not raised."""
-    recorder = Recorder(until)
-    kwargs = {"verbose": 0, **case.kwargs}
-    given = kwargs.pop("callbacks", None)
-    if isinstance(given, keras.callbacks.CallbackList):
-        given = given.callbacks
-    given = [given] if isinstance(given, keras.callbacks.Callback) else list(given or [])
-    begin, error = time.perf_counter(), None
+    recorder, error = Recorder(until), None
+    given = {"verbose": 0, **case.kwargs, "x": case.x, "y": case.y}
+    begin = time.perf_counter()
     try:
-        model.fit(case.x, case.y, callbacks=given + [recorder], **kwargs)
+        _with(recorder, model, model.fit, given)
     except BaseException as caught:
         error = caught
     return recorder.run(model, time.perf_counter() - begin, error)
+
+
+class OwnFit:
+    """Does a `fit` of a script once, as written: under its own arguments, callbacks and warnings.
+
+    Args:
+        fit: `keras.Model.fit` as Keras has it.
+        model: The model it is called on.
+        given: Its arguments by name.
+    """
+
+    def __init__(self, fit: Callable[..., Any], model: keras.Model, given: dict[str, Any]):
+        self.fit, self.model, self.given = functools.partial(fit, model), model, given
+        self.run: Run | None = None
+        self._warnings = list(warnings.filters)
+
+    def __call__(self, case: Case, trace: Trace) -> Run:
+        """The run, on a model as if nobody had looked; its end is left behind."""
+        if case.source == "generator":  # begins with the batches that were drawn
+            self.given["x"] = case.x
+        trace.put_back()
+        recorder, begin = Recorder(), time.perf_counter()
+        self.error: BaseException | None = None
+        with warnings.catch_warnings():
+            warnings.filters[:] = self._warnings  # type: ignore[index]
+            try:
+                self.history = _with(recorder, self.model, self.fit, self.given)
+            except BaseException as error:
+                self.error = error
+        seconds = time.perf_counter() - begin
+        trace.end_here()
+        self.run = recorder.run(self.model, seconds, self.error)
+        return self.run
+
+    def result(self, *, stop: bool) -> Any:
+        """What `fit` gives; where it was not run yet it is now, ended early with `stop`."""
+        if self.run is None:
+            given = self.model, self.fit, self.given
+            return _with(_Stop(), *given) if stop else self.fit(**self.given)
+        if self.error is not None:
+            raise self.error
+        return self.history
+
+
+class _Stop(keras.callbacks.Callback):
+    """Ends a run that is known to fail."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.stop_training = True
+
+
+def _with(
+    callback: keras.callbacks.Callback, model: keras.Model, fit: Any, given: dict[str, Any]
+) -> Any:
+    """`fit` with one more callback behind those that are given."""
+    own = given.get("callbacks")
+    if isinstance(own, keras.callbacks.CallbackList):
+        own.append(callback)
+        callback.set_model(model)
+        try:
+            return fit(**given)
+        finally:
+            own.callbacks.remove(callback)
+    listed = list(own) if isinstance(own, (list, tuple)) else [own]
+    listed = [one for one in listed if one is not None]
+    return fit(**{**given, "callbacks": [*listed, callback]})

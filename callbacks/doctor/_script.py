@@ -1,7 +1,5 @@
 """Run a user's script unchanged and examine every `fit` in it."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import functools
@@ -11,6 +9,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import keras
@@ -18,8 +17,8 @@ import keras
 from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._examine import examine
-from kcnn.callbacks.doctor._own_fit import OwnFit
 from kcnn.callbacks.doctor._registry import Selection
+from kcnn.callbacks.doctor._run import OwnFit
 from kcnn.callbacks.doctor._words import after, print_error, short
 from kcnn.callbacks.doctor.program.graph import flat_layers
 
@@ -48,8 +47,8 @@ def examine_script(
     *,
     fast: bool = False,
     budget_s: float | None = None,
-    heard: Callable[[Visit], Any] | None = None,
-    begun: Callable[[str], Any] | None = None,
+    heard: Callable[[Visit], Any] = lambda visit: None,
+    begun: Callable[[str], Any] = lambda place: None,
     **options: Any,
 ) -> tuple[list[Visit], int]:
     """Run `path` as `__main__`; every `fit` is done as written, and examined.
@@ -75,8 +74,8 @@ def examine_script(
     if not path.is_file():
         raise FileNotFoundError(2, "No such script", str(path))
     Selection(**options)  # refuses unknown checks before the script runs
-    visits: list[Visit] = []
-    watch = _Watch(str(path.resolve()), fast, budget_s, visits, heard, begun, options)
+    given = {"fast": fast, "budget_s": budget_s, **options}
+    watch = _Watch(str(path.resolve()), heard, begun, given)
     before = sys.argv, list(sys.path)
     sys.argv = [str(path), *(arguments or [])]
     sys.path.insert(0, str(path.resolve().parent))
@@ -93,16 +92,18 @@ def examine_script(
         code = 1
     finally:
         sys.argv, sys.path[:] = before[0], before[1]
-    return visits, code
+    return watch.visits, code
 
 
+@dataclasses.dataclass
 class _Watch:
-    def __init__(self, script, fast, budget_s, visits, heard, begun, options):
-        self.script, self.fast, self.budget_s = script, fast, budget_s
-        self.visits, self.heard, self.begun, self.options = visits, heard, begun, options
-        self.folder = str(Path(script).parent)
-        self.lines: Any = weakref.WeakKeyDictionary()
-        self.busy = False
+    script: str
+    heard: Callable[[Visit], Any]
+    begun: Callable[[str], Any]
+    options: dict[str, Any]
+    visits: list[Visit] = dataclasses.field(default_factory=list)
+    lines: Any = dataclasses.field(default_factory=weakref.WeakKeyDictionary)
+    busy: bool = False
 
     @contextlib.contextmanager
     def patched(self) -> Iterator[None]:
@@ -144,17 +145,14 @@ class _Watch:
 
     def here(self) -> tuple[str, int] | None:
         """File and line of the nearest frame in the script or beside it."""
-        frame = sys._getframe(2)
-        nearest = None
+        frame: FrameType | None = sys._getframe(2)
         while frame is not None:
             name = frame.f_code.co_filename
-            if name == self.script or (
-                name.startswith(self.folder) and "site-packages" not in name
-            ):
-                nearest = name, frame.f_lineno
-                break
-            frame = frame.f_back  # type: ignore[assignment]
-        return nearest
+            beside = name.startswith(str(Path(self.script).parent)) and "site-packages" not in name
+            if name == self.script or beside:
+                return name, frame.f_lineno
+            frame = frame.f_back
+        return None
 
     def fit(self, original, model, args, kwargs):
         if self.busy:
@@ -162,14 +160,13 @@ class _Watch:
         given = inspect.signature(original).bind(model, *args, **kwargs).arguments
         given.pop("self", None)
         place = self.here() or (self.script, 0)
-        if self.begun is not None:
-            self.begun(f"{short(place[0])}:{place[1]}")
+        self.begun(f"{short(place[0])}:{place[1]}")
         own = OwnFit(original, model, given)
         stopped = None
         self.busy = True
         try:
             diagnosis = examine(
-                model, budget_s=self.budget_s, fast=self.fast, runner=own, **self.options,
+                model, runner=own, **self.options,
                 **{name: value for name, value in given.items() if name != "callbacks"},
             )  # fmt: skip
         except (Exception, KeyboardInterrupt) as error:
@@ -180,21 +177,16 @@ class _Watch:
         places = tuple(self.place(model, finding, place) for finding in diagnosis.findings)
         visit = Visit(place[0], place[1], diagnosis, places)
         self.visits.append(visit)
-        if self.heard is not None:
-            self.heard(visit)
+        self.heard(visit)
         if stopped is not None:
             raise stopped
-        return own.result(stop=self.fast and not diagnosis.healthy)
+        return own.result(stop=self.options["fast"] and not diagnosis.healthy)
 
     def place(self, model: Any, finding: Finding, fit: tuple[str, int]) -> str:
-        where, found = finding.where or "", None
-        if where.startswith("compile"):
-            found = self.lines.get(model)
-        else:
-            for layer in flat_layers(model):
-                if layer.name == where:
-                    found = self.lines.get(layer)
-        file, line = found or fit
+        where = finding.where or ""
+        named = [layer for layer in flat_layers(model) if layer.name == where]
+        source = model if where.startswith("compile") else named[-1] if named else None
+        file, line = fit if source is None else self.lines.get(source) or fit
         return f"{short(file)}:{line}"
 
 

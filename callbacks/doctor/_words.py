@@ -1,7 +1,5 @@
 """How the doctor of scripts tells places and errors."""
 
-from __future__ import annotations
-
 import dataclasses
 import sys
 import traceback

@@ -1,5 +1,5 @@
 from kcnn.callbacks.doctor._registry import check, parameter, proven
-from kcnn.callbacks.doctor.interventions import unnormed
+from kcnn.callbacks.doctor.interventions.network import unnormed
 
 
 @check("batch_statistics", "bad_normalization", stage="static", cure=unnormed)

@@ -1,7 +1,7 @@
 import keras
 
 from kcnn.callbacks.doctor._registry import check, parameter, possible
-from kcnn.callbacks.doctor.interventions import deeper, wider
+from kcnn.callbacks.doctor.interventions.network import deeper, wider
 
 EXPECTED = "hidden layers as wide as the task needs"
 

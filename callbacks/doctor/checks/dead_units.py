@@ -1,5 +1,5 @@
 from kcnn.callbacks.doctor._registry import check, likely, parameter, possible, proven
-from kcnn.callbacks.doctor.interventions import leaky
+from kcnn.callbacks.doctor.interventions.network import leaky
 
 
 @check("dead_units", "dying_relu", stage="run", cost="pass", cure=leaky)

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 
 from kcnn.callbacks.doctor._registry import check, likely, parameter, proven
-from kcnn.callbacks.doctor.interventions import thawed
+from kcnn.callbacks.doctor.interventions.network import thawed
 from kcnn.callbacks.doctor.program.graph import kernel_of
 from kcnn.callbacks.keras_internals import array_of
 

@@ -2,7 +2,8 @@ import keras
 import numpy as np
 
 from kcnn.callbacks.doctor._registry import check, likely, parameter
-from kcnn.callbacks.doctor.interventions import Intervention, rectified
+from kcnn.callbacks.doctor.interventions import Intervention
+from kcnn.callbacks.doctor.interventions.network import rectified
 
 
 @check("gradient_size", "vanishing_gradient", "exploding_gradient", stage="end", cost="pass")

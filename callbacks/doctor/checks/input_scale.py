@@ -3,7 +3,7 @@ import numpy as np
 
 from kcnn.callbacks.data import even_rows
 from kcnn.callbacks.doctor._registry import check, likely, parameter, possible
-from kcnn.callbacks.doctor.interventions import Intervention
+from kcnn.callbacks.doctor.interventions import AS_IT_IS, Intervention
 from kcnn.callbacks.doctor.program.inputs import first_inputs, input_scale
 
 UNIT = Intervention(unit_x=True)  # a loss without targets compares the inputs with themselves
@@ -51,7 +51,11 @@ def input_scale_check(
         how = "x / 255.0" if image else "a keras.layers.Normalization layer adapted to x"
         advice = f"Scale the inputs of training and validation alike, with {how}."
         expected = "mean about 0 and spread about 1"
-        more = {"strength": strength, "evidence": scale, "cure": UNIT if context.by_loss else None}
+        more = {
+            "strength": strength,
+            "evidence": scale,
+            "cure": UNIT if context.by_loss else AS_IT_IS,
+        }
         found.append(kind(words, expected, advice, "x", **more))
     yield from sorted(found, key=lambda one: (-one.certainty, -one.strength))[:1]
 

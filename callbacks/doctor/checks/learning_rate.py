@@ -1,12 +1,12 @@
 import numpy as np
 
 from kcnn.callbacks.doctor._registry import check, likely, parameter, possible, proven
-from kcnn.callbacks.doctor.interventions import Intervention
+from kcnn.callbacks.doctor.interventions import AS_IT_IS, Intervention
 
 WHERE = "compile(optimizer=...)"
 
 
-def told(context, kind, seen, strength=0.0, cure=None, cause=""):
+def told(context, kind, seen, strength=0.0, cure=AS_IT_IS, cause=""):
     """A hypothesis about the rate."""
     name, usual = context.optimizer_name, context.customary_rate
     return kind(

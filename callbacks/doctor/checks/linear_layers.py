@@ -1,7 +1,7 @@
 import keras
 
 from kcnn.callbacks.doctor._registry import check, likely, parameter, possible
-from kcnn.callbacks.doctor.interventions import rectified
+from kcnn.callbacks.doctor.interventions.network import rectified
 from kcnn.callbacks.doctor.program.graph import bends, kernel_of, layer_activation
 from kcnn.callbacks.keras_internals import followers_of, operations_of
 

@@ -14,7 +14,7 @@ def metrics(context):
     for name, given in context.metrics:
         wrong = _wrong(name, context.head, context.loss, task)
         if wrong is None and callable(given) and not isinstance(given, (type, str)):
-            wrong = _alike(name, given, task, context.case.train.y)
+            wrong = _alike(name, given, task, context.case)
         if wrong is not None:
             seen, advice = wrong
             yield proven(
@@ -24,14 +24,14 @@ def metrics(context):
             return
 
 
-def _alike(name, metric, task, y):
+def _alike(name, metric, task, case):
     """A function that answers the same for good and for bad predictions."""
     if isinstance(metric, keras.metrics.Metric) or task.scaled != 1.0:
         return None
     if task.kind not in ("multilabel", "regression", "binary"):
         return None
     rng = np.random.default_rng(0)
-    truth = np.asarray(y[:256], "float32")
+    truth = np.asarray(case.train.y[:256], "float32")
     truth = truth[:, None] if truth.ndim == 1 else truth
     if not np.isfinite(truth).all() or len(truth) < 8:
         return None
@@ -45,7 +45,9 @@ def _alike(name, metric, task, y):
             float(np.mean(keras.ops.convert_to_numpy(metric(truth, part.astype("float32")))))
             for part in (good, bad)
         ]
-    except Exception:  # the user's function wants something else: not what is asked here
+    except Exception as error:  # the user's function may want something else
+        kind = type(error).__name__
+        case.notes.append(f"the metric {name} was not judged: it refuses numbers ({kind})")
         return None
     if abs(answers[0] - answers[1]) > 1e-6 or not np.isfinite(answers).all():
         return None

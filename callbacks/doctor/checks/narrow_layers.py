@@ -1,5 +1,5 @@
 from kcnn.callbacks.doctor._registry import check, likely, parameter, possible
-from kcnn.callbacks.doctor.interventions import wider
+from kcnn.callbacks.doctor.interventions.network import wider
 from kcnn.callbacks.doctor.program.graph import kernel_of
 
 

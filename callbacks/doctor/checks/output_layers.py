@@ -1,5 +1,5 @@
 from kcnn.callbacks.doctor._registry import check, likely
-from kcnn.callbacks.doctor.interventions import bare_end
+from kcnn.callbacks.doctor.interventions.network import bare_end
 
 
 @check(

@@ -6,7 +6,7 @@ PLAIN = ("SGD", "Adadelta", "Adagrad", "Ftrl")
 
 @check(
     "plain_optimizer", "lr_too_low", "lr_too_high", stage="end", needs=("trials",),
-    cure=Intervention(optimizer="adam", rate=3e-3, last=True),
+    cure=Intervention(optimizer="Adam", rate=3e-3, last=True),
 )  # fmt: skip
 def plain_optimizer(
     context,
@@ -17,7 +17,7 @@ def plain_optimizer(
     """A run that learned nothing under a plain optimizer: does Adam learn in its place?"""
     name = context.optimizer_name
     lost = context.final.train < 0.15
-    others = [h for h in context.found if h.prior >= odd and (lost or h.cure is None)]
+    others = [h for h in context.found if h.prior >= odd and (lost or not h.cure)]
     if name not in PLAIN or context.base.score >= 0.5 or others:
         return
     low = context.rate <= times * context.customary_rate

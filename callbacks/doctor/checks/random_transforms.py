@@ -1,5 +1,5 @@
 from kcnn.callbacks.doctor._registry import check, possible
-from kcnn.callbacks.doctor.interventions import untransformed
+from kcnn.callbacks.doctor.interventions.network import untransformed
 from kcnn.callbacks.doctor.program.graph import is_random
 
 

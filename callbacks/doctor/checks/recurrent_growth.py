@@ -1,7 +1,7 @@
 import keras
 
 from kcnn.callbacks.doctor._registry import check, possible
-from kcnn.callbacks.doctor.interventions import bounded
+from kcnn.callbacks.doctor.interventions.network import bounded
 from kcnn.callbacks.doctor.program.graph import activation_kind
 
 

@@ -1,5 +1,5 @@
 from kcnn.callbacks.doctor._registry import check, likely
-from kcnn.callbacks.doctor.interventions import rectified
+from kcnn.callbacks.doctor.interventions.network import rectified
 from kcnn.callbacks.doctor.program.graph import runs_away
 
 

@@ -1,5 +1,5 @@
 from kcnn.callbacks.doctor._registry import check, likely, parameter, possible
-from kcnn.callbacks.doctor.interventions import rectified
+from kcnn.callbacks.doctor.interventions.network import rectified
 from kcnn.callbacks.doctor.program.graph import is_norm, layer_activation
 
 ADVICE, EXPECTED = "Change the hidden activations to 'relu'.", "relu in hidden layers"

@@ -1,7 +1,7 @@
 import numpy as np
 
 from kcnn.callbacks.doctor._registry import check, likely, parameter, possible
-from kcnn.callbacks.doctor.interventions import unstrided
+from kcnn.callbacks.doctor.interventions.network import unstrided
 
 ADVICE = "Use fewer strides or poolings so that the maps do not shrink to nothing."
 

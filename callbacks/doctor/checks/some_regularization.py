@@ -1,5 +1,5 @@
 from kcnn.callbacks.doctor._registry import check, possible
-from kcnn.callbacks.doctor.interventions import regularizes, relaxed
+from kcnn.callbacks.doctor.interventions.network import regularizes, relaxed
 
 
 @check(

@@ -50,6 +50,7 @@ def split_shift(
         yield kind(
             f"validation inputs differ: spread {ratio:.3g} times that of training, mean moved by "
             f"{typical:.2f} spreads", "training and validation inputs prepared alike",
-            "Apply the very same scaling (fitted on training data) to x_val.", "validation_data",
-            strength=strength, evidence={"spread_ratio": ratio, "shift": typical},
+            "Apply the very same scaling (fitted on the training data) to the validation inputs.",
+            "validation_data", strength=strength,
+            evidence={"spread_ratio": ratio, "shift": typical},
         )  # fmt: skip

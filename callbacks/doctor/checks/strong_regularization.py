@@ -1,5 +1,5 @@
 from kcnn.callbacks.doctor._registry import check, likely, parameter
-from kcnn.callbacks.doctor.interventions import relaxed
+from kcnn.callbacks.doctor.interventions.network import relaxed
 
 PENALTIES = ("kernel_regularizer", "activity_regularizer", "bias_regularizer")
 STRONG = 0.85  # of a dropout, or of a penalty put on its scale

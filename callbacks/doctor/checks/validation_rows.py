@@ -59,13 +59,14 @@ def validation_rows(
         yield proven(
             words + ": neighbours there share no labels",
             "validation labels that go with their inputs",
-            "Check that x_val and y_val are shuffled and sorted together.",
+            "Check that validation inputs and targets are shuffled and sorted together.",
             cause="label_misalignment", **more,
         )  # fmt: skip
     else:
         yield proven(
             words, "training and validation inputs prepared alike",
-            "Apply the very same scaling, colour order and layout to x_val as to x.", **more,
+            "Apply the very same scaling, colour order and layout to the validation inputs.",
+            **more,
         )  # fmt: skip
 
 

@@ -1,12 +1,10 @@
 """One change to a program that can be tried on a copy, and that says itself in words."""
 
-from __future__ import annotations
-
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["Edit", "Intervention"]
+__all__ = ["AS_IT_IS", "Edit", "Intervention"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,6 +15,10 @@ class Edit:
         tried: What is changed, for "on a copy with ...".
         advice: The same as what to do.
         build: `build(model)` answers `edit(layer) -> layer or None` (None leaves it as it is).
+
+    >>> nothing = Edit("nothing changed", "", lambda model: lambda layer: None)
+    >>> Intervention(edit=nothing).tried(0.001)
+    'nothing changed'
     """
 
     tried: str
@@ -50,7 +52,7 @@ WORDS = {
 
 @dataclasses.dataclass(frozen=True)
 class Intervention:
-    """A change to data, rates, loss or network; every field at its default changes nothing.
+    """A change to data, rates, loss or network; False where it changes nothing (`AS_IT_IS`).
 
     Args:
         scale_x, scale_y: Inputs, targets scaled to mean 0 and spread 1.
@@ -68,6 +70,9 @@ class Intervention:
         plain_step: The standard training step in place of the model's own.
         edit: A change of layers.
         last: Tried only where no other change mended anything.
+
+    >>> Intervention(rate=10.0).advice(0.0001, "Adam")
+    'Set learning_rate=0.001 in Adam(...).'
     """
 
     scale_x: bool = False
@@ -87,28 +92,29 @@ class Intervention:
     edit: Edit | None = None
     last: bool = False
 
+    def __bool__(self) -> bool:
+        return self != AS_IT_IS
+
     def tried(self, rate: float) -> str:
         """What was changed, with its numbers; `rate` is the program's own learning rate."""
-        said = [tried for name, (tried, _) in WORDS.items() if getattr(self, name)]
-        if self.edit is not None:
-            said.append(self.edit.tried)
-        if self.optimizer:
-            said.append(f"{self.optimizer} at learning rate {self.rate:g}")
-        elif self.rate != 1.0:
-            said.append(f"learning rate {self.rate * rate:.2g}")
-        if self.batch is not None:
-            said.append(f"batches of {self.batch}")
-        return ", ".join(said)
+        return ", ".join(tried for tried, _ in self._words(rate))
 
     def advice(self, rate: float, optimizer: str) -> str:
         """The very change as what to do; empty where the hypothesis has to say it."""
-        said = [advice for name, (_, advice) in WORDS.items() if getattr(self, name) and advice]
+        return " ".join(advice for _, advice in self._words(rate, optimizer) if advice)
+
+    def _words(self, rate: float, optimizer: str = "") -> Iterator[tuple[str, str]]:
+        yield from (words for name, words in WORDS.items() if getattr(self, name))
         if self.edit is not None:
-            said.append(self.edit.advice)
+            yield self.edit.tried, self.edit.advice
+        new = f"{self.rate if self.optimizer else self.rate * rate:.2g}"
         if self.optimizer:
-            said.append(f"Use keras.optimizers.{self.optimizer}({self.rate:g}).")
+            made = f"keras.optimizers.{self.optimizer}({new})"
+            yield f"{self.optimizer} at learning rate {new}", f"Use {made}."
         elif self.rate != 1.0:
-            said.append(f"Set learning_rate={self.rate * rate:.2g} in {optimizer}(...).")
+            yield f"learning rate {new}", f"Set learning_rate={new} in {optimizer}(...)."
         if self.batch is not None:
-            said.append(f"Set batch_size={self.batch} in fit.")
-        return " ".join(said)
+            yield f"batches of {self.batch}", f"Set batch_size={self.batch} in fit."
+
+
+AS_IT_IS = Intervention()

@@ -1,7 +1,5 @@
 """Copies of layers and networks, as they are or with one thing changed."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from typing import Any

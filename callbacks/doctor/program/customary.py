@@ -1,7 +1,5 @@
 """The customary end of a network for a task: activation and loss, on the same number of units."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +27,26 @@ def right_head(task: TaskFacts) -> str:
     return RIGHT[task.kind].format(k=task.classes)
 
 
+ENDS = {
+    "bce": ("sigmoid", "binary_crossentropy"),
+    "scce": ("softmax", "sparse_categorical_crossentropy"),
+    "cce": ("softmax", "categorical_crossentropy"),
+    "mse": ("linear", "mse"),
+}
+
+
+def _kind(task: TaskFacts, head: HeadFacts) -> str | None:
+    """The kind of loss that is customary; None where the outputs do not fit."""
+    if task.kind == "binary" and head.units == 1 and set(task.values) <= {0, 1}:
+        return "bce"
+    if task.exclusive and task.form == "ids":
+        return "scce" if task.whole and task.low >= 0 and task.high < head.units else None
+    kinds = {"multiclass": ("cce", task.low >= 0), "multilabel": ("bce", task.low == 0),
+             "regression": ("mse", True)}  # fmt: skip
+    kind, fits = kinds.get(task.kind, ("", False))
+    return kind if fits and head.units == task.classes else None
+
+
 class CustomaryEnd:
     """What the end of the network would customarily be.
 
@@ -36,24 +54,11 @@ class CustomaryEnd:
     """
 
     def __init__(self, task: TaskFacts | None, head: HeadFacts):
-        self.known, self.activation, self.loss = False, "linear", "mse"
-        kind = "mse"
+        kind = None
         if task is not None and head.rank == 2 and task.scaled == 1.0:
-            if task.kind == "binary" and head.units == 1 and set(task.values) <= {0, 1}:
-                self.known, self.activation, kind = True, "sigmoid", "bce"
-                self.loss = "binary_crossentropy"
-            elif task.kind in ("binary", "multiclass") and task.form == "ids":
-                fits = task.whole and task.low >= 0 and task.high < head.units
-                self.known, self.activation, kind = fits, "softmax", "scce"
-                self.loss = "sparse_categorical_crossentropy"
-            elif task.kind == "multiclass" and head.units == task.classes and task.low >= 0:
-                self.known, self.activation, kind = True, "softmax", "cce"
-                self.loss = "categorical_crossentropy"
-            elif task.kind == "multilabel" and head.units == task.classes and task.low == 0:
-                self.known, self.activation, kind = True, "sigmoid", "bce"
-                self.loss = "binary_crossentropy"
-            elif task.kind == "regression" and head.units == task.classes:
-                self.known = True
+            kind = _kind(task, head)
+        self.known, kind = kind is not None, kind or "mse"
+        self.activation, self.loss = ENDS[kind]
         ends = () if self.activation == "linear" else (self.activation,)
         self.head = HeadFacts(ends, head.units, head.rank)
         self.facts = LossFacts(kind, self.loss)

@@ -1,7 +1,5 @@
 """Reading a model's layers: which hold kernels, what bends their output, what follows what."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 
@@ -11,8 +9,8 @@ import numpy as np
 from kcnn.callbacks.keras_internals import functional_of, stored_kernel_of
 
 __all__ = [
-    "activation_kind", "bends", "flat_layers", "is_norm", "is_random", "kernel_of",
-    "known_graph", "layer_activation", "runs_away",
+    "activation_kind", "bends", "flat_layers", "graph_of", "has_call", "inputs_of", "is_norm",
+    "is_random", "kernel_of", "known_graph", "layer_activation", "runs_away",
 ]  # fmt: skip
 
 PASSING = {  # linear maps without a kernel, without the number of dimensions
@@ -42,6 +40,41 @@ def known_graph(model: Any) -> bool:
     """True for Functional and built Sequential models: the graph can be walked."""
     functional = functional_of(model)
     return functional is not None and bool(functional.outputs)
+
+
+def inputs_of(model: keras.Model) -> Any:
+    """The symbolic inputs of a graph: one, or all of them."""
+    return model.inputs[0] if len(model.inputs) == 1 else model.inputs
+
+
+def has_call(model: keras.Model) -> bool:
+    """False for a model whose parts only its own `train_step` puts together."""
+    return type(model).call is not keras.Model.call
+
+
+def graph_of(model: keras.Model, x: Any) -> keras.Model:
+    """A Functional model of the same layers, or `model` itself where `call` refuses tracing.
+
+    Args:
+        x: A few rows; their shapes and dtypes become the inputs.
+    """
+    if known_graph(model) or not has_call(model):
+        return model
+    try:
+        inputs = keras.tree.map_structure(_entry, x)
+        view = keras.Model(inputs, model.call(inputs))
+    except Exception:  # a call of TensorFlow's own functions, loops over data, ...
+        return model
+    known = {id(v) for v in model.variables}
+    seen = {id(v) for v in view.variables}
+    if not seen <= known or any(id(v) not in seen for v in model.trainable_variables):
+        return model
+    return view
+
+
+def _entry(leaf: np.ndarray) -> Any:
+    dtype = "float32" if leaf.dtype.kind == "f" else str(leaf.dtype)
+    return keras.Input(leaf.shape[1:], dtype=dtype)
 
 
 def kernel_of(layer: Any) -> Any:
@@ -74,13 +107,7 @@ def activation_kind(function: Any) -> str:
     """
     if function is None:
         return "linear"
-    try:
-        out = keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(_PROBE)))
-    except Exception:  # a user's own function may refuse the probe
-        return str(getattr(function, "__name__", "other"))
-    if out.shape != _PROBE.shape:
-        return str(getattr(function, "__name__", "other"))
-    e = np.exp(_PROBE - _PROBE.max())
+    out, e = _answer(function), np.exp(_PROBE - _PROBE.max())
     answers = {
         "linear": _PROBE,
         "relu": np.maximum(_PROBE, 0),
@@ -89,9 +116,18 @@ def activation_kind(function: Any) -> str:
         "softmax": e / e.sum(),
     }
     for name, answer in answers.items():
-        if np.allclose(out, answer, atol=2e-4):
+        if out is not None and np.allclose(out, answer, atol=2e-4):
             return name
     return str(getattr(function, "__name__", "other"))
+
+
+def _answer(function: Any) -> np.ndarray | None:
+    """What an activation makes of the probe; None where a user's own function refuses it."""
+    try:
+        out = keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(_PROBE)))
+    except Exception:
+        return None
+    return out if out.shape == _PROBE.shape else None
 
 
 def runs_away(layer: Any) -> bool:
@@ -99,11 +135,8 @@ def runs_away(layer: Any) -> bool:
     function = getattr(layer, "activation", None)
     if not callable(function) or layer_activation(layer) == "softmax":
         return False
-    try:
-        out = keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(_PROBE)))
-    except Exception:  # a user's own function may refuse the probe
-        return False
-    return out.shape == _PROBE.shape and bool(abs(out[0, -1]) > 2 * _PROBE[0, -1])
+    out = _answer(function)
+    return out is not None and bool(abs(out[0, -1]) > 2 * _PROBE[0, -1])
 
 
 def layer_activation(layer: Any) -> str | None:

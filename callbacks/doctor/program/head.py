@@ -1,8 +1,6 @@
 """The end of a network: how many outputs, squashed how, and how often."""
 
 # ruff: noqa: SIM102 - a condition inside another reads as the argument it makes
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

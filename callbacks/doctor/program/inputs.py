@@ -1,7 +1,5 @@
 """What the first layer with a kernel receives, and how large it is."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras
@@ -10,6 +8,7 @@ import numpy as np
 from kcnn.callbacks.doctor.program.graph import (
     bends,
     flat_layers,
+    inputs_of,
     is_norm,
     kernel_of,
     known_graph,
@@ -52,7 +51,7 @@ def first_inputs(model: keras.Model, x: Any) -> np.ndarray | None:
             tensor = _received(model, layer)
             if tensor is None:
                 return None
-            probe = keras.Model(_inputs(model), tensor)
+            probe = keras.Model(inputs_of(model), tensor)
             inside = keras.ops.convert_to_numpy(probe(x, training=False))
         if nested:
             return first_inputs(layer, inside)
@@ -72,10 +71,6 @@ def _received(model: keras.Model, layer: Any) -> Any:
         if origin is not None and id(origin[0]) in inside:
             return tensors[0]
     return None
-
-
-def _inputs(model: keras.Model) -> Any:
-    return model.inputs[0] if len(model.inputs) == 1 else model.inputs
 
 
 def input_scale(x: np.ndarray) -> dict[str, float]:

@@ -1,7 +1,5 @@
 """Activations and gradients, layer by layer, on a few rows."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 
@@ -10,6 +8,7 @@ import numpy as np
 
 from kcnn.callbacks.doctor.program.graph import (
     flat_layers,
+    inputs_of,
     kernel_of,
     known_graph,
     layer_activation,
@@ -65,8 +64,8 @@ def read_activations(model: keras.Model, x: Any) -> LayerReading:
     ]
     if not layers:
         return reading
-    inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
-    outs = keras.Model(inputs, [layer.output for layer in layers])(tensors(x), training=False)
+    inside = keras.Model(inputs_of(model), [layer.output for layer in layers])
+    outs = inside(tensors(x), training=False)
     outs = outs if isinstance(outs, (list, tuple)) else [outs]
     for layer, out in zip(layers, outs, strict=True):
         values = keras.ops.convert_to_numpy(out).astype("float64")

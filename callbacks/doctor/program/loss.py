@@ -1,7 +1,5 @@
 """Which loss a model was compiled with, by name, by type, or by trying it on numbers."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Do near rows share labels?"""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

@@ -54,12 +54,6 @@ class Output:
             "classes": self.task.classes,
         }  # fmt: skip
 
-    def prediction_in(self, nest: Any) -> np.ndarray:
-        return keras.tree.flatten(nest)[self.place]
-
-    def target_in(self, nest: Any) -> np.ndarray:
-        return keras.tree.flatten(nest)[self.target]
-
     def place_by_place(self) -> Output:
         """The same output with each place as a row; itself where shapes do not agree."""
         y, out = self.y, self.out

@@ -1,7 +1,5 @@
 """The learning rate: customary, given, and step by step."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

@@ -1,7 +1,5 @@
 """Rows: how many to look at, and as tensors."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

@@ -1,7 +1,5 @@
 """How well predictions fit: 0 for the best constant answer, 1 for perfection."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

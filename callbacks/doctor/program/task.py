@@ -1,8 +1,6 @@
 """What the targets are: classes, several labels at once, or numbers."""
 
 # ruff: noqa: SIM102 - a condition inside another reads as the argument it makes
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

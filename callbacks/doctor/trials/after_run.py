@@ -1,7 +1,5 @@
 """After the run: how it ended, what that shows, and which change would have mended it."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 
@@ -12,11 +10,12 @@ from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor._hypothesis import Certainty, Hypothesis
 from kcnn.callbacks.doctor._ranking import BADLY, EXCUSED
 from kcnn.callbacks.doctor._run import Run
+from kcnn.callbacks.doctor.interventions import AS_IT_IS
 from kcnn.callbacks.doctor.program.rates import step_rates
 from kcnn.callbacks.doctor.program.rows import on_tensorflow
 from kcnn.callbacks.doctor.trials.gain import gain_of
 from kcnn.callbacks.doctor.trials.report import NOTHING, TrialReport
-from kcnn.callbacks.doctor.trials.runner import AS_IT_IS, TrialRunner
+from kcnn.callbacks.doctor.trials.runner import TrialRunner
 from kcnn.callbacks.doctor.trials.series import run_trials
 
 __all__ = ["TRIAL_STEPS", "judge_run"]

@@ -1,7 +1,5 @@
 """The standard training step in one compiled loop for any rows, order and rates."""
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The rows of trials: which train, which judge, how they are scaled and weighted."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

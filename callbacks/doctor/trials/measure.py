@@ -1,10 +1,9 @@
 """How well a network does: skill on training rows and on rows it has not learned."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 
+import keras
 import numpy as np
 
 from kcnn.callbacks.data import Rows
@@ -81,8 +80,9 @@ def _skill(context: Any, data: TrialData, trainer: Any, rows: Rows, change: Inte
 
 def _mean_skill(context: Any, out: Any, y: Any) -> float:
     """Mean over several outputs, each by its own task."""
+    outs, targets = keras.tree.flatten(out), keras.tree.flatten(y)
     found = [
-        skill(one.prediction_in(out), one.target_in(y), one.task, one.head, one.loss)
+        skill(outs[one.place], targets[one.target], one.task, one.head, one.loss)
         for one in context.outputs
     ]
     return float(np.mean(found)) if found else float("nan")

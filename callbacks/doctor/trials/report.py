@@ -1,16 +1,14 @@
 """What the trials of a run prove: causes to name, and what they refute."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 
 from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor._hypothesis import Hypothesis
 from kcnn.callbacks.doctor._ranking import RATES
+from kcnn.callbacks.doctor.interventions import AS_IT_IS
 from kcnn.callbacks.doctor.trials.gain import Gain, convincing, gain_of
 from kcnn.callbacks.doctor.trials.measure import Outcome
-from kcnn.callbacks.doctor.trials.runner import AS_IT_IS
 
 __all__ = ["NAMED", "NOTHING", "Trial", "TrialReport", "report_of"]
 
@@ -54,7 +52,7 @@ def report_of(context: Any, base: Outcome, trials: list[Trial]) -> TrialReport:
             "check": trial.hypothesis.check,
             "cause": trial.hypothesis.cause,
             "prior": trial.hypothesis.prior,
-            "tried": trial.hypothesis.cure and trial.hypothesis.cure.tried(context.rate),
+            "tried": trial.hypothesis.cure.tried(context.rate),
             "gain": trial.gain.value,
             "ratio": trial.gain.ratio,
             "passed": trial.passed,
@@ -81,7 +79,6 @@ def report_of(context: Any, base: Outcome, trials: list[Trial]) -> TrialReport:
 
 def _names(context: Any, base: Outcome, trial: Trial, trials: list[Trial], named: set[str]) -> bool:
     one, cure, runner = trial.hypothesis, trial.hypothesis.cure, context.trials
-    assert cure is not None
     if not trial.passed or one.cause in named or (named and one.prior < 0.6):
         return False
     if one.cause == "augmentation_breaks_label" and _only_slows(trial, trials):
@@ -103,7 +100,6 @@ def _only_slows(trial: Trial, trials: list[Trial]) -> bool:
 def _comes_again(context: Any, base: Outcome, trial: Trial) -> bool:
     """A small gain must come again with another seed."""
     cure = trial.hypothesis.cure
-    assert cure is not None
     if trial.gain.value >= SURE or cure.longer or cure.balance:
         return True
     unchanged = context.trials.run(AS_IT_IS, seed=11)
@@ -118,7 +114,6 @@ def _comes_again(context: Any, base: Outcome, trial: Trial) -> bool:
 def _told(context: Any, base: Outcome, trial: Trial, severity: str) -> Finding:
     """A trial's hypothesis, with the very change that was tried as advice."""
     one, cure = trial.hypothesis, trial.hypothesis.cure
-    assert cure is not None
     advice = cure.advice(context.rate, context.optimizer_name) or one.advice
     return dataclasses.replace(one, advice=advice).finding(
         severity, confirmed_by_trial=severity == "failure", gain=trial.gain.value,

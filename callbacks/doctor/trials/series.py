@@ -1,7 +1,5 @@
 """The trials after a run: which cures are tried, and for how long."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +8,7 @@ from kcnn.callbacks.doctor._hypothesis import Hypothesis
 from kcnn.callbacks.doctor.trials.gain import Gain, convincing, gain_of, hopeless
 from kcnn.callbacks.doctor.trials.measure import Outcome
 from kcnn.callbacks.doctor.trials.report import NAMED, Trial, TrialReport, report_of
-from kcnn.callbacks.doctor.trials.runner import AS_IT_IS, TrialRunner
+from kcnn.callbacks.doctor.trials.runner import TrialRunner
 
 __all__ = ["run_trials"]
 
@@ -26,11 +24,11 @@ def run_trials(context: Any, hypotheses: Iterable[Hypothesis], base: Outcome) ->
     series = _Series(context, base)
     candidates = series.worthwhile(hypotheses)
     for one in candidates:
-        if not one.last:
+        if not one.cure.last:
             series.attempt(one)
     if not any(trial.gain.helps and trial.outcome.score > 0.5 for trial in series.trials):
         for one in candidates:
-            if one.last:
+            if one.cure.last:
                 series.attempt(one)
     series.repeat_best()
     if series.untried:
@@ -51,7 +49,7 @@ class _Series:
         """One hypothesis for each cure, the likeliest, whose success could name a cause."""
         best: dict[Any, Hypothesis] = {}
         for one in sorted(hypotheses, key=lambda h: -h.prior):
-            if one.cure is None or (one.cause == "lr_too_low" and self.context.run_lost):
+            if one.cause == "lr_too_low" and self.context.run_lost:
                 continue
             if one.cure.balance or not hopeless(one.prior, self.base.score):
                 best.setdefault(one.cure, one)
@@ -59,7 +57,6 @@ class _Series:
 
     def attempt(self, one: Hypothesis) -> None:
         """Try one cure; a rate that helps, or is lost, is moved further."""
-        assert one.cure is not None
         if not self.runner.time_left:
             self.untried += 1
             return
@@ -81,7 +78,6 @@ class _Series:
             outcome = more
 
     def tried(self, one: Hypothesis) -> Outcome | None:
-        assert one.cure is not None
         steps = self.runner.length
         if one.cure.optimizer:  # a rate for all networks is slow for some
             steps = max(steps, min(4 * steps, 3000))
@@ -95,11 +91,10 @@ class _Series:
         runner = self.runner
         steps = min(max(runner.steps, min(400, 10 * runner.steps)), 2 * runner.length + 400)
         start = runner.based if runner.data.held_out else runner.ended
-        return runner.run(one.cure or AS_IT_IS, steps=steps, seed=5, start=start)
+        return runner.run(one.cure, steps=steps, seed=5, start=start)
 
     def judged(self, one: Hypothesis, outcome: Outcome, *, whole: bool = False) -> Trial:
         """A trial against the program as it is, over the same steps."""
-        assert one.cure is not None
         held_out = self.runner.data.held_out
         whole = whole or one.cure.longer
         base = self.final if whole and not held_out else self.base
@@ -125,11 +120,9 @@ class _Series:
         self.trials.sort(key=lambda trial: -trial.worth)
         if not self.short or self.runner.steps > 2 * self.runner.length:
             return
-        best = [t for t in self.trials if t.passed and not t.hypothesis.cure.longer]  # type: ignore[union-attr]
+        best = [t for t in self.trials if t.passed and not t.hypothesis.cure.longer]
         for trial in best[:NAMED]:
-            cure = trial.hypothesis.cure
-            assert cure is not None
-            outcome = self.runner.run(cure, steps=self.runner.steps)
+            outcome = self.runner.run(trial.hypothesis.cure, steps=self.runner.steps)
             if outcome is not None and self.runner.time_left:
                 at = self.trials.index(trial)
                 self.trials[at] = self.judged(trial.hypothesis, outcome, whole=True)

@@ -1,7 +1,5 @@
 """Brief trainings of one network through its own training step, on any backend."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """Changes to the layers of a network, each of one kind."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
