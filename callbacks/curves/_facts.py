@@ -117,7 +117,8 @@ def facts_of(history: Mapping[str, Sequence[float]], epochs: Sequence[int] | Non
             f"read_curves: epochs has {numbers.size} numbers for {len(loss)} values of 'loss'."
         )
     val_loss = _curve(history, "val_loss", len(loss))
-    name = _accuracy_name(history)
+    names = [n for n in history if "acc" in n.lower() and not n.startswith("val_")]
+    name = next(iter([n for n in names if f"val_{n}" in history] or names), None)
     accuracy = _curve(history, name, len(loss)) if name else None
     val_accuracy = _curve(history, f"val_{name}", len(loss)) if name else None
     shown = [loss] if val_loss is None else [loss, val_loss]
@@ -156,9 +157,3 @@ def _curve(history: Mapping[str, Sequence[float]], name: str, epochs: int) -> np
             "alone, and their numbers as epochs=[...]."
         )
     return curve
-
-
-def _accuracy_name(history: Mapping[str, Sequence[float]]) -> str | None:
-    names = [n for n in history if "acc" in n.lower() and not n.startswith("val_")]
-    with_twin = [n for n in names if f"val_{n}" in history]
-    return next(iter(with_twin or names), None)

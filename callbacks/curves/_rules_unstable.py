@@ -76,7 +76,9 @@ def thrown_out(facts: Facts) -> Finding | None:
     """
     rest = late = facts.loss[1:]
     if facts.accuracy is not None:
-        if not _guesses(facts.accuracy):
+        end, first = ending(facts.accuracy), float(facts.accuracy[0])
+        known = np.isfinite(facts.accuracy).all()
+        if known and (end >= 0.5 or end - first >= 0.05):
             return None
         late = facts.loss[max(1, facts.epochs // 4) :]  # what was blown up takes time to fall
     per_epoch, error = slope(late)
@@ -92,13 +94,6 @@ def thrown_out(facts: Facts) -> Finding | None:
     seen = f"the loss swings around {level:.3g} since the first epoch and nothing is learned"
     sure = min(1.0, 0.5 + swing / (4 * RESTLESS * abs(level)))
     return _unstable("failure", seen, sure, swing=swing)
-
-
-def _guesses(accuracy: np.ndarray) -> bool:
-    """Whether the accuracy gains nothing after the first epoch."""
-    if not np.isfinite(accuracy).all():
-        return True
-    return ending(accuracy) < 0.5 and ending(accuracy) - float(accuracy[0]) < 0.05
 
 
 def _unstable(severity: str, seen: str, confidence: float, **evidence: Any) -> Finding:

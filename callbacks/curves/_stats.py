@@ -76,14 +76,16 @@ def valley(values: ArrayLike) -> Valley:
     low = float(fit.min())
     noise = max(noise_level(values), 1e-12)
     inside = np.flatnonzero(fit <= low + 0.5 * noise)
-    smooth = _moving_average(values, 1 if n < 12 else 2)
+    half = 1 if n < 12 else 2
+    window = np.full(2 * half + 1, 1 / (2 * half + 1))
+    smooth = np.convolve(np.pad(values, half, mode="edge"), window, "valid")
     index = int(inside[np.argmin(smooth[inside])])
     last = max(1, min(3, n - 1 - index))
     end = float(np.mean(values[-last:])) if index < n - 1 else low
-    window = values[max(0, index - 1) : index + 2]
-    base = max(low, float(np.mean(window)))
+    around = values[max(0, index - 1) : index + 2]
+    base = max(low, float(np.mean(around)))
     rise = end - base
-    error = noise * math.sqrt(1 / last + 1 / window.size)
+    error = noise * math.sqrt(1 / last + 1 / around.size)
     turn = (falls[-1] - least) / noise**2
     return Valley(index, base, rise, rise / error, noise, turn)
 
@@ -91,11 +93,6 @@ def valley(values: ArrayLike) -> Valley:
 def normal_cdf(z: float) -> float:
     """Probability that a standard normal number is below `z`."""
     return 0.5 * math.erfc(-z / math.sqrt(2))
-
-
-def _moving_average(values: np.ndarray, half: int) -> np.ndarray:
-    padded = np.pad(values, half, mode="edge")
-    return np.convolve(padded, np.ones(2 * half + 1) / (2 * half + 1), "valid")
 
 
 def _isotonic(values: np.ndarray) -> tuple[np.ndarray, list[float]]:

@@ -72,7 +72,11 @@ class Sampler:
             self._begin(nest, leaves)
         elif len(leaves) != len(self._kept):
             raise ValueError(f"a batch of {len(leaves)} parts came after one of {len(self._kept)}.")
-        self._count_labels(y)
+        for census, leaf in zip(
+            keras.tree.flatten(self.census), keras.tree.flatten(y), strict=True
+        ):
+            if census is not None:
+                census.add(leaf)
         slots, rows = self._slots(count)
         for at, leaf in enumerate(leaves):
             self._put(at, leaf, slots, rows)
@@ -103,13 +107,6 @@ class Sampler:
         # The system gives memory to the pages that are written, not to the whole.
         self._kept = [np.zeros((self._capacity, *leaf.shape[1:]), leaf.dtype) for leaf in leaves]
         self.census = keras.tree.map_structure(lambda v: None if v is None else Census(), nest["y"])
-
-    def _count_labels(self, y: Any) -> None:
-        for census, leaf in zip(
-            keras.tree.flatten(self.census), keras.tree.flatten(y), strict=True
-        ):
-            if census is not None:
-                census.add(leaf)
 
     def _slots(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Where which rows of a batch are kept: the next free places, then drawn ones."""

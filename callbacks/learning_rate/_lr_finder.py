@@ -128,7 +128,7 @@ class LRFinder(keras.callbacks.Callback):
         set_step_function(self.model, self._function)
         try:
             self._start = Snapshot(self.model)
-            self._start.keep_stop_training(self._stop_training)
+            self._start.stop_training = self._stop_training
             self._steps = HiddenSteps(self.model, self._start)
         finally:
             set_step_function(self.model, wrapper)

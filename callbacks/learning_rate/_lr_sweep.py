@@ -7,10 +7,9 @@ from typing import Any
 import keras
 
 from kcnn.callbacks._finding import Finding, Record
-from kcnn.callbacks.data import Feed, feed_of
+from kcnn.callbacks.data import feed_of
 from kcnn.callbacks.learning_rate._rates import RateCurve, choose, judge_rates, shown_again
 from kcnn.callbacks.sanity import nonfinite_finding
-from kcnn.callbacks.sinks import tell
 from kcnn.callbacks.state import ShortTraining, require_compiled
 
 __all__ = ["LRSweep", "SweepResult"]
@@ -112,9 +111,6 @@ class LRSweep:
 
                 probe.rewind()
                 measured.append(probe.losses(rate, 0, self.iterations, on_iteration=tell))
-        return self._judged(measured, model, feed)
-
-    def _judged(self, measured: list[list[float]], model: keras.Model, feed: Feed) -> SweepResult:
         curves = judge_rates(self.rates, measured)
         suggestion, finding = choose(curves)
         findings = [finding]

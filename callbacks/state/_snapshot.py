@@ -61,7 +61,7 @@ class Snapshot:
         self.values = copies(state_variables(model))
         self._metrics = copies(_metric_variables(model))
         self._optimizers = [(o, rate_source(o), o.weight_decay) for o in innermost(model.optimizer)]
-        self._stop_training = model.stop_training
+        self.stop_training = model.stop_training
         self._random = random.getstate(), np.random.get_state()  # noqa: NPY002
 
     def restore(self) -> None:
@@ -80,7 +80,7 @@ class Snapshot:
             if optimizer.weight_decay is not weight_decay:
                 optimizer.weight_decay = weight_decay
         self.rewind()
-        model.stop_training = self._stop_training
+        model.stop_training = self.stop_training
         random.setstate(self._random[0])
         np.random.set_state(self._random[1])  # noqa: NPY002
 
@@ -94,10 +94,6 @@ class Snapshot:
             for one in _models_in(model):
                 one.reset_metrics()  # born after the snapshot: their beginning is zero
         put_back(self._metrics)
-
-    def keep_stop_training(self, value: bool) -> None:
-        """Restore `stop_training` to `value`: `fit` clears it before any callback hears."""
-        self._stop_training = value
 
     def same(self) -> list[str]:
         """Paths of the variables whose value is no longer the snapshot's, bit by bit."""

@@ -1,7 +1,5 @@
 """Copies of layers and networks, as they are or with one thing changed."""
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -55,8 +53,11 @@ def copy_model(model: keras.Model, sample: Any, edit: Any = None) -> keras.Model
 
     if isinstance(model, keras.Sequential) or functional_of(model) is not None:
         nested = any(isinstance(layer, keras.Model) for layer in model.layers)
-        with _uncompiled(model):  # losses and metrics of the user's own cannot be cloned
+        compiled, model.compiled = model.compiled, False  # the user's own losses cannot be cloned
+        try:
             twin = keras.models.clone_model(model, clone_function=make, recursive=nested)
+        finally:
+            model.compiled = compiled
     elif edit is None:
         twin = model.__class__.from_config(model.get_config())
     else:
@@ -67,16 +68,6 @@ def copy_model(model: keras.Model, sample: Any, edit: Any = None) -> keras.Model
         if hasattr(layer, "finalize_state"):  # of Normalization: made of its weights
             layer.finalize_state()
     return twin
-
-
-@contextlib.contextmanager
-def _uncompiled(model: keras.Model) -> Iterator[None]:
-    compiled = model.compiled
-    model.compiled = False
-    try:
-        yield
-    finally:
-        model.compiled = compiled
 
 
 def match_weights(twin: keras.Model, model: keras.Model) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 
 from kcnn.callbacks.doctor.program.copies import changed
 from kcnn.callbacks.doctor.program.graph import flat_layers, kernel_of, layer_activation
@@ -81,9 +80,10 @@ class CustomaryEnd:
         at = [i for i, layer in enumerate(layers) if kernel_of(layer) is not None]
         if not at or not hasattr(layers[at[-1]], "activation"):
             return None
-        last, after = layers[at[-1]], {layer.name for layer in layers[at[-1] + 1 :]}
-        if np.any([not _plain(layer) for layer in layers[at[-1] + 1 :]]):
+        last, rest = layers[at[-1]], layers[at[-1] + 1 :]
+        if any(layer.weights or layer_activation(layer) is None for layer in rest):
             return None
+        after = {layer.name for layer in rest}
 
         def change(layer):
             if layer.name == last.name:
@@ -93,7 +93,3 @@ class CustomaryEnd:
             return None
 
         return change
-
-
-def _plain(layer: Any) -> bool:
-    return not layer.weights and layer_activation(layer) is not None

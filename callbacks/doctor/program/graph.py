@@ -60,8 +60,13 @@ def graph_of(model: keras.Model, x: Any) -> keras.Model:
     """
     if known_graph(model) or not has_call(model):
         return model
+
+    def entry(leaf):
+        dtype = "float32" if leaf.dtype.kind == "f" else str(leaf.dtype)
+        return keras.Input(leaf.shape[1:], dtype=dtype)
+
     try:
-        inputs = keras.tree.map_structure(_entry, x)
+        inputs = keras.tree.map_structure(entry, x)
         view = keras.Model(inputs, model.call(inputs))
     except Exception:  # a call of TensorFlow's own functions, loops over data, ...
         return model
@@ -70,11 +75,6 @@ def graph_of(model: keras.Model, x: Any) -> keras.Model:
     if not seen <= known or any(id(v) not in seen for v in model.trainable_variables):
         return model
     return view
-
-
-def _entry(leaf: np.ndarray) -> Any:
-    dtype = "float32" if leaf.dtype.kind == "f" else str(leaf.dtype)
-    return keras.Input(leaf.shape[1:], dtype=dtype)
 
 
 def kernel_of(layer: Any) -> Any:

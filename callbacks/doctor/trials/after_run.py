@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kcnn.callbacks._finding import Finding
-from kcnn.callbacks.doctor._hypothesis import Certainty, Hypothesis
+from kcnn.callbacks.doctor._hypothesis import Certainty
 from kcnn.callbacks.doctor._ranking import BADLY, EXCUSED
 from kcnn.callbacks.doctor._run import Run
 from kcnn.callbacks.doctor.interventions import AS_IT_IS
@@ -35,7 +35,9 @@ def judge_run(context: Any, run: Run, *, until: float) -> TrialReport:
         return TrialReport()
     if proven:
         if _does_well(context):
-            context.found[:] = [_excused(one) if one in proven else one for one in context.found]
+            for at, one in enumerate(context.found):
+                if one in proven:
+                    context.found[at] = dataclasses.replace(one, certainty=Certainty.POSSIBLE)
         return _numbers(context, TrialReport())
     if context.trials.data.held_out:
         _base(context)
@@ -88,10 +90,6 @@ def _does_well(context: Any) -> bool:
     if context.task is not None and context.task.exclusive:
         return final.train >= 0.9 and not final.val < 0.9 and final.balanced >= 0.95
     return final.train >= 0.95 and not final.val < 0.95
-
-
-def _excused(one: Hypothesis) -> Hypothesis:
-    return dataclasses.replace(one, certainty=Certainty.POSSIBLE)
 
 
 def _fall_back(context: Any, report: TrialReport) -> None:
