@@ -29,7 +29,7 @@ class CurveReading(Record):
         findings: Every thing noticed, weightiest first.
         advice: What to change, in one or two sentences.
 
-    >>> reading = read_curves({"loss": [2.0, 1.2, 1.0, 0.9, 0.88]})
+    >>> reading = read_curves({"loss": [2.0, 0.9, 0.4, 0.3, 0.29, 0.29]})
     >>> reading.verdict, reading.onset_epoch
     ('healthy', None)
     """
