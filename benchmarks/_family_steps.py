@@ -1,16 +1,17 @@
 """Training steps of whole networks: kcnn's, keras.applications' and timm's of the same name."""
 
-import importlib.util
-import os
+import atexit
+import pathlib
+import subprocess
 
 import keras
-import numpy as np
 
 from kcnn import create_model
 
 __all__ = ["FAMILIES", "family_steps"]
 
 CLASSES = 10
+TIMM_STEP = pathlib.Path(__file__).with_name("_timm_step.py")
 # kcnn's name -> keras.applications', timm's, batch, side in pixels.
 FAMILIES = {
     "convnext_tiny": ("ConvNeXtTiny", "convnext_tiny", 8, 64),
@@ -19,11 +20,11 @@ FAMILIES = {
 }
 
 
-def family_steps(name, make_step):
+def family_steps(name, make_step, torch_python):
     """A step of each library that is there, by its name.
 
-    `make_step(model, batch, side)` gives one of a Keras model. Dropout and stochastic depth are
-    off everywhere.
+    `make_step(model, batch, side)` gives one of a Keras model; `torch_python` is an interpreter
+    that has timm, or None. Dropout and stochastic depth are off everywhere.
     """
     keras_name, timm_name, batch, side = FAMILIES[name]
     shape = (side, side, 3)
@@ -39,30 +40,20 @@ def family_steps(name, make_step):
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
     steps = {"kcnn": make_step(ours, batch, side), "keras": make_step(theirs, batch, side)}
-    if importlib.util.find_spec("timm"):
-        steps["timm"] = _torch_step(timm_name, batch, side)
+    if torch_python:
+        steps["timm"] = _timm_step(torch_python, timm_name, batch, side)
     return steps, batch
 
 
-def _torch_step(name, batch, side):
-    import timm
-    import torch
-    from torch import nn, optim
-
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    model = timm.create_model(name, num_classes=CLASSES).to(memory_format=torch.channels_last)
-    model.train()
-    optimizer = optim.SGD(model.parameters(), 0.01, momentum=0.9)
-    rng = np.random.default_rng(0)
-    x = torch.tensor(rng.standard_normal((batch, 3, side, side)), dtype=torch.float32)
-    x = x.to(memory_format=torch.channels_last)
-    y = torch.tensor(rng.integers(0, CLASSES, batch))
+def _timm_step(python, name, batch, side):
+    """A step in a process of its own: timm and TensorFlow in one crash. It waits in between."""
+    command = [python, str(TIMM_STEP), name, str(batch), str(side), str(CLASSES)]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(child.kill)
 
     def step():
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss.item()
+        child.stdin.write("step\n")
+        child.stdin.flush()
+        return float(child.stdout.readline())
 
     return step

@@ -11,8 +11,9 @@ the same model with `keras.layers.GroupNormalization` and the same groups. Where
 installed, the same network written in it takes its turn (channels last in memory). Peak
 memory is what the largest resident set of the process has grown by since the imports, in MB;
 how much of it is there with a batch of 8 already is the compiler's rather than the tensors'.
-ConvNeXt, MobileNetV3 and EfficientNet are compared with keras.applications' and, where timm is
-installed, timm's networks of the same name instead, dropout and stochastic depth off.
+ConvNeXt, MobileNetV3 and EfficientNet are compared with keras.applications' networks of the same
+name instead and, by --torch-python, an interpreter that has it, with timm's; dropout and
+stochastic depth off.
 The results of each run replace those of its model in step.json beside this file.
 """
 
@@ -127,10 +128,10 @@ def torch_step(model_name, kind, batch, side):
     return step
 
 
-def take_turns(model_name, kinds, rounds):
+def take_turns(model_name, kinds, rounds, torch_python=None):
     """The results of one model: median images a second of every norm, or of every library."""
     if model_name in FAMILIES:
-        steps, batch = family_steps(model_name, step_of)
+        steps, batch = family_steps(model_name, step_of, torch_python)
     else:
         batch, side = SETTINGS[model_name]
         steps = {kind: keras_step(model_name, kind, batch, side) for kind in kinds}
@@ -219,6 +220,7 @@ def main():
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--activation", default="relu")
+    parser.add_argument("--torch-python", metavar="PATH", help="an interpreter that has timm")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
@@ -229,7 +231,7 @@ def main():
         for name in args.models:
             by_norm = args.fresh and name not in FAMILIES
             found = fresh(name, args.norms, args.activation) if by_norm else None
-            keep(name, found or take_turns(name, args.norms, args.rounds))
+            keep(name, found or take_turns(name, args.norms, args.rounds, args.torch_python))
     table()
 
 

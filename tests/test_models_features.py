@@ -115,6 +115,13 @@ def test_channels_first_features_have_their_channels_first():
     assert features(model).output_shape[-1] == (None, 64, 8, 12)
 
 
+def test_a_classifier_of_convolutions_ends_the_features():
+    """MobileNet's has a 1x1 convolution on the pooled pixel."""
+    network = keras.applications.MobileNet(weights=None, input_shape=(64, 64, 3), alpha=0.25)
+    assert [f.strides for f in feature_info(network)] == [2, 4, 8, 16, 32]
+    assert feature_info(network)[-1].layer == "conv_pw_13_relu"
+
+
 def test_a_decoder_ends_the_features():
     inputs = keras.Input((32, 32, 3))
     x = keras.layers.Conv2D(4, 3, 2, padding="same", name="down_1")(inputs)

@@ -13,6 +13,7 @@ import pytest
 
 import kcnn
 from kcnn.models import Download, WeightsError, _pretrained, model_info
+from kcnn.models._names import slots
 from kcnn.preprocessing import Preprocessing
 
 RNG = np.random.default_rng(0)
@@ -278,6 +279,31 @@ def test_a_download_is_checked_kept_and_not_repeated(cache, address):
     assert download.path().read_bytes() == b"8 bytes!"
     elsewhere = Download("http://127.0.0.1:9/w.h5", digest)  # nobody listens there
     assert elsewhere.path() == cache / "w.h5"
+    assert Download("http://127.0.0.1:9/w.h5", digest[:8]).path() == cache / "w.h5"
+
+
+def test_torchvisions_weights_go_by_the_first_digits_of_their_hash(cache, monkeypatch):
+    """Its resnet18, written as PyTorch would, with a name of this file's own hash."""
+    card = card_of("resnet18")
+    source = randomize(kcnn.create_model("resnet18"))
+    layout = {"conv": (3, 2, 0, 1), "dense": (1, 0)}
+    state = {}
+    for slot in slots(source, "torchvision"):
+        value = np.asarray(slot.variable)
+        turn = layout.get({4: "conv", 2: "dense"}.get(value.ndim))
+        state[slot.name] = np.ascontiguousarray(value.transpose(turn) if turn else value)
+    monkeypatch.setattr(_pretrained, "read_tensors", lambda path: state)
+    card.file.cached.write_bytes(b"of the network")
+    with pytest.raises(WeightsError, match="whose hash is not f37072fd"):
+        kcnn.create_model("resnet18", pretrained="imagenet")
+    assert list(cache.iterdir()) == []
+    digest = hashlib.sha256(b"of the network").hexdigest()[:8]
+    known(monkeypatch, card, file=replace(card.file, hash=digest))
+    card.file.cached.write_bytes(b"of the network")
+    model = kcnn.create_model("resnet18", pretrained="imagenet")
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    inside = ((PHOTOS / 255 - mean) / std).astype("float32")
+    np.testing.assert_allclose(model(PHOTOS), source(inside), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -322,8 +348,6 @@ def test_files_of_weights_load_into_their_network(tmp_path, kind, classes):
     if kind in ("keras", "weights.h5"):
         getattr(source, "save" if kind == "keras" else "save_weights")(path)
     else:
-        from kcnn.models._names import slots
-
         state = {}
         for slot in slots(source, "torchvision"):
             value = np.asarray(slot.variable)

@@ -16,6 +16,7 @@ __all__ = ["Feature", "feature_info", "features", "reset_classifier"]
 _AFTER_THE_STAGES = ("norm", "norm_activation", "head", "head_activation", "grid")
 _BEFORE_A_STAGE = re.compile(r"stage_\d+_norm")  # a norm that belongs to the convolution after it
 _BORDERS = (keras.layers.ZeroPadding2D, keras.layers.Cropping2D)
+_POOLS = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
 _ENLARGED = 1.5  # times the size before: no padding does that
 _SIDE = 512  # pixels of the image on which free sizes are worked out
 
@@ -146,8 +147,8 @@ def _maps(graph: Any) -> list[tuple[Segment, int, int]]:
         )
         if all(isinstance(layer, _BORDERS) for layer in segment.layers):
             continue  # padding for the next one
-        if size > _ENLARGED * side:
-            break  # a decoder begins
+        if size > _ENLARGED * side or all(isinstance(layer, _POOLS) for layer in segment.layers):
+            break  # a decoder begins, or a classifier of convolutions
         strides *= max(1, round(side / size))
         side = size
         if learned:
