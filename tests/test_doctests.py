@@ -11,6 +11,7 @@ import pytest
 
 import kcnn
 from kcnn.data import load
+from kcnn.models import _pretrained, _registry
 
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -46,6 +47,9 @@ def given():
 @pytest.mark.parametrize("example", examples())
 def test_an_example_gives_what_it_says(example, given, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    # What an example registers goes with it.
+    monkeypatch.setattr(_registry, "_NETWORKS", dict(_registry._NETWORKS))
+    monkeypatch.setattr(_pretrained, "_ADDED", [])
     example.globs.update(given)
     said: list[str] = []
     doctest.DocTestRunner(optionflags=FLAGS).run(example, out=said.append)

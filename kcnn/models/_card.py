@@ -22,7 +22,12 @@ MD5_DIGITS = 32
 
 
 class WeightsError(RuntimeError):
-    """The file of weights cannot be had; the message says where to get it and where to put it."""
+    """The file of weights cannot be had; the message says where to get it and where to put it.
+
+    >>> Packaged("absent", "w.pth", install="absent").path()
+    Traceback (most recent call last):
+    kcnn.models._card.WeightsError: The weights lie in the package absent, which is not ...
+    """
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,9 @@ class Download:
 
     `hash` is its md5 or sha256 as published, or the first digits of the sha256 where no more
     are; None where none is.
+
+    >>> Download("https://example.org/mine.npz").cached.name
+    'mine.npz'
     """
 
     url: str
@@ -88,7 +96,11 @@ def _sha256(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Packaged:
-    """A file inside a Python package; `install` is what pip calls it."""
+    """A file inside a Python package; `install` is what pip calls it.
+
+    >>> Packaged("numpy", "version.py", install="numpy").path().name
+    'version.py'
+    """
 
     package: str
     file: str
@@ -137,6 +149,9 @@ class WeightsCard:
         bgr: the first convolution was trained on blue, green, red; it is turned around, so that
             images are RGB here as everywhere.
         skip: patterns of tensors in the file that the network does not need.
+
+    >>> kcnn.models.model_info("resnet50").pretrained[0].top_1
+    0.749
     """
 
     network: str

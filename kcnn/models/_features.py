@@ -24,7 +24,11 @@ _SIDE = 512  # pixels of the image on which free sizes are worked out
 @dataclass(frozen=True)
 class Feature:
     """One map of a network: `layer` gives it, `strides` pixels of the image lie between two of
-    its own in either direction, and it has `channels`."""
+    its own in either direction, and it has `channels`.
+
+    >>> feature_info(kcnn.create_model("resnet20"))[-1]
+    Feature(layer='stage_3_block_3', strides=4, channels=64)
+    """
 
     layer: str
     strides: int

@@ -27,6 +27,9 @@ class Naming:
         shaped: our layer -> how its kernel lies there where that is not as here:
             "pointwise" for a dense layer that is a 1x1 convolution there, "grouped" for a
             depthwise convolution that is a grouped one there.
+
+    >>> Naming("torchvision", {"logits": "fc"}).table(None)["logits"]
+    'fc'
     """
 
     kind: str

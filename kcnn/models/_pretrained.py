@@ -42,6 +42,13 @@ def register_weights(card: WeightsCard) -> WeightsCard:
 
     Raises:
         ValueError: the network has a card of this name, or there is no such network.
+
+    >>> from kcnn.models import Download, WeightsCard
+    >>> file = Download("https://example.org/mine.npz")
+    >>> settings = {"licence": "MIT", "source": "our own photographs"}
+    >>> card = WeightsCard("resnet20", "mine", file, Preprocessing(32, scale=1 / 255), **settings)
+    >>> register_weights(card) in kcnn.models.model_info("resnet20").pretrained
+    True
     """
     find(card.network)
     if any(card.name == other.name for other in weights_cards(card.network)):

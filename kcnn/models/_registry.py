@@ -45,6 +45,9 @@ class Network(Generic[P]):
         numbers: the architecture, for the builder.
         source: the publication.
         names: what its tensors are called elsewhere.
+
+    >>> kcnn.models.resnet20(classes=3).output_shape
+    (None, 3)
     """
 
     name: str
@@ -126,6 +129,14 @@ def register_model(
 
     Raises:
         ValueError: the name is taken.
+
+    >>> def linear(options, *, name):
+    ...     inputs = keras.Input(options.input_shape)
+    ...     logits = keras.layers.Dense(options.classes)(keras.layers.Flatten()(inputs))
+    ...     return keras.Model(inputs, logits, name=name)
+    >>> network = register_model("linear", linear, Options, input_shape=(8, 8, 3))
+    >>> kcnn.create_model("linear", classes=4).output_shape
+    (None, 4)
     """
     if name in _NETWORKS:
         raise ValueError(f"A model named {name!r} is registered already; choose another name.")

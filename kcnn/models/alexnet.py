@@ -19,6 +19,9 @@ def _alexnet(options: VGGOptions, *, name: str, filters: Sequence[int]) -> keras
     The convolutions are 11x11 stride 4, 5x5, and three of 3x3; the grid before the dense
     layers is 6x6. The local response normalization of 2012 is left out, as in the form of
     2014 and in torchvision. Layers: conv_1, pool_1, conv_2, ..., dense_1, dense_2, logits.
+
+    >>> kcnn.create_model("alexnet", 10, width=1 / 16).output_shape
+    (None, 10)
     """
     inputs, x = _parts.start(options, name=name, smallest=63)
     layout = options.layout

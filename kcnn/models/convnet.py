@@ -23,6 +23,9 @@ def _convnet(
 
     `depths` counts the convolutions per stage. Global average pooling stands where VGG has dense
     layers. Layers: stage_1_conv_1, stage_1_pool, ..., pool, logits.
+
+    >>> kcnn.create_model("conv4", 5).output_shape
+    (None, 5)
     """
     inputs, x = _parts.start(options, name=name, smallest=2 ** (len(depths) - 1))
     for i, (depth, size) in enumerate(zip(depths, filters, strict=True), 1):

@@ -41,6 +41,9 @@ def convnext(
     As keras.applications has it, without its normalization of the image. Every stage but the
     first begins with a norm and a strided 2x2 convolution. Layers: stem, stage_1_block_1, ...,
     stage_2_norm, stage_2_down, stage_2_block_1, ..., pool, norm, logits.
+
+    >>> kcnn.create_model("convnext_tiny", 10, width=1 / 8, drop_path=0.1).output_shape
+    (None, 10)
     """
     inputs, x = _parts.start(options, name=name, smallest=SMALLEST)
     plain: dict[str, Any] = {"use_bias": True, "activation": None, "data_format": options.layout}

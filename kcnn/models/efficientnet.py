@@ -65,6 +65,9 @@ def efficientnet(
     With `fixed_ends` (Lite) stem, head, and the depth of the first and the last stage stay.
     As keras.applications has it, without its rescaling and normalization of the image.
     Layers: stem, stage_1_block_1, ..., head, pool, dropout, logits.
+
+    >>> kcnn.create_model("efficientnet_lite0", 10, width=1 / 4).output_shape
+    (None, 10)
     """
     inputs, x = _parts.start(options, name=name, smallest=SMALLEST)
     ends = 1.0 if fixed_ends else wider

@@ -39,6 +39,9 @@ def mobilenetv2(options: MobileNetV2Options, *, name: str) -> keras.Model:
 
     As keras.applications has it, also at other widths: the last convolution keeps its 1,280
     channels below width 1. Layers: stem, stage_1_block_1, ..., head, pool, logits.
+
+    >>> kcnn.create_model("mobilenet_v2", 10, width=1 / 4).output_shape
+    (None, 10)
     """
     inputs, x = _parts.start(options, name=name, smallest=SMALLEST)
     x = ConvNormAct(options.scaled(32), strides=2, name="stem", **options.normed)(x)

@@ -59,6 +59,9 @@ def mobilenetv3(
     As keras.applications has it, without its rescaling of the image to -1..1. `hidden` units
     stand between pooling and logits. Layers: stem, stage_1_block_1, ..., head, pool,
     head_dense, head_activation, logits.
+
+    >>> kcnn.create_model("mobilenet_v3_small", 10, width=1 / 4).output_shape
+    (None, 10)
     """
     inputs, x = _parts.start(options, name=name, smallest=SMALLEST)
     x = ConvNormAct(16, strides=2, name="stem", **options.normed)(x)

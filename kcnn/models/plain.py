@@ -35,6 +35,9 @@ def plain(
 
     `depths` counts pairs of convolutions per stage. There is nothing to skip, so it has no
     shortcut, zero_init_residual or drop_path. Layers as in a ResNet.
+
+    >>> kcnn.create_model("plain20").output_shape
+    (None, 10)
     """
     return staged(options, name=name, block=PlainBlock, depths=depths, filters=filters)
 

@@ -47,6 +47,9 @@ def preact(
     stage but the last halves the image in its last block (the authors' own network and
     keras.applications) instead of each but the first in its first.
     Layers: stem, stage_1_block_1, ..., norm, pool, logits.
+
+    >>> kcnn.create_model("resnet50v2", 10, width=1 / 8).output_shape
+    (None, 10)
     """
     use_bias = options.norm == "none" if options.use_bias is None else options.use_bias
 

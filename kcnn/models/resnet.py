@@ -96,6 +96,9 @@ def resnet(
     `depths` counts the blocks per stage, `filters` are those of the 3x3 convolutions; the
     stem has those of the first. Every stage after the first halves the image.
     Layers: stem, stage_1_block_1, ..., pool, logits.
+
+    >>> kcnn.create_model("resnet18", 10, norm="group", se_ratio=1 / 16).output_shape
+    (None, 10)
     """
     block: Any = BottleneckBlock if isinstance(options, BottleneckOptions) else BasicBlock
     return staged(options, name=name, block=block, depths=depths, filters=filters)

@@ -38,6 +38,9 @@ def vgg(
     (as it has from 224x224) or pooled by `pooling`, and goes through dense layers of
     4,096, 4,096 and `classes`. Layers: stage_1_conv_1, ..., stage_1_pool, ..., grid,
     dense_1, dense_2, logits.
+
+    >>> kcnn.create_model("vgg11", 10, norm="batch", pooling="avg").output_shape
+    (None, 10)
     """
     inputs, x = _parts.start(options, name=name, smallest=2 ** len(depths))
     for i, (depth, size) in enumerate(zip(depths, filters, strict=True), 1):

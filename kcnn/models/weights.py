@@ -25,6 +25,9 @@ class LoadReport:
 
     `matched` were loaded, `ignored` are in the file alone and were left (skipped, or
     PyTorch's batch counters), `kept` are variables of the model that stay as they were.
+
+    >>> print(LoadReport("w.npz", "torchvision", matched=("fc.bias",)))
+    w.npz: 1 tensors loaded (torchvision names), 0 in the file ignored, 0 of the model kept
     """
 
     source: str
@@ -65,6 +68,10 @@ def load_weights(
     Raises:
         ValueError: a tensor is missing, extra or of another shape (it is named), or the
             file cannot be read. The model is then as it was.
+
+    >>> network, state = kcnn.create_model("resnet8"), {"fc.bias": np.ones(10)}
+    >>> load_weights(network, state, skip=["conv*", "bn*", "layer*", "fc.weight"]).matched
+    ('fc.bias',)
     """
     if naming is not None:
         one_of("load_weights", "naming", naming, NAMINGS)
@@ -112,6 +119,10 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         ValueError: another kind of file, or one that cannot be read.
         FileNotFoundError: there is none.
         ImportError: a `.safetensors` file, and the package safetensors is not installed.
+
+    >>> np.savez("mine.npz", kernel=np.zeros((3, 3, 8, 16)))
+    >>> read_tensors("mine.npz")["kernel"].shape
+    (3, 3, 8, 16)
     """
     path = Path(path)
     readers: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
