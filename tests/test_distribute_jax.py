@@ -19,7 +19,7 @@ pytestmark = [
     ),
 ]
 SCRIPT = """
-import json, sys
+import json, os, sys
 kind, count, address, processes, index = sys.argv[1], *sys.argv[2:4], *map(int, sys.argv[4:6])
 import keras
 if processes > 1:
@@ -50,11 +50,29 @@ if processes > 1:  # each process gives its share of every batch
 told = model.fit(x, y, batch_size=16 // processes, epochs=2, shuffle=False, verbose=0)
 kernels = [v.value for v in model.trainable_variables if v.path.endswith("kernel")]
 laid = sorted({str(v.sharding.spec) for v in kernels}) if kind == "model" else []
+if "KEPT" in os.environ and kind == "one":
+    np.save(os.environ["KEPT"] + ".npy", model.predict(x, verbose=0))
+elif "KEPT" in os.environ and index == 0:
+    model.save(os.environ["KEPT"] + ".keras")
 print("RESULT" + json.dumps([told.history["loss"], laid]))
 """
 
+EXPORT = """
+import sys
+import keras
+import numpy as np
+import tensorflow as tf
+import kcnn
 
-def begin(kind, count, *, norm="group", address="-", processes=1, index=0):
+model = keras.models.load_model(sys.argv[1] + ".keras")
+model.export(sys.argv[1], verbose=False)
+x = np.random.default_rng(0).normal(size=(64, 8, 8, 3)).astype("float32")
+answers = tf.saved_model.load(sys.argv[1]).serve(x)
+np.testing.assert_allclose(answers, np.load(sys.argv[1] + ".npy"), atol=1e-3)
+"""
+
+
+def begin(kind, count, *, norm="group", address="-", processes=1, index=0, kept=None):
     code = SCRIPT.replace("NORM", repr(norm))
     local = count // processes
     return subprocess.Popen(
@@ -68,6 +86,7 @@ def begin(kind, count, *, norm="group", address="-", processes=1, index=0):
             "JAX_PLATFORMS": "cpu",
             "XLA_FLAGS": f"--xla_force_host_platform_device_count={local}",
             "PYTHONPATH": str(ROOT),
+            **({} if kept is None else {"KEPT": str(kept)}),
         },
     )
 
@@ -97,9 +116,12 @@ def test_a_model_lies_on_two_and_four_devices():
         assert any("model" in spec for spec in sharded)
 
 
-def test_two_processes_give_the_losses_of_one():
-    ((one, _),) = results([begin("one", 1)])
+def test_two_processes_give_the_losses_of_one_and_tensorflow_exports_their_model(tmp_path):
+    kept = tmp_path / "model"
+    ((one, _),) = results([begin("one", 1, kept=kept)])
     address = f"127.0.0.1:{free_ports(1)[0]}"
-    both = [begin("data", 2, address=address, processes=2, index=i) for i in range(2)]
-    for many, _ in results(both):
+    cluster = {"address": address, "processes": 2, "kept": kept}
+    for many, _ in results([begin("data", 2, index=i, **cluster) for i in range(2)]):
         np.testing.assert_allclose(many, one, atol=1e-4)
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", EXPORT, str(kept)], check=True, env=environment)

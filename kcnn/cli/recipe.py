@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,13 @@ _file = click.Path(path_type=Path, dir_okay=False)
     "--pruner", type=click.Choice(["median", "asha", "none"]), default="median", show_default=True
 )
 @click.option("--storage", help="Optuna storage URL, or journal file, that workers share.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="How many processes of this machine share the search, each with a GPU of its own.",
+)
 @click.option("--worker", is_flag=True, help="Join the search of a run: of --out or --storage.")
 @click.option("--batch-size", type=int, help="Default: by the size of the data.")
 @click.option("--image-size", type=int, help="Resize to this height and width.")
@@ -118,6 +125,8 @@ def recipe(out: Path | None, show_space: bool, worker: bool, **options: Any) -> 
     """
     if out is None and not show_space and not (worker and options["storage"]):
         raise click.UsageError("Missing option '--out'.")
+    if options["processes"] > 1 and options["strategy"]:
+        raise click.UsageError("--processes gives each a device; it goes without --strategy.")
     start_tensorflow()
     with _interrupts():
         try:
@@ -144,7 +153,7 @@ def _run(out: Path | None, show_space: bool, worker: bool, options: dict[str, An
     take = options.pop
     resume, overwrite = take("resume"), take("overwrite")
     model, norm, data, log_json = take("model"), take("norm"), take("data"), take("log_json")
-    pretrained = take("pretrained")
+    pretrained, processes = take("pretrained"), take("processes")
     given_space = space_of(take("space"))
     reading = {k: take(k) for k in ("image_size", "max_images", "manual_dir", "data_dir")}
     Settings(**options)
@@ -177,25 +186,35 @@ def _run(out: Path | None, show_space: bool, worker: bool, options: dict[str, An
         ready = Context(source.build, dataset, asked, Path(), space=space, backbone=source.backbone)
         click.echo(ready.space.to_toml(), nl=False)
         return True
-    display = Display(log_json=log_json)
     if worker:
         from kcnn.recipe.worker import work
 
-        work(source.build, dataset, out=out, display=display, **common)
+        work(source.build, dataset, out=out, display=Display(log_json=log_json), **common)
         return True
     assert out is not None
-    record = run(
-        source.build,
-        dataset,
-        out=out,
-        resume=resume,
-        overwrite=overwrite,
-        display=display,
-        chosen=source.chosen,
-        command=_command(),
-        **common,
-    )
+    with _display(out, processes, log_json) as display:
+        record = run(
+            source.build,
+            dataset,
+            out=out,
+            resume=resume,
+            overwrite=overwrite,
+            display=display,
+            chosen=source.chosen,
+            command=_command(),
+            **common,
+        )
     return record["status"] == "finished"
+
+
+def _display(out: Path, processes: int, log_json: Path | None) -> AbstractContextManager[Any]:
+    from kcnn.recipe import Display
+
+    if processes == 1:
+        return nullcontext(Display(log_json=log_json))
+    from kcnn_cli._search_workers import DisplayWithWorkers
+
+    return DisplayWithWorkers(click.get_current_context(), out, log_json=log_json)
 
 
 @contextmanager

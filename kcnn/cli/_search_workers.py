@@ -1,0 +1,98 @@
+"""`kcnn recipe --processes N`: N - 1 more processes of the same command join the run's search."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import tensorflow as tf
+from click.core import ParameterSource
+
+from kcnn.recipe import Display
+from kcnn.recipe.steps.search import Search
+
+__all__ = ["DisplayWithWorkers"]
+
+LEADERS = {"processes", "worker", "resume", "overwrite", "keep_going", "log_json"}
+GRACE = 10.0  # seconds for a worker to end by itself; it looks for the search's end every few
+
+
+class DisplayWithWorkers(Display):
+    """The terminal of the leading process, which starts the workers when the search begins.
+
+    Each process has a GPU of its own where there are some (`CUDA_VISIBLE_DEVICES` in turn), else
+    a worker has its share of the cores; what it prints goes to `logs/worker-K.log` in the run's
+    folder. None is left behind when the block ends.
+    """
+
+    def __init__(self, context: click.Context, folder: Path, *, log_json: Path | None) -> None:
+        super().__init__(log_json=log_json)
+        self._processes = context.params["processes"]
+        self._command = [sys.executable, "-m", "kcnn", *_words(context), "--worker"]
+        self._logs = folder / "logs"
+        self._workers: list[subprocess.Popen[bytes]] = []
+        self._gpus = tf.config.list_physical_devices("GPU")
+        if self._gpus:
+            tf.config.set_visible_devices(self._gpus[0], "GPU")
+
+    def __enter__(self) -> DisplayWithWorkers:
+        return self
+
+    def step(self, number: int, title: str, *, kept: bool = False) -> None:
+        super().step(number, title, kept=kept)
+        if title == Search.title and not kept:
+            self._start()
+        for worker, process in enumerate(self._workers, 1):
+            if process.poll():
+                said = self._log(worker).read_text("utf-8", "replace").strip().splitlines()
+                last = said[-1] if said else "it said nothing"
+                self.say(f"Worker {worker} ended with code {process.returncode}: {last}", "yellow")
+
+    def _start(self) -> None:
+        self._logs.mkdir(exist_ok=True)
+        for worker in range(1, self._processes):
+            with self._log(worker).open("wb") as log:
+                self._workers.append(
+                    subprocess.Popen(
+                        self._command,
+                        stdout=log,
+                        stderr=log,
+                        env={**os.environ, **self._devices(worker)},
+                        start_new_session=True,  # Ctrl-C is for the leading process to answer
+                    )
+                )
+
+    def _devices(self, worker: int) -> dict[str, str]:
+        if self._gpus:
+            return {"CUDA_VISIBLE_DEVICES": str(worker % len(self._gpus))}
+        threads = max(1, (os.cpu_count() or 1) // self._processes)
+        return {"TF_NUM_INTRAOP_THREADS": str(threads)}
+
+    def _log(self, worker: int) -> Path:
+        return self._logs / f"worker-{worker}.log"
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for process in self._workers:
+            if kind is not None:
+                process.terminate()
+            try:
+                process.wait(GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _words(context: click.Context) -> list[str]:
+    """The command as it was given, without what only the leading process does."""
+    words = ["recipe"]
+    for option in context.command.params:
+        name = option.name or ""
+        given = context.get_parameter_source(name) not in (None, ParameterSource.DEFAULT)
+        if given and name not in LEADERS:
+            words.append(option.opts[0])
+            if not (isinstance(option, click.Option) and option.is_flag):
+                words.append(str(context.params[name]))
+    return words
