@@ -13,17 +13,14 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from kcnn.recipe.local_workers import DisplayWithWorkers
 from kcnn.recipe.steps.search import Search
-from kcnn_cli._search_workers import DisplayWithWorkers
-from kcnn_cli.recipe import recipe
+from kcnn_cli.recipe import _worker_command, recipe
 
 
 def display(folder, code, processes=3):
     """A display whose workers run `code` instead of the command."""
-    with click.Context(recipe, info_name="recipe") as context:
-        recipe.parse_args(context, ["--out", str(folder), "--processes", str(processes)])
-        found = DisplayWithWorkers(context, folder, log_json=None)
-    found._command = [sys.executable, "-c", code]
+    found = DisplayWithWorkers([sys.executable, "-c", code], processes, folder)
     found.console = Console(file=io.StringIO(), width=200)
     return found
 
@@ -32,7 +29,7 @@ def test_a_worker_gets_the_command_without_what_only_the_leader_does(tmp_path):
     given = ["--out", str(tmp_path), "--processes", "2", "--overwrite", "--seed", "3", "--augment"]
     with click.Context(recipe, info_name="recipe") as context:
         recipe.parse_args(context, [*given, "crop", "--deterministic", "--keep-going"])
-        words = DisplayWithWorkers(context, tmp_path, log_json=None)._command
+        words = _worker_command()
     assert words[1:4] == ["-m", "kcnn", "recipe"]
     pairs = " ".join(words[4:])
     assert f"--out {tmp_path}" in pairs

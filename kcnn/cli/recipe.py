@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from kcnn_cli._errors import describe, fail
 from kcnn_cli._start import start_tensorflow
 
 __all__ = ["recipe"]
 
+LEADERS = {"processes", "worker", "resume", "overwrite", "keep_going", "log_json"}
 FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, or the share of it that one may use
 
 _folder = click.Path(path_type=Path, file_okay=False)
@@ -212,9 +214,23 @@ def _display(out: Path, processes: int, log_json: Path | None) -> AbstractContex
 
     if processes == 1:
         return nullcontext(Display(log_json=log_json))
-    from kcnn_cli._search_workers import DisplayWithWorkers
+    from kcnn.recipe.local_workers import DisplayWithWorkers
 
-    return DisplayWithWorkers(click.get_current_context(), out, log_json=log_json)
+    return DisplayWithWorkers(_worker_command(), processes, out, log_json=log_json)
+
+
+def _worker_command() -> list[str]:
+    """This command as a worker's, without what only the leading process does."""
+    context = click.get_current_context()
+    words = []
+    for option in context.command.params:
+        name = option.name or ""
+        given = context.get_parameter_source(name) not in (None, ParameterSource.DEFAULT)
+        if given and name not in LEADERS:
+            words.append(option.opts[0])
+            if not (isinstance(option, click.Option) and option.is_flag):
+                words.append(str(context.params[name]))
+    return [sys.executable, "-m", "kcnn", "recipe", *words, "--worker"]
 
 
 @contextmanager

@@ -1,22 +1,18 @@
-"""`kcnn recipe --processes N`: N - 1 more processes of the same command join the run's search."""
+"""More processes of this machine join the search of a run (`kcnn recipe --processes`)."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
-import click
 import tensorflow as tf
-from click.core import ParameterSource
 
-from kcnn.recipe import Display
+from kcnn.recipe.display import Display
 from kcnn.recipe.steps.search import Search
 
 __all__ = ["DisplayWithWorkers"]
 
-LEADERS = {"processes", "worker", "resume", "overwrite", "keep_going", "log_json"}
 GRACE = 10.0  # seconds for a worker to end by itself; it looks for the search's end every few
 
 
@@ -26,13 +22,19 @@ class DisplayWithWorkers(Display):
     Each process has a GPU of its own where there are some (`CUDA_VISIBLE_DEVICES` in turn), else
     a worker has its share of the cores; what it prints goes to `logs/worker-K.log` in the run's
     folder. None is left behind when the block ends.
+
+    Args:
+        command: what starts a worker.
+        processes: how many there are to be, this one included.
+        folder: of the run.
+        log_json: as of `Display`.
     """
 
-    def __init__(self, context: click.Context, folder: Path, *, log_json: Path | None) -> None:
+    def __init__(
+        self, command: list[str], processes: int, folder: Path, *, log_json: Path | None = None
+    ) -> None:
         super().__init__(log_json=log_json)
-        self._processes = context.params["processes"]
-        self._command = [sys.executable, "-m", "kcnn", *_words(context), "--worker"]
-        self._logs = folder / "logs"
+        self._command, self._processes, self._logs = command, processes, folder / "logs"
         self._workers: list[subprocess.Popen[bytes]] = []
         self._gpus = tf.config.list_physical_devices("GPU")
         if self._gpus:
@@ -83,16 +85,3 @@ class DisplayWithWorkers(Display):
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def _words(context: click.Context) -> list[str]:
-    """The command as it was given, without what only the leading process does."""
-    words = ["recipe"]
-    for option in context.command.params:
-        name = option.name or ""
-        given = context.get_parameter_source(name) not in (None, ParameterSource.DEFAULT)
-        if given and name not in LEADERS:
-            words.append(option.opts[0])
-            if not (isinstance(option, click.Option) and option.is_flag):
-                words.append(str(context.params[name]))
-    return words
