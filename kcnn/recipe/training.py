@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import keras
 
+from kcnn.distribute import repaired
 from kcnn.recipe.problem import accuracy_key
 from kcnn.recipe.training_data import TrainingData
 
@@ -101,13 +102,14 @@ def fit(
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> dict[str, list[float]]:
     """Train from epoch `start` on; the history. A loss that is not finite ends it."""
-    return model.fit(
-        data.train(batch_size, purpose=purpose, skip=start * length.updates),
-        epochs=length.epochs,
-        initial_epoch=start,
-        steps_per_epoch=length.updates,
-        validation_data=data.val(),
-        shuffle=False,  # the pipeline shuffles
-        verbose=0,
-        callbacks=[keras.callbacks.TerminateOnNaN(), *callbacks],
-    ).history
+    with repaired():  # a batch that does not divide evenly over the devices of a strategy
+        return model.fit(
+            data.train(batch_size, purpose=purpose, skip=start * length.updates),
+            epochs=length.epochs,
+            initial_epoch=start,
+            steps_per_epoch=length.updates,
+            validation_data=data.val(),
+            shuffle=False,  # the pipeline shuffles
+            verbose=0,
+            callbacks=[keras.callbacks.TerminateOnNaN(), *callbacks],
+        ).history
