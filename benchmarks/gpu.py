@@ -58,7 +58,9 @@ def norms(channels):
 
 
 def keras_step(model, x, y, loss):
+    """A step of `train_on_batch`, on images that lie on the device already."""
     model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss)
+    x, y = keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(y)
     return lambda: float(model.train_on_batch(x, y))
 
 

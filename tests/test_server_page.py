@@ -60,6 +60,7 @@ def test_a_chosen_picture_gets_bars(page, picture):
     assert widths[0] == pytest.approx(100 * np.exp(5) / (np.exp(5) + 2), abs=0.1)
     assert widths == sorted(widths, reverse=True)
     assert "ms" in page.run("document.getElementById('message').textContent")
+    page.wait("document.querySelector('#answers img').complete")
     assert page.run("document.querySelector('#answers img').naturalWidth") == SIDE
 
 
