@@ -3,6 +3,7 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kcnn.callbacks import SmallSampleCheck, Snapshot, judge_small_sample
 from kcnn.callbacks.state._regularization import SwitchedOff
@@ -205,6 +206,15 @@ def test_the_sample_holds_every_class():
     y[:280] = 0  # rare classes stand at the end
     check = SmallSampleCheck(x, y, images=10, sink=None)
     assert set(check.batch[1]) == set(y)
+
+
+def test_a_shuffled_pipeline_shows_one_sample_and_is_judged_on_it():
+    x, y = images()
+    data = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(200).batch(16)
+    check = SmallSampleCheck(data, images=20)
+    for _ in range(2):
+        shown, _ = next(iter(check.feed.dataset))
+        np.testing.assert_array_equal(shown, check.batch[0])
 
 
 def test_bad_arguments_are_refused():

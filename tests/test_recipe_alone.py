@@ -8,6 +8,7 @@ import pytest
 
 from kcnn.data import load
 from kcnn.recipe import (
+    RecipeError,
     check_initial_loss,
     overfit_small_sample,
     read_curves,
@@ -80,3 +81,11 @@ def test_a_model_that_is_given_is_refined_from_its_present_weights(digits, compi
     hp = {"learning_rate": 1e-4, "weight_decay": 1e-5, "batch_size": 32}
     _, refined = refine(compiled, digits, hp, augment="none", budget="quick")
     assert refined.result.best_run.history["val_loss"][0] < before[0] + 0.1
+
+
+def test_what_is_missing_is_said(digits, compiled):
+    for check in (check_initial_loss, overfit_small_sample, sweep_learning_rates):
+        with pytest.raises(ValueError, match=f"{check.__name__}: the labels are missing"):
+            check(compiled, digits.train.x.astype("float32"))
+    with pytest.raises(RecipeError, match="hp needs learning_rate and batch_size"):
+        refine(compiled, digits, {"weight_decay": 0.0})

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from kcnn.callbacks import Snapshot
+from kcnn.models import create_model
 from kcnn.recipe.model_cache import ModelCache, as_builder
 from kcnn.recipe.problem import Problem
 from kcnn.recipe.settings import RecipeError
@@ -191,6 +193,16 @@ def test_a_builder_that_ignores_the_space_is_named():
     with pytest.raises(RecipeError, match="build ignores 'depth'"):
         models.check_all_read(hp(width=1, depth=2))
     assert set(TRAINING) == set(hp())
+
+
+def test_our_networks_have_all_their_weights_before_a_training():
+    for options in ({}, {"drop_path": 0.1, "se_ratio": 0.25, "shortcut": "avgpool-conv"}):
+        model = create_model("resnet8", classes=3, input_shape=(8, 8, 1), stem="cifar", **options)
+        model.compile("sgd", "mse")
+        weights = len(model.weights)
+        Snapshot(model)  # refuses a model whose weights are not all there
+        model(np.zeros((1, 8, 8, 1)))
+        assert len(model.weights) == weights
 
 
 def test_an_unknown_optimizer_names_the_nearest():

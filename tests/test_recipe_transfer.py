@@ -10,6 +10,7 @@ from rich.console import Console
 
 import kcnn.recipe.transfer
 from kcnn.data import load
+from kcnn.preprocessing import Preprocessing
 from kcnn.recipe import Display, RecipeError, Settings
 from kcnn.recipe.checkpoint import Checkpoint
 from kcnn.recipe.context import Context
@@ -97,6 +98,14 @@ def test_the_whole_model_answers_as_the_head_does_on_features(digits):
 def test_a_backbone_for_other_images_is_refused(digits, shape):
     with pytest.raises(RecipeError, match=r"takes images of .*; the data have \(8, 8, 1\)"):
         Transfer(backbone_for(*shape), digits)
+
+
+def test_gray_arrays_are_shown_to_a_backbone_for_colours(digits):
+    data = load((digits.train.x, digits.train.y), preprocessing=Preprocessing(16))
+    assert data.image_shape == (16, 16, 3)
+    assert digits.train.x.max() >= data.train.x.max() > 200
+    for channel in (1, 2):
+        np.testing.assert_array_equal(data.train.x[..., channel], data.train.x[..., 0])
 
 
 def test_large_images_are_looked_at_in_small_batches():

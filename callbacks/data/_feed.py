@@ -68,12 +68,12 @@ def one_batch(x: Any, y: Any = None, *, rows: int, seed: int = 0) -> tuple[Feed,
     """
     if is_dataset(x):
         small = x.unbatch().take(rows).batch(rows).cache()
-        batch = next(iter(small), None)
-        if batch is None:
+        batches = list(small)  # to its end, or the cache stays empty and a shuffle draws anew
+        if not batches:
             raise ValueError("the dataset yields no rows.")
         feed: Feed = DatasetFeed.__new__(DatasetFeed)
         feed.__dict__.update(dataset=small.repeat(), kept=False)
-        return feed, keras.tree.map_structure(array_leaf, batch)
+        return feed, keras.tree.map_structure(array_leaf, batches[0])
     if not are_arrays(x):
         batch = _first_rows(x, rows)
         return ListFeed([batch], 1), batch

@@ -106,10 +106,18 @@ class Snapshot:
 
 
 def all_built(model: keras.Model) -> bool:
-    """Whether all weights exist; a model without a `call` is never built itself."""
+    """Whether all weights exist.
+
+    A model without a `call` is never built itself, and what has no `build` makes no weights: a
+    padding inside a layer that tells its output's shape is not built before the first batch.
+    """
     parts = layers_of(model)[1:]
     own = model.built or type(model).call is keras.Model.call
-    return bool(own and model.variables and all(part.built for part in parts))
+    return bool(
+        own
+        and model.variables
+        and all(part.built or type(part).build is keras.layers.Layer.build for part in parts)
+    )
 
 
 def require_compiled(model: Any, who: str) -> None:

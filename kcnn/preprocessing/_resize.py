@@ -59,6 +59,8 @@ def resized(
             f"Preprocessing: got images of shape {images.shape}; expected (height, width, "
             "channels) or (images, height, width, channels)."
         )
+    if images.shape[-1] == 1 and preprocessing.channels == 3:
+        images = tf.repeat(images, 3, axis=-1)  # gray, as gray files are decoded to colours
     if images.shape[-1] not in (None, preprocessing.channels):
         raise ValueError(
             f"Preprocessing: got images of {images.shape[-1]} channels, shape {images.shape}; "

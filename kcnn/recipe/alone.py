@@ -12,7 +12,7 @@ from kcnn.callbacks import expected_initial_loss
 from kcnn.recipe.context import Context
 from kcnn.recipe.display import Display
 from kcnn.recipe.outcome import best_model
-from kcnn.recipe.settings import Settings
+from kcnn.recipe.settings import RecipeError, Settings
 from kcnn.recipe.step import Outcome
 from kcnn.recipe.steps.initial_loss import InitialLoss
 from kcnn.recipe.steps.learning_rates import LearningRates
@@ -76,11 +76,15 @@ def refine(
         **settings: of `Settings`; the budget says how long and how many.
 
     Raises:
+        RecipeError: `hp` lacks the learning rate or the batch size.
         RuntimeError: every training diverged.
 
     >>> hp = {"learning_rate": 1e-3, "weight_decay": 0.0, "batch_size": 32}
     >>> trained, outcome = refine(model, data, hp, budget="quick")  # doctest: +SKIP
     """
+    missing = [name for name in ("learning_rate", "batch_size") if not hp.get(name)]
+    if missing:
+        raise RecipeError(f"refine: hp needs {' and '.join(missing)}; received {dict(hp)}.")
     space = {k: [v] for k, v in hp.items() if k != "learning_rate"}
     context = _context(build, data, space, folder, display, settings)
     trial = Trial(0, 1, dict(hp), None, None, None, 0, 0, 0.0, "given")

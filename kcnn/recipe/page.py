@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from kcnn.recipe.files import read_json
-from kcnn.recipe.page_parts import data_section, foot, test_section, use_section
+from kcnn.recipe.page_parts import data_section, test_section, use_section
 from kcnn.recipe.results import read_result
 from kcnn.recipe.settings import RecipeError
 from kcnn.recipe.steps import STEPS
 from kcnn.report import Findings, Note, Page, Section, write_page
-from kcnn.report.words import count, duration, moment, number, percent
+from kcnn.report.words import count, duration, moment, percent
 from kcnn.report.words import loss as loss_words
 
 __all__ = ["headline", "write_report"]
@@ -99,7 +99,12 @@ def _page(record: dict[str, Any], images: dict[str, np.ndarray]) -> Page:
         ),
         facts=_facts(record, steps),
         advice=(about, advice, f"step-{where}" if where else ""),
-        path=[(s.title, _status(steps, s.name), _id(steps, s.name)) for s in STEPS],
+        path=[
+            (s.title, steps[s.name]["status"], f"step-{s.name}")
+            if s.name in steps
+            else (s.title, "", "")
+            for s in STEPS
+        ],
         sections=sections,
         settings=[
             (key.replace("_", " "), str(value))
@@ -107,7 +112,10 @@ def _page(record: dict[str, Any], images: dict[str, np.ndarray]) -> Page:
             if value not in (None, False)
         ],
         command=record.get("command", ""),
-        foot=foot(record),
+        foot=[
+            " · ".join(f"{name} {value}" for name, value in record["versions"].items()),
+            "Drawn from result.json of the run; the plots also lie in plots/.",
+        ],
     )
 
 
@@ -152,25 +160,13 @@ def _facts(record: dict[str, Any], steps: dict[str, Any]) -> list[tuple[str, str
             facts.append(("Mean average precision", percent(test["mean_average_precision"]), ""))
     else:
         facts = [("Test accuracy", "not measured", "the run did not get that far")]
-    accuracy = _refined_accuracy(steps)
-    if accuracy == accuracy:
+    refined = steps.get("refine", {}).get("result", {})
+    best = refined.get("best")
+    accuracy = None if best is None else refined["runs"][best]["val_accuracy"]
+    if accuracy is not None:
         facts.insert(1, ("Validation accuracy", percent(accuracy), "best epoch of the longer runs"))
     done = f"for {len(steps)} of {len(STEPS)} steps"
     return [*facts, ("Time", duration(record["seconds"]), done)]
-
-
-def _refined_accuracy(steps: dict[str, Any]) -> float:
-    result = steps.get("refine", {}).get("result", {})
-    runs, best = result.get("runs"), result.get("best")
-    return number(runs[best]["val_accuracy"]) if runs and best is not None else number(None)
-
-
-def _status(steps: dict[str, Any], name: str) -> str:
-    return steps[name]["status"] if name in steps else ""
-
-
-def _id(steps: dict[str, Any], name: str) -> str:
-    return f"step-{name}" if name in steps else ""
 
 
 def _record(folder: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from kcnn.report import (
 from kcnn.report.pictures import data_uri
 from kcnn.report.words import count, num, percent, shape
 
-__all__ = ["data_section", "foot", "test_section", "use_section"]
+__all__ = ["data_section", "test_section", "use_section"]
 
 PIXELATED = 64  # pixels: images up to this size are shown with hard edges
 NAMED_CLASSES = 20  # names in a row of text, and classes in a confusion table
@@ -103,12 +103,6 @@ def use_section(record: dict[str, Any]) -> Section | None:
     return Section(
         id="use", title="Use the model", blocks=[Note(words, strong=True), Columns(columns)]
     )
-
-
-def foot(record: dict[str, Any]) -> list[str]:
-    """Versions, and where it is all written."""
-    versions = " · ".join(f"{name} {value}" for name, value in record["versions"].items())
-    return [versions, "Drawn from result.json of the run; the plots also lie in plots/."]
 
 
 def _headed(tables: list[Table]) -> list[Block]:

@@ -9,7 +9,7 @@ from kcnn.callbacks import Finding
 from kcnn.recipe.context import Context
 from kcnn.report import Block
 
-__all__ = ["Outcome", "Step", "status_of"]
+__all__ = ["Outcome", "Step", "require_labels", "status_of"]
 
 R = TypeVar("R")
 
@@ -79,6 +79,12 @@ class Step(ABC, Generic[R]):
     @abstractmethod
     def page(self, result: R, findings: Sequence[dict[str, Any]]) -> list[Block]:
         """The step's part of the page."""
+
+
+def require_labels(who: str, x: Any, y: Any) -> None:
+    """Refuse images without labels, which Keras would say no clear word about."""
+    if y is None and hasattr(x, "shape"):
+        raise ValueError(f"{who}: the labels are missing; give x and y, or batches of both.")
 
 
 def status_of(findings: Iterable[Finding]) -> str:

@@ -8,7 +8,7 @@ import keras
 
 from kcnn.callbacks import InitialLossCheck
 from kcnn.recipe.context import Context
-from kcnn.recipe.step import Outcome, Step
+from kcnn.recipe.step import Outcome, Step, require_labels
 from kcnn.report import Bars, Block, Columns, Findings, Note
 from kcnn.report.words import num, number
 
@@ -51,6 +51,7 @@ def check_initial_loss(
     >>> round(outcome.result.expected, 3)
     2.303
     """
+    require_labels("check_initial_loss", x, y)
     check = InitialLossCheck(classes, batches=batches, sink=None)
     finding = check.run(model, x, y, batch_size=batch_size)
     loss, expected = finding.evidence.get("loss"), finding.evidence.get("expected")

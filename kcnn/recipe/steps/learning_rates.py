@@ -12,7 +12,7 @@ from rich.table import Table as Lines
 from kcnn.callbacks import Finding, LRSweep
 from kcnn.recipe.clock import Pace
 from kcnn.recipe.context import Context
-from kcnn.recipe.step import Outcome, Step
+from kcnn.recipe.step import Outcome, Step, require_labels
 from kcnn.recipe.steps.small_sample import usual_rates
 from kcnn.recipe.training_data import AUGMENTED_FROM, LIGHT_FROM, lighter
 from kcnn.report import Block, Cell, Columns, Findings, Note, Plot, Row, Table
@@ -85,6 +85,7 @@ def sweep_learning_rates(
     >>> [row.lr for row in outcome.result.curves]
     [0.1, 0.01]
     """
+    require_labels("sweep_learning_rates", x, y)
     sweep = LRSweep(rates, iterations=iterations, weight_decay=weight_decay, seed=seed)
     pace = Pace()
     ticks = pace.ticks(on_iteration)

@@ -129,7 +129,7 @@ class Search(Step[Searched]):
         return result.best is not None
 
     def lines(self, result: Searched) -> Iterable[Any]:
-        table = Lines(box=None, pad_edge=False, padding=(0, 2), header_style="dim")
+        table = Lines(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
         names = list(result.space)
         for column in ("", *names, "val loss", "val accuracy"):
             table.add_column(column.replace("_", " "), justify="right" if column else "left")

@@ -10,7 +10,7 @@ import numpy as np
 from kcnn.callbacks import SmallSampleCheck
 from kcnn.recipe.clock import Pace
 from kcnn.recipe.context import Context
-from kcnn.recipe.step import Outcome, Step
+from kcnn.recipe.step import Outcome, Step, require_labels
 from kcnn.report import Block, Columns, Findings, Plot, Row, Table
 from kcnn.report.axes import curve, from_to, log_if_wide, numbers
 from kcnn.report.canvas import axes
@@ -64,6 +64,7 @@ def overfit_small_sample(
     >>> outcome.ok, outcome.result.images
     (True, 10)
     """
+    require_labels("overfit_small_sample", x, y)
     check = SmallSampleCheck(
         x,
         y,
