@@ -32,6 +32,10 @@ class Checkpoint(keras.callbacks.Callback):
     undamaged: the folder has to be one that all of them see. A run that had come to its end is
     not trained again. What is to be equal to an undisturbed run has to give the same batches in
     an epoch, whichever epochs came before it.
+
+    >>> _ = kcnn.distribute.fit(model, x, y, epochs=2, callbacks=Checkpoint("kept"), verbose=0)
+    >>> kcnn.distribute.fit(model, x, y, epochs=3, callbacks=Checkpoint("kept"), verbose=0).epoch
+    [2]
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, every: int = 1) -> None:

@@ -15,7 +15,13 @@ PROCESSES = "KCNN_PROCESSES"  # how many processes `kcnn launch` or a JobSet has
 
 
 class DistributeError(ValueError):
-    """Workers that can't train together: one or two lines saying who, what and what to do."""
+    """Workers that can't train together: one or two lines saying who, what and what to do.
+
+    >>> cluster({"TF_CONFIG": "{}"})
+    Traceback (most recent call last):
+    ...
+    kcnn.distribute._cluster.DistributeError: TF_CONFIG can't be read (KeyError: 'cluster'); ...
+    """
 
 
 @dataclass(frozen=True)

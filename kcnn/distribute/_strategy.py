@@ -42,6 +42,9 @@ def strategy(
 
     Raises:
         DistributeError: on every worker, if one is missing, different or can't use its port.
+
+    >>> strategy().num_replicas_in_sync
+    1
     """
     if keras.backend.backend() != "tensorflow":
         raise DistributeError(

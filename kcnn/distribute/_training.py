@@ -60,7 +60,11 @@ def fit(
 
 
 def evaluate(model: keras.Model, x: Any = None, y: Any = None, **arguments: Any) -> Any:
-    """`model.evaluate` likewise."""
+    """`model.evaluate` likewise.
+
+    >>> sorted(evaluate(model, x, y, return_dict=True, verbose=0))
+    ['accuracy', 'loss']
+    """
     return _run(model, model.evaluate, arguments, x=x, y=y, **arguments)
 
 

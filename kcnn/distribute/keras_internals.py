@@ -238,7 +238,11 @@ FAULTS = (
 
 @contextlib.contextmanager
 def repaired() -> Iterator[None]:
-    """Keras with the faults above mended, for as long as the block runs; blocks may nest."""
+    """Keras with the faults above mended, for as long as the block runs; blocks may nest.
+
+    >>> with repaired():
+    ...     history = model.fit(x, y, verbose=0)
+    """
     with contextlib.ExitStack() as undo:
         for fault in FAULTS if keras.backend.backend() == "tensorflow" else ():
             if fault.present():  # not so where an outer block has put ours in place
