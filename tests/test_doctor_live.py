@@ -144,6 +144,8 @@ def test_a_crash_is_told(tmp_path):
     result = CliRunner().invoke(main, ["doctor", "--json", str(answer), str(script)])
     assert result.exit_code == 1
     assert "fit raises" in json.loads(answer.read_text())["fits"][0]["findings"][0]["seen"]
+    assert result.stderr.count("fit raises") == 1
+    assert "kcnn doctor: root cause" not in result.stderr
 
 
 # Python drops an interrupt that comes while it collects garbage: another follows.

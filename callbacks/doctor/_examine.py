@@ -96,7 +96,7 @@ def examine(
             case.broke("trying changes on copies", trouble, blind=False)
         diagnosis = rank(context, report)
     if context.run is not None and context.run.error is not None:
-        _fail(context.run.error, diagnosis)
+        _fail(context.run.error, diagnosis, noted=runner is None)
     return diagnosis
 
 
@@ -112,9 +112,10 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _fail(error: BaseException, diagnosis: Diagnosis) -> None:
+def _fail(error: BaseException, diagnosis: Diagnosis, *, noted: bool = True) -> None:
+    """Raise with what was found; who did the run himself tells it himself."""
     error.diagnosis = diagnosis  # type: ignore[attr-defined]
-    if diagnosis.findings and hasattr(error, "add_note"):
+    if noted and diagnosis.findings and hasattr(error, "add_note"):
         error.add_note(f"kcnn doctor: {diagnosis}")
     raise error
 
