@@ -409,9 +409,10 @@ def test_what_cannot_be_had_is_answered_with_what_to_do(tmp_path):
 
 def test_a_card_of_ones_own(tmp_path, cache, monkeypatch):
     monkeypatch.setattr(_pretrained, "_ADDED", [])
+    assert len(model_info("resnet50").pretrained) == 1
     card = replace(card_of("resnet50"), name="mine")
     assert kcnn.models.register_weights(card) is card
-    assert _pretrained.weights_cards("resnet50")[0] is card
+    assert model_info("resnet50").pretrained[0] is card
     with pytest.raises(ValueError, match="named 'mine' already"):
         kcnn.models.register_weights(card)
     with pytest.raises(ValueError, match="no model 'resnet500'"):
