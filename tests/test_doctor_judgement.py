@@ -1,19 +1,21 @@
 """What is told of a run, how gravely, and where it points."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 from doctor_tools import found
 
 from kcnn.callbacks import Finding, examine
-from kcnn.callbacks.doctor import possible
+from kcnn.callbacks.doctor import likely, possible
 from kcnn.callbacks.doctor._page import proof
 from kcnn.callbacks.doctor._words import headline
 from kcnn.callbacks.doctor.interventions import Intervention
 from kcnn.callbacks.doctor.program.copies import copy_model
 from kcnn.callbacks.doctor.trials.gain import Gain
 from kcnn.callbacks.doctor.trials.measure import Outcome
-from kcnn.callbacks.doctor.trials.report import Trial, _only_slows
+from kcnn.callbacks.doctor.trials.report import Trial, _in_turn, _yields
 
 RNG = np.random.default_rng(5)
 
@@ -59,15 +61,38 @@ def test_a_finding_on_an_output_by_name_points_at_its_layer():
     assert one.where == "kind"
 
 
+def trial(cause, cure, score, stage="end"):
+    one = possible("", "", "", cause=cause, cure=cure, stage=stage)
+    return Trial(one, Outcome(score, score), Gain(0.2, 2.0), passed=True)
+
+
 @pytest.mark.parametrize(("longer", "yields"), [(0.82, True), (0.70, False)])
 def test_transforms_that_only_slow_training_yield_to_longer_training(longer, yields):
-    def trial(cause, cure, score):
-        one = possible("", "", "", cause=cause, cure=cure)
-        return Trial(one, Outcome(score, score), Gain(0.2, 2.0), passed=True)
-
     without = trial("augmentation_breaks_label", Intervention(scale_x=True), 0.83)
     rival = trial("too_few_epochs", Intervention(longer=True), longer)
-    assert _only_slows(without, [without, rival]) == yields
+    assert _yields(without, [without, rival], 1000) == yields
+
+
+@pytest.mark.parametrize(
+    ("stage", "steps", "optimizer", "yields"),
+    [("end", 72, "", True), ("static", 72, "", False), ("end", 600, "", False),
+     ("end", 72, "Adam", False)],
+)  # fmt: skip
+def test_an_ordinary_rate_yields_to_longer_training_in_a_short_run(stage, steps, optimizer, yields):
+    raised = trial("lr_too_low", Intervention(rate=10.0, optimizer=optimizer), 0.95, stage)
+    longer = trial("too_few_epochs", Intervention(longer=True), 0.85)
+    assert _yields(raised, [raised, longer], steps) == yields
+    assert not _yields(raised, [raised], steps)
+
+
+@pytest.mark.parametrize(("make", "first"), [(likely, "rate"), (possible, "longer")])
+def test_longer_training_waits_for_what_is_odd_in_itself(make, first):
+    longer = trial("too_few_epochs", Intervention(longer=True), 0.99)
+    rate = make("", "", "", cause="lr_too_high", cure=Intervention(rate=0.01))
+    rate = Trial(rate, Outcome(0.5, 0.5), Gain(0.4, 1.7), passed=True)
+    ordered = _in_turn([longer, rate])
+    assert ordered == ([rate, longer] if first == "rate" else [longer, rate])
+    assert _in_turn([longer, dataclasses.replace(rate, passed=False)])[0] is longer
 
 
 def test_a_trial_of_a_models_own_loss_is_told_as_shares_of_it():

@@ -6,11 +6,11 @@ from kcnn.callbacks.doctor.interventions import AS_IT_IS, Intervention
 WHERE = "compile(optimizer=...)"
 
 
-def told(context, kind, seen, strength=0.0, cure=AS_IT_IS, cause=""):
+def told(context, kind, seen, strength=0.0, cure=AS_IT_IS, cause="", expected=""):
     """A hypothesis about the rate."""
     name, usual = context.optimizer_name, context.customary_rate
     return kind(
-        seen, f"about {usual:g}", f"Set learning_rate={usual:g} in {name}(...).", WHERE,
+        seen, expected or f"about {usual:g}", f"Set learning_rate={usual:g} in {name}(...).", WHERE,
         strength=strength, cure=cure, cause=cause,
         evidence={"learning_rate": context.rate, "usual": usual, "optimizer": name},
     )  # fmt: skip
@@ -76,5 +76,6 @@ def rate_up_or_down(context):
     """Any rate may be wrong for a network: worth a trial at a tenth and at ten times."""
     if context.rate > 0:
         seen = f"learning rate {context.rate:g} of {context.optimizer_name}"
-        yield told(context, possible, seen, cure=lowered(context))
-        yield told(context, possible, seen, cure=raised(context), cause="lr_too_low")
+        more = {"expected": "the rate at which this network learns best"}
+        yield told(context, possible, seen, cure=lowered(context), **more)
+        yield told(context, possible, seen, cure=raised(context), cause="lr_too_low", **more)

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from kcnn.callbacks._finding import Finding
-from kcnn.callbacks.doctor._hypothesis import Hypothesis
+from kcnn.callbacks.doctor._hypothesis import Certainty, Hypothesis
 from kcnn.callbacks.doctor._ranking import RATES
 from kcnn.callbacks.doctor.interventions import AS_IT_IS
 from kcnn.callbacks.doctor.trials.gain import Gain, convincing, gain_of
@@ -15,6 +15,7 @@ __all__ = ["NAMED", "NOTHING", "Trial", "TrialReport", "report_of"]
 NAMED = 2  # causes that are named at most: what a third change wins is mostly theirs
 SURE = 0.15  # a gain that two seeds do not differ by; a smaller one must come again
 NOTHING = 0.15  # skill under which nothing is learned: there a trial that wins nothing is no proof
+SHORT = 200  # steps of a run: fewer are few, see `training_length`
 KEPT = 0.02  # a trial shorter than the run must end better than the run by this
 
 
@@ -62,7 +63,7 @@ def report_of(context: Any, base: Outcome, trials: list[Trial]) -> TrialReport:
         for trial in trials
     ]
     named: set[str] = set()
-    for trial in trials:
+    for trial in _in_turn(trials):
         if len(report.confirmed) < NAMED and _names(context, base, trial, trials, named):
             report.confirmed.append(_told(context, base, trial, "failure"))
             cause = trial.hypothesis.cause
@@ -77,11 +78,17 @@ def report_of(context: Any, base: Outcome, trials: list[Trial]) -> TrialReport:
     return report
 
 
+def _in_turn(trials: list[Trial]) -> list[Trial]:
+    """Longer training mends much: it waits for what is odd in itself, and helps within the run."""
+    odd = any(t.passed and t.hypothesis.certainty is Certainty.LIKELY for t in trials)
+    return sorted(trials, key=lambda trial: odd and trial.hypothesis.cure.longer)
+
+
 def _names(context: Any, base: Outcome, trial: Trial, trials: list[Trial], named: set[str]) -> bool:
     one, cure, runner = trial.hypothesis, trial.hypothesis.cure, context.trials
     if not trial.passed or one.cause in named or (named and one.prior < 0.6):
         return False
-    if one.cause == "augmentation_breaks_label" and _only_slows(trial, trials):
+    if _yields(trial, trials, runner.steps):
         return False
     reached = base.score if runner.data.held_out else context.final.score
     short = runner.length < runner.steps
@@ -90,11 +97,17 @@ def _names(context: Any, base: Outcome, trial: Trial, trials: list[Trial], named
     return _comes_again(context, base, trial)
 
 
-def _only_slows(trial: Trial, trials: list[Trial]) -> bool:
-    """Longer training comes as far without the change: its rival explains as much."""
-    reached = trial.outcome.score - KEPT
-    longer = [t for t in trials if t.passed and t.hypothesis.cause == "too_few_epochs"]
-    return any(rival.outcome.score >= reached for rival in longer)
+def _yields(trial: Trial, trials: list[Trial], steps: int) -> bool:
+    """Whether longer training, which helps too, is the better name.
+
+    Transforms that only slow training down are no fault where it comes as far with them; nor is
+    an ordinary rate too low in a run that is short at any rate.
+    """
+    one, longer = trial.hypothesis, [t for t in trials if t.passed and t.hypothesis.cure.longer]
+    if one.cause == "augmentation_breaks_label":
+        return any(rival.outcome.score >= trial.outcome.score - KEPT for rival in longer)
+    ordinary = one.cause == "lr_too_low" and one.stage == "end" and not one.cure.optimizer
+    return ordinary and steps < SHORT and bool(longer)
 
 
 def _comes_again(context: Any, base: Outcome, trial: Trial) -> bool:
