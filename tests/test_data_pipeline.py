@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from kcnn.data import DataError
+from kcnn.data import DataError, Split
 from kcnn.data import _cache as cache_module
 from kcnn.data._cache import ImageCache, clear_cache, open_cache
 from kcnn.data._pipeline import build_pipeline
@@ -63,7 +63,13 @@ def home(tmp_path, monkeypatch):
 
 
 def pipeline(rows, batch_size=8, preprocessing=SMALL, **options):
-    return build_pipeline(rows, np.arange(len(rows)), preprocessing, batch_size, **options)
+    return made(rows, np.arange(len(rows)), preprocessing, batch_size, **options)
+
+
+def made(rows, labels, preprocessing, batch_size, **options):
+    own = {name: options.pop(name) for name in ("cache", "skip_bad", "classes") if name in options}
+    split = Split(rows, labels, preprocessing=preprocessing, **own)
+    return build_pipeline(rows, split, batch_size, **options)
 
 
 def epoch(dataset):
@@ -291,7 +297,7 @@ def test_what_mixes_labels_gets_them_one_hot(rows, pixels):
     _, y = next(iter(pipeline(rows, 4, augment=HalfAndHalf())))
     assert y.shape == (4, COUNT)
     many = np.eye(COUNT, dtype=np.float32)
-    _, y = next(iter(build_pipeline(rows, many, SMALL, 4, augment=HalfAndHalf())))
+    _, y = next(iter(made(rows, many, SMALL, 4, augment=HalfAndHalf())))
     np.testing.assert_array_equal(y.numpy()[1, :3], [0.5, 0.5, 0])
 
 
@@ -320,9 +326,9 @@ def test_a_stream_of_bytes_or_images_is_decoded_resized_and_shuffled(rows, pixel
         return paths.map(lambda path, label: (tf.io.read_file(path), label))
 
     stream = Stream(of_bytes, COUNT)
-    x, y = epoch(build_pipeline(stream, None, SMALL, 8))
+    x, y = epoch(made(stream, None, SMALL, 8))
     np.testing.assert_array_equal(x, pixels[y])
-    x, y = epoch(build_pipeline(stream, None, SMALL, 8, shuffle=True, seed=1))
+    x, y = epoch(made(stream, None, SMALL, 8, shuffle=True, seed=1))
     assert sorted(y) == list(range(COUNT))
     assert y.tolist() != sorted(y)
     np.testing.assert_array_equal(x, pixels[y])
@@ -330,5 +336,5 @@ def test_a_stream_of_bytes_or_images_is_decoded_resized_and_shuffled(rows, pixel
     def of_images():
         return tf.data.Dataset.from_tensor_slices((pixels.astype(np.uint8), np.arange(COUNT)))
 
-    x, _ = epoch(build_pipeline(Stream(of_images, COUNT), None, SMALL, 8))
+    x, _ = epoch(made(Stream(of_images, COUNT), None, SMALL, 8))
     np.testing.assert_array_equal(x, pixels)

@@ -120,8 +120,8 @@ def test_the_card_tells_for_each_file_how_far_it_is_from_keras(everything):
 def test_a_float_file_that_differs_is_not_kept(tmp_path, monkeypatch):
     from kcnn.serving.formats import onnx
 
-    opened = onnx._open
-    monkeypatch.setattr(onnx, "_open", lambda file: lambda x: opened(file)(x) + np.float32(2e-4))
+    opened = onnx.open_file
+    monkeypatch.setattr(onnx, "open_file", lambda f: lambda x: opened(f)(x) + np.float32(2e-4))
     with pytest.raises(ValueError, match=r"model\.onnx differs from Keras by 0\.0002"):
         export(network(), tmp_path / "m", formats=["onnx"])
     assert list(tmp_path.iterdir()) == []

@@ -32,12 +32,7 @@ class RandomRotation(FilledGeometry):
         self.factor = as_factors(factor, self, "factor")
 
     def steps(self, draws: Draws) -> Sequence[Warp]:
-        angle = 2.0 * math.pi * draws.uniform(*self.factor)
-        cos, sin = tf.cos(angle), tf.sin(angle)
-        return self._about_centre(draws, cos, cos, sin, -sin)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "factor": self.factor}
+        return self._turned(draws, 2.0 * math.pi * draws.uniform(*self.factor))
 
 
 @keras.saving.register_keras_serializable(package="kcnn")
@@ -70,9 +65,6 @@ class RandomShear(FilledGeometry):
         one = tf.ones_like(x)
         return self._about_centre(draws, one, one, -y, -x)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "x_factor": self.x_factor, "y_factor": self.y_factor}
-
 
 @keras.saving.register_keras_serializable(package="kcnn")
 class RandomZoom(FilledGeometry):
@@ -103,10 +95,6 @@ class RandomZoom(FilledGeometry):
         x = y if self.width_factor is None else 1.0 + draws.uniform(*self.width_factor)
         return self._about_centre(draws, y, x)
 
-    def get_config(self) -> dict[str, Any]:
-        own = {"height_factor": self.height_factor, "width_factor": self.width_factor}
-        return {**super().get_config(), **own}
-
 
 @keras.saving.register_keras_serializable(package="kcnn")
 class RandomTranslation(FilledGeometry):
@@ -133,7 +121,3 @@ class RandomTranslation(FilledGeometry):
         x = -draws.uniform(*self.width_factor) * draws.width
         one = tf.ones_like(y)
         return self._warp(one, y, one, x)
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"height_factor": self.height_factor, "width_factor": self.width_factor}
-        return {**super().get_config(), **own}

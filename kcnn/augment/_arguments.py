@@ -13,7 +13,6 @@ __all__ = [
     "as_number",
     "as_padding",
     "as_range",
-    "as_side",
     "as_sides",
     "as_whole",
     "as_whole_range",
@@ -77,13 +76,6 @@ def as_whole_range(value: Any, layer: Any, name: str, low: int, high: int) -> tu
     if all(number == int(number) for number in as_range(pair, layer, name, low, high)):
         return int(pair[0]), int(pair[1])
     raise _refuse(layer, name, value, f"whole numbers within {low}..{high}")
-
-
-def as_side(value: Any, layer: Any, name: str) -> int | None:
-    """A number of pixels, or None."""
-    if value is None or (_is_number(value) and value >= 1 and value == int(value)):
-        return None if value is None else int(value)
-    raise _refuse(layer, name, value, "pixels, at least 1, or None")
 
 
 def as_sides(value: Any, layer: Any, name: str) -> tuple[int | None, int | None]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kcnn.augment._arguments import as_choice
+from kcnn.augment._arguments import as_choice, as_number
 from kcnn.augment._batch import opened
 from kcnn.augment._boxes import FORMATS
 from kcnn.augment._draws import Draws
@@ -16,7 +17,7 @@ from kcnn.augment._kernels import to_dtype
 from kcnn.augment._run import run
 from kcnn.augment._steps import Step, Warp
 
-__all__ = ["AugmentationLayer"]
+__all__ = ["AugmentationLayer", "Sometimes"]
 
 Shape = tuple[int | None, ...]
 
@@ -150,5 +151,15 @@ class AugmentationLayer(keras.layers.Layer):
         return (*shape[:at], *self.output_size(*shape[at : at + 2]), *shape[at + 2 :])
 
     def get_config(self) -> dict[str, Any]:
-        names = ("seed", "data_format", "bounding_box_format")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        """The arguments of every constructor from here down that are kept under their own names."""
+        kinds = [kind for kind in type(self).__mro__ if issubclass(kind, AugmentationLayer)]
+        names = {name for kind in kinds for name in inspect.signature(kind.__init__).parameters}
+        return {**super().get_config(), **{n: getattr(self, n) for n in names & set(vars(self))}}
+
+
+class Sometimes(AugmentationLayer):
+    """Base of layers that change an image with probability `rate`, each by itself."""
+
+    def __init__(self, *, rate: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rate = as_number(rate, self, "rate", 0.0, 1.0)

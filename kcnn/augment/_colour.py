@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from kcnn.augment._arguments import as_factors, as_number
-from kcnn.augment._base import AugmentationLayer
+from kcnn.augment._base import AugmentationLayer, Sometimes
 from kcnn.augment._draws import Draws
 from kcnn.augment._steps import Colour, gray_weights, merge_colours
 
@@ -114,13 +114,9 @@ class ColorJitter(AugmentationLayer):
             merged = merge_colours(merged, change)
         return [merged]
 
-    def get_config(self) -> dict[str, Any]:
-        names = ("brightness", "contrast", "saturation", "hue")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
 
 @keras.saving.register_keras_serializable(package="kcnn")
-class RandomGrayscale(AugmentationLayer):
+class RandomGrayscale(Sometimes):
     """Make each image gray with probability `factor`; the number of channels stays.
 
     rate: another name of `factor`, in place of it.
@@ -136,6 +132,3 @@ class RandomGrayscale(AugmentationLayer):
     def steps(self, draws: Draws) -> Sequence[Colour]:
         keep = tf.where(draws.chance(self.rate), 0.0, 1.0)
         return [towards_gray(keep, draws.channels)]
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate}

@@ -9,23 +9,22 @@ import keras
 import tensorflow as tf
 
 from kcnn.augment._arguments import as_factors, as_number, as_range
-from kcnn.augment._base import AugmentationLayer
+from kcnn.augment._base import Sometimes
 from kcnn.augment._draws import Draws
 from kcnn.augment._steps import Cut, Paste, Step
 
 __all__ = ["RandomCutout", "RandomErasing"]
 
 
-class _Cutting(AugmentationLayer):
+class _Cutting(Sometimes):
     """Base: a rectangle in each image, with probability `rate`, gets `fill_value`.
 
     fill_value: a number, or None for noise: as Keras's, normal with a deviation of 255, clipped to
         0..255. Masks and boxes stay as they are.
     """
 
-    def __init__(self, *, rate: float, fill_value: float | None, **kwargs: Any) -> None:
+    def __init__(self, *, fill_value: float | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.rate = as_number(rate, self, "rate", 0.0, 1.0)
         fill_value = None if fill_value is None else as_number(fill_value, self, "fill_value")
         self.fill_value = fill_value
 
@@ -35,9 +34,6 @@ class _Cutting(AugmentationLayer):
         if self.fill_value is None:
             return [Paste(box, draws.noise())]
         return [Cut(box, self.fill_value)]
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "fill_value": self.fill_value}
 
 
 @keras.saving.register_keras_serializable(package="kcnn")
@@ -56,11 +52,10 @@ class RandomCutout(_Cutting):
         height_factor: float | Sequence[float] = 0.25,
         width_factor: float | Sequence[float] = 0.25,
         *,
-        rate: float = 1.0,
         fill_value: float | None = 0.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(rate=rate, fill_value=fill_value, **kwargs)
+        super().__init__(fill_value=fill_value, **kwargs)
         self.height_factor = self._side(height_factor, "height_factor")
         self.width_factor = self._side(width_factor, "width_factor")
 
@@ -79,10 +74,6 @@ class RandomCutout(_Cutting):
             corners.append(centre - tf.floor(side / 2.0))
             sides.append(side)
         return self._cut(draws, *corners, *sides)
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"height_factor": self.height_factor, "width_factor": self.width_factor}
-        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="kcnn")
@@ -129,6 +120,3 @@ class RandomErasing(_Cutting):
         y = tf.floor(draws.uniform() * (draws.height - height + 1.0))
         x = tf.floor(draws.uniform() * (draws.width - width + 1.0))
         return self._cut(draws, y, x, height, width)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "scale": self.scale, "ratio": self.ratio}

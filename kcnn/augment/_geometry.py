@@ -13,7 +13,6 @@ from kcnn.augment._arguments import (
     as_number,
     as_padding,
     as_range,
-    as_side,
     as_sides,
 )
 from kcnn.augment._base import AugmentationLayer
@@ -50,9 +49,6 @@ class Geometry(AugmentationLayer):
     def _warp(self, yy: Any, y0: Any, xx: Any, x0: Any, **rest: Any) -> Sequence[Warp]:
         return [Warp(yy, y0, xx, x0, interpolation=self.interpolation, **rest)]
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "interpolation": self.interpolation}
-
 
 class FilledGeometry(Geometry):
     """Base of the layers that show what lies outside the image.
@@ -82,9 +78,10 @@ class FilledGeometry(Geometry):
             y0, x0 = y0 - yx * x, x0 - xy * y
         return self._warp(yy, y0, xx, x0, yx=yx, xy=xy)
 
-    def get_config(self) -> dict[str, Any]:
-        own = {"fill_mode": self.fill_mode, "fill_value": self.fill_value}
-        return {**super().get_config(), **own}
+    def _turned(self, draws: Draws, angle: Any) -> Sequence[Warp]:
+        """About the centre, by `angle` in radians, counter-clockwise if positive."""
+        cos, sin = tf.cos(angle), tf.sin(angle)
+        return self._about_centre(draws, cos, cos, sin, -sin)
 
 
 @keras.saving.register_keras_serializable(package="kcnn")
@@ -114,9 +111,6 @@ class RandomFlip(Geometry):
 
         return self._warp(*side("vertical", draws.height), *side("horizontal", draws.width))
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "mode": self.mode, "rate": self.rate}
-
 
 @keras.saving.register_keras_serializable(package="kcnn")
 class RandomCrop(FilledGeometry):
@@ -145,8 +139,8 @@ class RandomCrop(FilledGeometry):
         **kwargs: Any,
     ) -> None:
         super().__init__(fill_mode=fill_mode, **kwargs)
-        self.height = as_side(height, self, "height")
-        self.width = as_side(height if width is None else width, self, "width")
+        self.height, _ = as_sides(height, self, "height")
+        _, self.width = as_sides(height if width is None else width, self, "width")
         self.padding = as_padding(padding, self, "padding")
         if self.height is None and self.width is None and not any(self.padding):
             raise ValueError("RandomCrop: nothing to do; give height and width, or padding.")
@@ -172,10 +166,6 @@ class RandomCrop(FilledGeometry):
 
     def output_size(self, height: int | None, width: int | None) -> tuple[int | None, int | None]:
         return self.height or height, self.width or width
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"height": self.height, "width": self.width, "padding": self.padding}
-        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="kcnn")
@@ -245,7 +235,3 @@ class RandomResizedCrop(Geometry):
 
     def output_size(self, height: int | None, width: int | None) -> tuple[int | None, int | None]:
         return self.size[0] or height, self.size[1] or width
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"size": self.size, "scale": self.scale, "ratio": self.ratio}
-        return {**super().get_config(), **own}

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from kcnn.augment._arguments import as_number
-from kcnn.augment._base import AugmentationLayer
+from kcnn.augment._base import Sometimes
 from kcnn.augment._beta import symmetric_beta
 from kcnn.augment._draws import Draws
 from kcnn.augment._steps import Mix
@@ -19,7 +19,7 @@ __all__ = ["CutMix", "MixUp", "RandomMix"]
 Box = tuple[Any, Any, Any, Any]
 
 
-class _Mixing(AugmentationLayer):
+class _Mixing(Sometimes):
     """Base: each image meets another one of the batch, never itself (but in a batch of one).
 
     Takes and gives a dictionary with "images" (b, h, w, c) and float "labels" (b, classes): one-hot
@@ -33,17 +33,10 @@ class _Mixing(AugmentationLayer):
     mixes_labels = True
     refuses = frozenset({"keypoints"})
 
-    def __init__(self, *, rate: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.rate = as_number(rate, self, "rate", 0.0, 1.0)
-
     def _share(self, draws: Draws, alpha: float) -> Any:
         """The image's own share, from Beta(alpha, alpha), or 1 where it is not mixed."""
         drawn = symmetric_beta(alpha, draws.batch, draws.next_seed)
         return drawn if self.rate == 1.0 else tf.where(draws.chance(self.rate), drawn, 1.0)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate}
 
 
 def _rectangle(draws: Draws, share: Any) -> tuple[Box, Any]:
@@ -80,9 +73,6 @@ class MixUp(_Mixing):
     def steps(self, draws: Draws) -> Sequence[Mix]:
         return [Mix(draws.others(), self._share(draws, self.alpha))]
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "alpha": self.alpha}
-
 
 @keras.saving.register_keras_serializable(package="kcnn")
 class CutMix(_Mixing):
@@ -111,9 +101,6 @@ class CutMix(_Mixing):
         box, own = _rectangle(draws, self._share(draws, self.alpha))
         return [Mix(others, own, box)]
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "alpha": self.alpha}
-
 
 @keras.saving.register_keras_serializable(package="kcnn")
 class RandomMix(_Mixing):
@@ -140,7 +127,3 @@ class RandomMix(_Mixing):
         whole = (zero, zero, zero + draws.height, zero + draws.width)
         box = tuple(tf.where(cut, a, b) for a, b in zip(small, whole, strict=True))
         return [Mix(others, tf.where(cut, left, blend), box, tf.where(cut, 0.0, blend))]
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"mixup_alpha": self.mixup_alpha, "cutmix_alpha": self.cutmix_alpha}
-        return {**super().get_config(), **own}

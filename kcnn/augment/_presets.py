@@ -56,8 +56,19 @@ def _layers(kind: str, flip: bool) -> list[AugmentationLayer]:
 class Augmentation(Pipeline):
     """A preset as one Keras layer: (batch, h, w, c) in 0..255 to the same, float32.
 
-    A `Pipeline` of the layers that `kind` stands for; see `augmentation` for the presets. With
-    `mix` it changes labels too (`mixes_labels` is True then).
+    A `Pipeline` of the layers that `kind` stands for. "none" changes nothing; "light", for few
+    passes over the images, flips horizontally (unless `flip` is False) and shifts by up to a
+    fourteenth; "crop" pads by an eighth, crops, and scales each side by 0.8 to 1.1; "standard" adds
+    those flips, colour jitter (for one channel brightness and contrast alone) and cutout of a
+    quarter of each side; "strong", for long trainings, crops 0.35 to 1 of the area, does two of
+    `RandAugment`'s operations on each image and erases a rectangle in one of four. Sizes follow the
+    image's, so 8x8 works as well as 224x224. The same `seed` gives the same images.
+
+    mix: "mixup", "cutmix" or "either" (each image one of the two) after all that; the layer then
+        takes a dictionary of "images" and one-hot float "labels", and gives soft labels: train with
+        `keras.losses.CategoricalCrossentropy` and `keras.metrics.CategoricalAccuracy`.
+    library: "kcnn" fuses the layers of `kcnn.augment` (benchmarks/augment.py); "keras-cv" chains
+        keras-cv's public layers, with about the same ranges.
 
     >>> Augmentation("crop", (8, 8, 3), seed=0)(images).shape
     TensorShape([4, 8, 8, 3])
@@ -119,36 +130,10 @@ class Augmentation(Pipeline):
         return cls(**config)
 
 
-def augmentation(
-    kind: str,
-    image_shape: Sequence[int],
-    *,
-    flip: bool = True,
-    mix: str | None = None,
-    library: str = "kcnn",
-    seed: int | None = None,
-    bounding_box_format: str | None = None,
-) -> Augmentation:
-    """A layer that augments a batch of images (b, h, w, c) in 0..255, eagerly or in `tf.data` map.
-
-    "none" changes nothing; "light", for few passes over the images, flips horizontally (unless
-    `flip` is False) and shifts by up to a fourteenth; "crop" pads by an eighth, crops, and scales
-    each side by 0.8 to 1.1; "standard" adds those flips, colour jitter (for one channel
-    brightness and contrast alone) and cutout of a quarter of each side; "strong", for long
-    trainings, crops 0.35 to 1 of the area, does two of `RandAugment`'s operations on each image and
-    erases a rectangle in one of four. Sizes follow the image's,
-    so 8x8 works as well as 224x224. The same `seed` gives the same images.
-
-    mix: "mixup", "cutmix" or "either" (each image one of the two) after all that; the layer then
-        takes a dictionary of "images" and one-hot float "labels", and gives soft labels: train with
-        `keras.losses.CategoricalCrossentropy` and `keras.metrics.CategoricalAccuracy`.
-    bounding_box_format: of the "bounding_boxes" in a dictionary, which move along as masks do; see
-        `AugmentationLayer`.
-    library: "kcnn" fuses the layers of `kcnn.augment` (benchmarks/augment.py); "keras-cv" chains
-        keras-cv's public layers, with about the same ranges.
+def augmentation(kind: str, image_shape: Sequence[int], **options: Any) -> Augmentation:
+    """The preset `kind` for images of this shape; see `Augmentation` for presets and options.
 
     >>> augmentation("standard", (8, 8, 3), seed=0)(images).shape
     TensorShape([4, 8, 8, 3])
     """
-    options: dict[str, Any] = {"flip": flip, "mix": mix, "library": library, "seed": seed}
-    return Augmentation(kind, image_shape, bounding_box_format=bounding_box_format, **options)
+    return Augmentation(kind, image_shape, **options)

@@ -18,6 +18,7 @@ from kcnn.augment._tone import BITS, NEVER, levels_apart
 
 __all__ = ["RandAugment"]
 
+TONES = ("posterization", "solarization", "auto_contrast", "equalization")  # one pass together
 OPERATIONS = (
     "shear",
     "translation",
@@ -26,10 +27,7 @@ OPERATIONS = (
     "color_degeneration",
     "contrast",
     "sharpness",
-    "posterization",
-    "solarization",
-    "auto_contrast",
-    "equalization",
+    *TONES,
 )
 
 
@@ -87,18 +85,10 @@ class RandAugment(FilledGeometry):
             """(b,), 0 for images that don't have the operation."""
             return tf.where(chosen[name], draws.uniform(*self.factor), 0.0)
 
-        ways = {
-            "shear": self._shear,
-            "translation": self._translation,
-            "rotation": self._rotation,
-            "brightness": self._brightness,
-            "color_degeneration": self._color_degeneration,
-            "contrast": self._contrast,
-            "sharpness": self._sharpness,
-        }
-        steps = [
-            step for name in chosen if name in ways for step in ways[name](draws, strength(name))
-        ]
+        steps: list[Step] = []
+        for name in chosen:
+            if name not in TONES:
+                steps += self._changes(name, draws, strength(name))
         tone: dict[str, Any] = {}
         if "posterization" in chosen:
             bits = float(BITS) - tf.floor(BITS * strength("posterization"))
@@ -112,33 +102,20 @@ class RandAugment(FilledGeometry):
             tone["equalize"] = chosen["equalization"]
         return [*steps, Tone(**tone)] if tone else steps
 
-    def _shear(self, draws: Draws, strength: Any) -> Sequence[Step]:
-        one = tf.ones_like(strength)
-        y, x = draws.sign() * strength, draws.sign() * strength
-        return self._about_centre(draws, one, one, y, x)
-
-    def _translation(self, draws: Draws, strength: Any) -> Sequence[Step]:
-        one = tf.ones_like(strength)
-        y, x = draws.sign() * strength, draws.sign() * strength
-        return self._warp(one, y * draws.height, one, x * draws.width)
-
-    def _rotation(self, draws: Draws, strength: Any) -> Sequence[Step]:
-        angle = 2.0 * math.pi * self.max_rotation * draws.sign() * strength
-        cos, sin = tf.cos(angle), tf.sin(angle)
-        return self._about_centre(draws, cos, cos, sin, -sin)
-
-    def _brightness(self, draws: Draws, strength: Any) -> Sequence[Step]:
-        return [brighter(255.0 * draws.sign() * strength, draws.channels)]
-
-    def _color_degeneration(self, draws: Draws, strength: Any) -> Sequence[Step]:
-        return [towards_gray(1.0 - strength, draws.channels)]
-
-    def _contrast(self, draws: Draws, strength: Any) -> Sequence[Step]:
-        return [contrast_by_channel(1.0 + draws.sign() * strength, draws.channels)]
-
-    def _sharpness(self, draws: Draws, strength: Any) -> Sequence[Step]:
-        return [Sharpen(1.0 + draws.sign() * strength)]
-
-    def get_config(self) -> dict[str, Any]:
-        names = ("num_ops", "factor", "max_rotation", "operations")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+    def _changes(self, name: str, draws: Draws, strength: Any) -> Sequence[Step]:
+        """What an operation that is no curve does to each image; at strength 0 nothing."""
+        if name == "color_degeneration":
+            return [towards_gray(1.0 - strength, draws.channels)]
+        one, way = tf.ones_like(strength), draws.sign() * strength
+        if name == "rotation":
+            return self._turned(draws, 2.0 * math.pi * self.max_rotation * way)
+        if name == "brightness":
+            return [brighter(255.0 * way, draws.channels)]
+        if name == "contrast":
+            return [contrast_by_channel(1.0 + way, draws.channels)]
+        if name == "sharpness":
+            return [Sharpen(1.0 + way)]
+        other = draws.sign() * strength
+        if name == "shear":
+            return self._about_centre(draws, one, one, way, other)
+        return self._warp(one, way * draws.height, one, other * draws.width)

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kcnn.augment._arguments import as_factors, as_number, as_whole, as_whole_range
-from kcnn.augment._base import AugmentationLayer
+from kcnn.augment._arguments import as_factors, as_whole, as_whole_range
+from kcnn.augment._base import AugmentationLayer, Sometimes
 from kcnn.augment._draws import Draws
 from kcnn.augment._steps import Sharpen, Tone
 
@@ -30,19 +30,8 @@ def levels_apart(bits: Any) -> Any:
     return tf.where(bits < BITS, 2.0 ** (BITS - bits), 0.0)
 
 
-class _Sometimes(AugmentationLayer):
-    """Base: with probability `rate`, each image by itself."""
-
-    def __init__(self, *, rate: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.rate = as_number(rate, self, "rate", 0.0, 1.0)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate}
-
-
 @keras.saving.register_keras_serializable(package="kcnn")
-class AutoContrast(_Sometimes):
+class AutoContrast(Sometimes):
     """Stretch each channel so that its values reach from 0 to 255; one that has one value stays.
 
     As `keras.layers.AutoContrast`, but in training alone, like every layer here, and with
@@ -57,7 +46,7 @@ class AutoContrast(_Sometimes):
 
 
 @keras.saving.register_keras_serializable(package="kcnn")
-class Equalization(_Sometimes):
+class Equalization(Sometimes):
     """Make the values of each channel about equally frequent, with probability `rate`.
 
     As `keras.layers.Equalization`, which counts the values of the whole batch together.
@@ -74,9 +63,6 @@ class Equalization(_Sometimes):
 
     def steps(self, draws: Draws) -> Sequence[Tone]:
         return [Tone(equalize=draws.chance(self.rate), bins=self.bins)]
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "bins": self.bins}
 
 
 @keras.saving.register_keras_serializable(package="kcnn")
@@ -98,9 +84,6 @@ class RandomPosterization(AugmentationLayer):
         low, high = self.factor
         bits = tf.floor(draws.uniform(low, high + 1))
         return [Tone(levels_apart(tf.minimum(bits, float(high))))]  # a sum may round up
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "factor": self.factor}
 
 
 @keras.saving.register_keras_serializable(package="kcnn")
@@ -128,10 +111,6 @@ class Solarization(AugmentationLayer):
         added = 255.0 * draws.uniform(*self.addition_factor)
         return [Tone(None, added, 255.0 * draws.uniform(*self.threshold_factor))]
 
-    def get_config(self) -> dict[str, Any]:
-        own = {"addition_factor": self.addition_factor, "threshold_factor": self.threshold_factor}
-        return {**super().get_config(), **own}
-
 
 @keras.saving.register_keras_serializable(package="kcnn")
 class RandomSharpness(AugmentationLayer):
@@ -151,6 +130,3 @@ class RandomSharpness(AugmentationLayer):
 
     def steps(self, draws: Draws) -> Sequence[Sharpen]:
         return [Sharpen(2.0 * draws.uniform(*self.factor))]
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "factor": self.factor}

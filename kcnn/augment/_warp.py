@@ -12,10 +12,28 @@ import tensorflow as tf
 
 from kcnn.augment._compile import compiled_kernel
 from kcnn.augment._kernels import centres, to_dtype
-from kcnn.augment._nearest import nearest, reflected, sides
 from kcnn.augment._steps import Warp
 
 __all__ = ["warp"]
+
+
+def _reflected(points: Any, size: Any) -> Any:
+    """Points mirrored at the borders 0 and `size` until they lie between: c b a | a b c | c b a."""
+    return size - tf.abs(tf.math.floormod(points, 2.0 * size) - size)
+
+
+def _sides(size: Any, images: Any) -> tuple[Any, Any]:
+    """Height and width of the output; None stands for the image's own."""
+    shape = tf.shape(images)
+    return tuple(shape[i + 1] if side is None else side for i, side in enumerate(size))
+
+
+def _pixel(points: Any, length: Any, fill_mode: str) -> tuple[Any, Any]:
+    """The pixel that holds each point, on an axis of `length` pixels, and whether one does."""
+    size = tf.cast(length, tf.float32)
+    inside = (points >= 0.0) & (points <= size)
+    points = _reflected(points, size) if fill_mode == "reflect" else points
+    return tf.cast(tf.clip_by_value(tf.floor(points), 0.0, size - 1.0), tf.int32), inside
 
 
 def _place(points: Any, length: Any, fill_mode: str) -> tuple[Any, Any, Any]:
@@ -26,7 +44,7 @@ def _place(points: Any, length: Any, fill_mode: str) -> tuple[Any, Any, Any]:
     size = tf.cast(length, tf.float32)
     inside = (points >= 0.0) & (points <= size)
     if fill_mode == "reflect":
-        points = reflected(points, size)
+        points = _reflected(points, size)
     at = tf.clip_by_value(points - 0.5, 0.0, size - 1.0)
     before = tf.clip_by_value(tf.floor(at), 0.0, tf.maximum(size - 2.0, 0.0))
     return tf.cast(before, tf.int32), at - before, inside
@@ -95,7 +113,7 @@ def _columns(
 @compiled_kernel
 def _aim(images: Any, axes: Any, turns: Any, *, size: Any, fill_mode: str) -> Any:
     """For each output pixel: the flat index of its upper left source pixel, and three shares."""
-    shape, size = tf.shape(images), sides(size, images)
+    shape, size = tf.shape(images), _sides(size, images)
     y, x = centres(size[0])[None, :, None], centres(size[1])[None, None, :]
     yy, y0, xx, x0, yx, xy = (entry[:, None, None] for entry in (*axes, *turns))
     ys, y_share, y_inside = _place(yy * y + yx * x + y0, shape[1], fill_mode)
@@ -108,7 +126,7 @@ def _fetch(
     images: Any, aim: Any, *, size: Any, fill_mode: str, fill_value: float, dtype: str
 ) -> Any:
     index, y_share, x_share, inside = aim
-    shape, size = tf.shape(images), sides(size, images)
+    shape, size = tf.shape(images), _sides(size, images)
     images = _two_each_way(images)
     width, channels = tf.shape(images)[2], images.shape[3]
     pixels = tf.reshape(images, (shape[0], -1, channels))
@@ -127,13 +145,47 @@ def _fetch(
     return to_dtype(out, dtype)
 
 
+@compiled_kernel
+def _nearest(
+    images: Any,
+    axes: Any,
+    turns: Any,
+    *,
+    size: Any,
+    fill_mode: str,
+    fill_value: float,
+    dtype: str,
+) -> Any:
+    """The pixels (b, *size, c), of the images' type, that hold the points of a `Warp`.
+
+    axes: its yy, y0, xx and x0; turns: its yx and xy, or None.
+    """
+    shape, (height, width) = tf.shape(images), _sides(size, images)
+    y, x = centres(height)[None, :, None], centres(width)[None, None, :]
+    yy, y0, xx, x0 = (entry[:, None, None] for entry in axes)
+    ys, xs = yy * y + y0, xx * x + x0
+    if turns is not None:
+        yx, xy = (entry[:, None, None] for entry in turns)
+        ys, xs = ys + yx * x, xs + xy * y
+    (row, y_inside), (column, x_inside) = (
+        _pixel(points, length, fill_mode) for points, length in ((ys, shape[1]), (xs, shape[2]))
+    )
+    pixels = tf.reshape(images, (shape[0], -1, images.shape[3]))
+    flat = tf.reshape(row * shape[2] + column, (shape[0], -1))
+    out = tf.gather(pixels, flat, batch_dims=1)
+    out = tf.reshape(out, (shape[0], height, width, images.shape[3]))
+    if fill_mode == "constant":
+        out = tf.where((y_inside & x_inside)[..., None], out, tf.cast(fill_value, out.dtype))
+    return to_dtype(out, dtype)
+
+
 def warp(images: Any, step: Warp, *, dtype: str = "float32", compiled: bool | None = None) -> Any:
     """Samples of `images` (b, h, w, c) where `step` puts the output's points: (b, *size, c)."""
     fill: dict[str, Any] = {"fill_mode": step.fill_mode or "nearest", "compiled": compiled}
     to: dict[str, Any] = {"fill_value": step.fill_value, "dtype": dtype}
     axes, turns = (step.yy, step.y0, step.xx, step.x0), (step.yx, step.xy)
     if step.interpolation == "nearest":
-        return nearest(images, axes, None if step.axes else turns, size=step.size, **to, **fill)
+        return _nearest(images, axes, None if step.axes else turns, size=step.size, **to, **fill)
     if step.axes:
         rows = _rows(images, *axes[:2], height=step.size[0], fill_value=step.fill_value, **fill)
         return _columns(rows, *axes[2:], width=step.size[1], **to, **fill)

@@ -13,7 +13,6 @@ from kcnn.data._checks import (
     Checked,
     check_images,
     check_labels,
-    images_and_labels_match,
     named_labels,
 )
 from kcnn.data._record import DataError, Dataset
@@ -30,7 +29,6 @@ def look_at_arrays(
     y_test: Any = None,
     class_names: Sequence[str] | None = None,
     name: str = "arrays",
-    flip: bool | None = None,
 ) -> SourceData:
     """Check arrays of images and labels; see `from_arrays`."""
     if (x_test is None) != (y_test is None):
@@ -44,9 +42,11 @@ def look_at_arrays(
     if x_test is not None:
         given_parts.append(("test", "x_test", x_test, "y_test", y_test))
     for part, x_name, x_part, y_name, y_part in given_parts:
-        images_and_labels_match(
-            np.asarray(x_part), np.asarray(y_part), who=f"{name}, {x_name} and {y_name}"
-        )
+        if len(np.asarray(x_part)) != len(np.asarray(y_part)):
+            raise DataError(
+                f"{name}, {x_name} and {y_name}: {len(np.asarray(x_part))} images but "
+                f"{len(np.asarray(y_part))} labels; one label per image is needed."
+            )
         images[part] = check_images(x_part, who=f"{name}, {x_name}")
         notes.extend(images[part].notes)
         numbers, names = named_labels(y_part, names, f"{name}, {y_name}")
@@ -69,7 +69,6 @@ def look_at_arrays(
         class_names=names,
         sizes=np.array([shapes["train"][:2]]),
         channels=shapes["train"][2],
-        flip=flip,
         notes=notes,
         fingerprint=_fingerprint(images, labels),
     )

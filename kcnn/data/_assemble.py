@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from kcnn.data import _doubts as doubts
-from kcnn.data._cache import keep_stream, open_cache
+from kcnn.data._cache import open_cache
 from kcnn.data._checks import check_classes
+from kcnn.data._manifest import shown
 from kcnn.data._memory import require_memory
 from kcnn.data._plan import Plan, make_plan
 from kcnn.data._record import HELD, DataError, Dataset, DataWarning, Split, rarest_label
-from kcnn.data._rows import Arrays, Files, Rows, Stream
+from kcnn.data._rows import Arrays, Rows, Stream
 from kcnn.data._source import LoadOptions, Part, SourceData
 from kcnn.preprocessing import Preprocessing
 
@@ -45,13 +47,18 @@ def assemble(data: SourceData, options: LoadOptions) -> Dataset:
     preprocessing, said = _preprocessing(data, options)
     notes.extend(said)
     splits: dict[str, Split] = {}
+    ends = np.cumsum([len(found.labels) for found in data.parts.values()])
+    firsts = dict(zip(data.parts, [0, *ends[:-1]], strict=True))
     _require_memory(data, plan, preprocessing)
     for split, (part, index) in plan.items():
         found = data.parts[part]
         if isinstance(found.rows, Stream):
             index = np.sort(index)  # a stream keeps its order
+        rows = found.rows.take(index)
+        if isinstance(rows, Stream):
+            rows = replace(rows, keys=firsts[part] + index)
         splits[split] = Split(
-            _in_one_size(found.rows.take(index), preprocessing),
+            _in_one_size(rows, preprocessing),
             found.labels[index],
             preprocessing=preprocessing,
             classes=len(data.class_names),
@@ -164,19 +171,16 @@ def _keep_decoded(
 ) -> tuple[str, ...]:
     """Give the splits whose images are decoded as they are needed a cache for what they decode."""
     lazy = [split for split in splits if not split.in_memory]
-    streams = [split.rows for split in lazy if isinstance(split.rows, Stream)]
-    if streams:
-        each = math.prod(preprocessing.image_shape) * (1 if streams[0].of_bytes else 4)
-        kept, notes = keep_stream(kind, sum(map(len, streams)) * each)
-        for split in lazy:
-            split.cache = kept
-        return notes
-    files = [split.rows for split in lazy]
-    paths = sorted({path for rows in files if isinstance(rows, Files) for path in rows.paths})
-    if not paths:
+    rows = [split.rows for split in lazy if not isinstance(split.rows, Arrays)]
+    if not rows:
         return ()
     cache, notes = open_cache(
-        kind, paths, preprocessing, fingerprint=data.fingerprint, name=data.name
+        kind,
+        np.concatenate([found.keys for found in rows]),
+        preprocessing,
+        fingerprint=data.fingerprint,
+        name=data.name,
+        dtype=rows[0].dtype,
     )
     for split in lazy:
         split.cache = cache
@@ -186,8 +190,6 @@ def _keep_decoded(
 def _doubts(data: SourceData, plan: Plan, splits: Mapping[str, Split]) -> tuple[DataWarning, ...]:
     """Identical images and groups in two splits, one image in two classes, very unequal classes."""
     found: list[DataWarning] = []
-    names = {part: _names(part, rows) for part, rows in data.parts.items()}
-    chosen = {split: [names[part][i] for i in index] for split, (part, index) in plan.items()}
     for kind, what, advice in (
         ("hashes", "are the same as", "remove them from one of the two"),
         ("groups", "belong to a group of", "keep each group in one split"),
@@ -199,22 +201,30 @@ def _doubts(data: SourceData, plan: Plan, splits: Mapping[str, Split]) -> tuple[
         ends = np.cumsum([len(column) for column in columns.values()])
         of_part = dict(zip(columns, np.split(numbers, ends[:-1]), strict=True))
         known = {
-            split: (of_part[part][index], chosen[split]) for split, (part, index) in plan.items()
+            split: (of_part[part][index], partial(_name, part, data.parts[part], index))
+            for split, (part, index) in plan.items()
         }
         found += doubts.leaks(known, what=what, advice=advice)
         if kind == "hashes" and splits["train"].labels.ndim == 1:
             every = np.concatenate([part.labels for part in data.parts.values()])
-            called = [name for part in data.parts for name in names[part]]
-            found += doubts.contradictions(numbers, every, called)
+            found += doubts.contradictions(numbers, every, partial(_name_of_all, data.parts))
     train = splits["train"].labels
     counts = train.sum(axis=0) if train.ndim == 2 else np.bincount(train)
     return (*found, *doubts.imbalance(counts.astype(int), data.class_names))
 
 
-def _names(part: str, found: Part) -> Any:
-    if found.names is not None:
-        return found.names
-    return [f"{part} image {number}" for number in range(len(found.labels))]
+def _name(part: str, found: Part, index: np.ndarray, number: int) -> str:
+    """What messages call image `number` of those at `index`."""
+    at = index[number]
+    return f"{part} image {at}" if found.names is None else shown(found.names[at])
+
+
+def _name_of_all(parts: Mapping[str, Part], number: int) -> str:
+    for part, found in parts.items():
+        if number < len(found.labels):
+            return _name(part, found, np.arange(len(found.labels)), number)
+        number -= len(found.labels)
+    raise IndexError(number)
 
 
 def _guess_flip(channels: int, what: str) -> tuple[bool, str]:

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from kcnn.data._home import cache_folder
 from kcnn.data._memory import available_memory
 from kcnn.data._record import DataError
 
-__all__ = ["ImageCache", "clear_cache", "keep_stream", "open_cache"]
+__all__ = ["ImageCache", "clear_cache", "open_cache"]
 
 MEMORY_SHARE = 0.4  # of the free memory that images may take: the model needs the rest
 DISK_SHARE = 0.5  # of the free disk that all caches together may take, unless KCNN_CACHE_GB says
@@ -29,29 +28,30 @@ def _folder() -> Path:
 
 
 class ImageCache:
-    """uint8 images of one shape by their place, in memory or in one file on disk.
+    """Images of one shape and type by their place, in memory or in one file on disk.
 
     Images come in any order. A byte for each says whether it is there, and is written after the
     image, so a process that is killed leaves nothing wrong behind; processes that share a file
     write the same pixels. When the disk fills, what is there stays and the rest is not kept.
     """
 
-    def __init__(self, paths: Sequence[bytes], shape: tuple[int, int, int], where: Path | None):
-        self._paths = np.sort(np.array(list(paths), dtype=bytes))
-        self._shape, self.where = shape, where
-        self._each = int(np.prod(shape, dtype=np.int64))
+    def __init__(
+        self, keys: np.ndarray, shape: tuple[int, ...], where: Path | None, dtype: Any = np.uint8
+    ):
+        self._keys, self.where = np.unique(keys), where
+        self._each = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         self._broken = False
         if where is None:
-            self._images = np.empty((len(self._paths), *shape), np.uint8)  # pages come when used
-            self._have = np.zeros(len(self._paths), bool)
+            self._images = np.empty((len(self._keys), *shape), dtype)  # pages come when used
+            self._have = np.zeros(len(self._keys), bool)
             return
         where.mkdir(parents=True, exist_ok=True)
         self._pixels = os.open(where / "pixels", os.O_RDWR | os.O_CREAT, 0o644)
         self._flags = os.open(where / "have", os.O_RDWR | os.O_CREAT, 0o644)
-        flags = np.frombuffer(os.pread(self._flags, len(self._paths), 0), np.uint8)
+        flags = np.frombuffer(os.pread(self._flags, len(self._keys), 0), np.uint8)
         # A flag whose image lies behind the end of the file is a lie (a copied or cut folder).
         whole = os.fstat(self._pixels).st_size // self._each
-        self._have = np.zeros(len(self._paths), bool)
+        self._have = np.zeros(len(self._keys), bool)
         self._have[: len(flags)] = (flags == 1) & (np.arange(len(flags)) < whole)
         os.utime(where)  # the least recently used is removed first
 
@@ -62,12 +62,12 @@ class ImageCache:
                     os.close(getattr(self, name))
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._keys)
 
     @property
     def size(self) -> int:
         """Bytes, when all images are in it."""
-        return len(self._paths) * self._each
+        return len(self._keys) * self._each
 
     @property
     def filled(self) -> int:
@@ -80,10 +80,9 @@ class ImageCache:
         there = f", {self.filled} of {len(self)} images are there" if self.filled else ""
         return f"decoded images are kept {place} (up to {self.size / GIGABYTE:.2f} GB){there}"
 
-    def places(self, paths: Sequence[bytes]) -> np.ndarray:
-        """Where the images of these files belong, int64."""
-        given = np.array(list(paths), dtype=bytes)
-        return np.searchsorted(self._paths, given)
+    def places(self, keys: np.ndarray) -> np.ndarray:
+        """Where the images of these files, or of these elements of a stream, belong, int64."""
+        return np.searchsorted(self._keys, keys)
 
     def holds(self, places: np.ndarray) -> np.ndarray:
         """Which images are there, bool."""
@@ -173,34 +172,36 @@ def _make_room(folder: Path, need: int, limit: int) -> int:
 
 def open_cache(
     kind: str | None,
-    paths: Sequence[bytes],
+    keys: np.ndarray,
     preprocessing: Any,
     *,
     fingerprint: str,
     name: str,
+    dtype: Any = np.uint8,
 ) -> tuple[ImageCache | None, tuple[str, ...]]:
-    """A cache for the images of files, and notes that say where it is or why there is none.
+    """A cache for the images of `keys`, and notes that say where it is or why there is none.
 
     kind: "memory", "disk", "auto" (disk, which also serves the next run, if all images fit there;
         else memory, if they fit there; else none) or None.
     fingerprint: of the data; with that of the preprocessing it decides which images are the same.
     """
-    _check_kind(kind)
+    if kind not in (None, "auto", "memory", "disk"):
+        raise DataError(f"cache={kind!r} is none of 'auto', 'memory', 'disk' and None.")
     if kind is None:
         return None, ()
     shape = preprocessing.image_shape
-    need = len(paths) * int(np.prod(shape, dtype=np.int64))
+    need = len(keys) * int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     reasons = []
     if kind in ("auto", "disk"):
         key = hashlib.sha256(f"{fingerprint} {preprocessing.pixels.fingerprint} ".encode())
-        key.update(b"\0".join(sorted(paths)))
+        key.update(np.unique(keys).tobytes())
         folder = _folder() / key.hexdigest()[:32]
         limit = _limit()
         if need <= limit:
             try:
                 gone = _make_room(folder, need, limit)
-                cache = ImageCache(paths, shape, folder)
-                about = {"name": name, "images": len(paths), "shape": shape}
+                cache = ImageCache(keys, shape, folder, dtype)
+                about = {"name": name, "images": len(keys), "shape": shape}
                 (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
             except OSError as error:
                 reasons.append(f"{folder} can't be written ({error.strerror})")
@@ -212,7 +213,7 @@ def open_cache(
     if kind in ("auto", "memory"):
         free = available_memory()
         if free is None or need <= MEMORY_SHARE * free:
-            cache = ImageCache(paths, shape, None)
+            cache = ImageCache(keys, shape, None, dtype)
             return cache, (cache.describe(),)
         reasons.append(f"{free / GIGABYTE:.1f} GB of memory is free")
     why = " and ".join(reasons)
@@ -220,23 +221,6 @@ def open_cache(
         f"decoded images would take {need / GIGABYTE:.1f} GB, but {why}: they are decoded anew in "
         "every epoch",
     )
-
-
-def keep_stream(kind: str | None, need: int) -> tuple[bool, tuple[str, ...]]:
-    """Whether decoded images of streams, `need` bytes, are kept in memory; and a note."""
-    _check_kind(kind)
-    if kind is None:
-        return False, ()
-    free, size = available_memory(), f"{need / GIGABYTE:.2f} GB"
-    if kind != "disk" and (free is None or need <= MEMORY_SHARE * free):
-        return True, (f"images are kept in memory after the first epoch ({size})",)
-    why = "on disk only those of files" if kind == "disk" else "more than memory has free"
-    return False, (f"images ({size}) are not kept ({why}): the stream is read in every epoch",)
-
-
-def _check_kind(kind: str | None) -> None:
-    if kind not in (None, "auto", "memory", "disk"):
-        raise DataError(f"cache={kind!r} is none of 'auto', 'memory', 'disk' and None.")
 
 
 def clear_cache() -> int:

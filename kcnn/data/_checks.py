@@ -21,7 +21,6 @@ __all__ = [
     "check_classes",
     "check_images",
     "check_labels",
-    "images_and_labels_match",
     "named_labels",
     "numbered_labels",
 ]
@@ -140,14 +139,6 @@ def check_images(x: Any, *, who: str = "x") -> Checked:
 def _brought_to_255(x: np.ndarray, factor: float) -> Arrays:
     """At once in memory, else whenever an image is read."""
     return Arrays(x, scale=factor) if isinstance(x, np.memmap) else Arrays(_scaled(x, factor))
-
-
-def images_and_labels_match(x: np.ndarray, y: np.ndarray, *, who: str) -> None:
-    """DataError unless there is one label for each image."""
-    if len(x) != len(y):
-        raise DataError(
-            f"{who}: {len(x)} images but {len(y)} labels; one label per image is needed."
-        )
 
 
 def named_labels(

@@ -19,9 +19,9 @@ def load_digits(source: Any, options: LoadOptions) -> SourceData:
     """Pixels 0..16 become 0..255. Offline."""
     with np.load(_FILE) as file:
         x, y = np.rint(file["x"] * (255.0 / 16.0)).astype(np.uint8)[..., None], file["y"]
-    found = look_at_arrays(x, y, name="digits", flip=False)
+    found = look_at_arrays(x, y, name="digits")
     note = "digits: scikit-learn's 8x8 images, 0..16 scaled to 0..255; a mirrored digit is no digit"
-    return found.replace(notes=(note, *found.notes))
+    return found.replace(flip=False, notes=(note, *found.notes))
 
 
 register_source("digits", matches=lambda source: source == "digits", load=load_digits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +14,8 @@ _NAMED = 3  # files that a warning names
 _TIMES = 8  # the largest class over the smallest: from here on the doctor names it too
 _MAJORITY = 0.6  # of the way from an even share to all images
 
-Known = tuple[np.ndarray, Sequence[str]]  # a number per image of a split, and the image's name
+# A number per image of a split, and what the image of each place is called.
+Known = tuple[np.ndarray, Callable[[int], str]]
 
 
 def alike(hashes: np.ndarray) -> np.ndarray:
@@ -28,13 +29,13 @@ def leaks(splits: Mapping[str, Known], *, what: str, advice: str) -> list[DataWa
     names = list(splits)
     for first, one in enumerate(names):
         for other in names[first + 1 :]:
-            (a, a_names), (b, b_names) = splits[one], splits[other]
+            (a, a_name), (b, b_name) = splits[one], splits[other]
             shared, at_a, at_b = np.intersect1d(a, b, return_indices=True)
             if len(shared) == 0:
                 continue
             images = int(np.isin(b, shared).sum())
             pairs = [
-                f"{a_names[i]} and {b_names[j]}"
+                f"{a_name(i)} and {b_name(j)}"
                 for i, j in zip(at_a[:_NAMED], at_b[:_NAMED], strict=True)
             ]
             more = ", ..." if len(shared) > _NAMED else ""
@@ -43,14 +44,14 @@ def leaks(splits: Mapping[str, Known], *, what: str, advice: str) -> list[DataWa
     return found
 
 
-def contradictions(content: np.ndarray, labels: np.ndarray, names: Sequence[str]):
+def contradictions(content: np.ndarray, labels: np.ndarray, name: Callable[[int], str]):
     """A warning if files of the same bytes have different labels."""
     order = np.lexsort((labels, content))
     same = content[order][1:] == content[order][:-1]
     clash = np.flatnonzero(same & (labels[order][1:] != labels[order][:-1]))
     if len(clash) == 0:
         return []
-    pairs = [f"{names[order[i]]} and {names[order[i + 1]]}" for i in clash[:_NAMED]]
+    pairs = [f"{name(order[i])} and {name(order[i + 1])}" for i in clash[:_NAMED]]
     more = ", ..." if len(clash) > _NAMED else ""
     seen = f"{len(clash)} images stand in two classes: {', '.join(pairs)}{more}"
     return [DataWarning("label_misalignment", seen, "keep each in the class it belongs to")]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kcnn.data._manifest import Manifest, look_at_files, shown
+from kcnn.data._manifest import find, look_at_files, shown
 from kcnn.data._record import DataError
 from kcnn.data._rows import Files
 from kcnn.data._source import LoadOptions, Part, SourceData
@@ -23,14 +23,14 @@ _NAMED = 3  # files that an error names
 class Listed:
     """Files of one part: paths relative to the root, labels and perhaps groups, one for each."""
 
-    paths: Sequence[bytes]
+    paths: np.ndarray  # of bytes
     labels: np.ndarray
     groups: np.ndarray | None = None
 
-    def take(self, numbers: np.ndarray) -> Listed:
-        """The files `numbers` alone."""
-        groups = None if self.groups is None else self.groups[numbers]
-        return Listed([self.paths[i] for i in numbers], self.labels[numbers], groups)
+    def take(self, chosen: np.ndarray) -> Listed:
+        """The files `chosen` alone."""
+        groups = None if self.groups is None else self.groups[chosen]
+        return Listed(self.paths[chosen], self.labels[chosen], groups)
 
 
 def find_files(
@@ -48,7 +48,7 @@ def find_files(
 
     What is learned is kept under `key`, the path of the source.
     """
-    every = sorted({path for part in listed.values() for path in part.paths})
+    every = np.unique(np.concatenate([part.paths for part in listed.values()]))
     manifest, said = look_at_files(root, every, key=key, title=f"Looking at {name}")
     notes = [*notes, *said]
     bad = {**(bad or {}), **manifest.bad}
@@ -56,18 +56,15 @@ def find_files(
         if not options.skip_bad:
             raise DataError(_refusal(root, bad, len(every)))
         notes.append(f"{len(bad)} files or folders can't be used and are left out: {_some(bad)}")
-        if not manifest.paths:
+        if not len(manifest.paths):
             raise DataError(f"{shown(root)}: no file is left that can be used: {_some(bad)}.")
-    place = {path: number for number, path in enumerate(manifest.paths)}
-    parts, numbers = {}, {}
+    parts, used = {}, []
     for part, files in listed.items():
-        kept = np.array([i for i, path in enumerate(files.paths) if path in place], int)
-        if len(kept) < len(files.paths):
-            listed = {**listed, part: files.take(kept)}
-        numbers[part] = np.array([place[path] for path in listed[part].paths], int)
-        parts[part] = _part(root, listed[part], manifest, numbers[part])
-    used = np.concatenate(list(numbers.values()))
-    rows = manifest.rows[used]
+        at, there = find(manifest.paths, files.paths)
+        used.append(manifest.rows[at[there]])
+        listed[part] = files.take(there)
+        parts[part] = _part(root, listed[part], used[-1])
+    rows = np.concatenate(used)
     channels = 3 if (rows["channels"] > 1).any() else 1
     for what, images in (
         ("no colour: read as RGB", (rows["channels"] == 1) & (channels == 3)),
@@ -88,18 +85,17 @@ def find_files(
     )
 
 
-def _part(root: bytes, files: Listed, manifest: Manifest, numbers: np.ndarray) -> Part:
-    rows = manifest.rows[numbers]
+def _part(root: bytes, files: Listed, rows: np.ndarray) -> Part:
     return Part(
         Files(
-            [os.path.join(root, path) for path in files.paths],
+            np.char.add(os.path.join(root, b""), files.paths),
             rows["height"],
             rows["width"],
             np.char.decode(rows["format"], "ascii"),
             rows["orientation"],
         ),
         files.labels,
-        names=[shown(path) for path in files.paths],
+        names=files.paths,
         hashes=rows["hash"],
         groups=files.groups,
     )
@@ -126,8 +122,7 @@ def _fingerprint(
         hashes, labels = parts[part].hashes, parts[part].labels
         assert hashes is not None
         digest.update(part.encode())
-        order = sorted(range(len(labels)), key=listed[part].paths.__getitem__)
-        for i in order:
+        for i in np.argsort(listed[part].paths, kind="stable").tolist():
             digest.update(b"\0".join([listed[part].paths[i], hashes[i].tobytes()]))
             digest.update(labels[i].tobytes())
     return digest.hexdigest()

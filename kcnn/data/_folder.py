@@ -39,10 +39,10 @@ def load_folder(source: Any, options: LoadOptions) -> SourceData:
     for part, top in parts.items():
         listed[part] = _listed(walk, top, class_names)
         walk.skipped["outside the class folders"] += len(walk.loose(top))
-        if part != "train" and not listed[part].paths:
+        if part != "train" and not len(listed[part].paths):
             where = shown(os.path.join(root, top))
             raise DataError(f"{where}: holds no image in any class folder; fill or remove it.")
-    if not listed["train"].paths:
+    if not len(listed["train"].paths):
         raise DataError(
             f"{shown(root)}: no image in its {len(class_names)} class folders (looked for "
             f"{b' '.join(sorted(SUFFIXES)).decode()})."
@@ -99,9 +99,9 @@ def _refuse_case_twins(root: bytes, class_names: list[str]) -> None:
 
 
 def _listed(walk: Walk, top: bytes, class_names: list[str]) -> Listed:
-    paths: list[bytes] = []
-    labels: list[int] = []
-    for folder in walk.folders(top):
+    found = []
+    folders = walk.folders(top)
+    for folder in folders:
         name = shown(folder)
         if name not in class_names:
             raise DataError(
@@ -109,25 +109,22 @@ def _listed(walk: Walk, top: bytes, class_names: list[str]) -> Listed:
                 f"training classes {', '.join(class_names[:5])}"
                 f"{', ...' if len(class_names) > 5 else ''}."
             )
-        below = walk.images(os.path.join(top, folder))
-        paths += below
-        labels += [class_names.index(name)] * len(below)
-    return Listed(paths, np.array(labels, np.int64))
+        found.append(np.array(walk.images(os.path.join(top, folder)), bytes))
+    labels = [class_names.index(shown(folder)) for folder in folders]
+    return Listed(np.concatenate(found), np.repeat(labels, [len(paths) for paths in found]))
 
 
 def _case_twins(listed: dict[str, Listed]) -> list[str]:
     """A note where names differ by case only: such files collide on other systems."""
-    seen: dict[bytes, bytes] = {}
-    twins = []
-    for files in listed.values():
-        for path in files.paths:
-            other = seen.setdefault(path.lower(), path)
-            if other != path:
-                twins.append(f"{shown(other)} and {shown(path)}")
-    if not twins:
+    paths = np.concatenate([files.paths for files in listed.values()])
+    small = np.char.lower(paths)
+    order = np.argsort(small, kind="stable")
+    twins = np.flatnonzero(small[order][1:] == small[order][:-1])
+    if not len(twins):
         return []
+    first = " and ".join(shown(path) for path in paths[order[twins[0] : twins[0] + 2]])
     more = ", ..." if len(twins) > 1 else ""
-    return [f"{len(twins)} files differ from another by case only and are used: {twins[0]}{more}"]
+    return [f"{len(twins)} files differ from another by case only and are used: {first}{more}"]
 
 
 def _grouped(files: Listed, pattern: str) -> Listed:

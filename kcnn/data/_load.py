@@ -67,8 +67,7 @@ def load(
     skip_bad: leave out files that can't be used, and count them, instead of raising.
     max_images: use at most about this many over all splits, each class in its share.
     flip: whether a mirrored image keeps its class; None takes what is known or guessed.
-    cache: where decoded images of later epochs are kept: "memory", "disk", None, or "auto"; those
-        of a stream in memory alone.
+    cache: where decoded images of later epochs are kept: "memory", "disk", None, or "auto".
     class_names: the classes in the order of their numbers; for arrays, streams and tables.
     manual_dir: folder with a tensorflow-datasets set's original files, to build it offline.
     data_dir: where tensorflow-datasets keeps prepared sets (its own default otherwise).

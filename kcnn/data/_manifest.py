@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import tempfile
-from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from kcnn.data._headers import BadImage, read_header
-from kcnn.data._home import cache_folder
+from kcnn.data._home import cache_folder, keep, recall
 from kcnn.data._progress import progress
 
-__all__ = ["Manifest", "look_at_files", "shown"]
+__all__ = ["Manifest", "find", "look_at_files", "shown"]
 
-_VERSION = 1  # of the stored form; another one is not read
 _PIECE = 256  # files that one task looks at
 _MOST_BYTES = 1 << 28  # of one file, which is read whole
 _THREADS = min(8, 2 * (os.cpu_count() or 1))
@@ -42,9 +39,12 @@ _ROW = np.dtype(
 
 @dataclass(frozen=True, eq=False)
 class Manifest:
-    """`rows[i]` is what is known of `paths[i]`; `bad` says why other files can't be used."""
+    """`rows[i]` is what is known of `paths[i]`; `bad` says why other files can't be used.
 
-    paths: list[bytes]
+    Paths are a column of bytes, sorted, each as long as the longest one.
+    """
+
+    paths: np.ndarray
     rows: np.ndarray
     bad: dict[bytes, str]
 
@@ -55,53 +55,60 @@ def shown(path: bytes | str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def find(column: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where `wanted` stand in a sorted column, and which of them do."""
+    if len(column) == 0:
+        return np.zeros(len(wanted), int), np.zeros(len(wanted), bool)
+    at = np.minimum(np.searchsorted(column, wanted), len(column) - 1)
+    return at, column[at] == wanted
+
+
 def look_at_files(
-    root: bytes, paths: Sequence[bytes], *, key: bytes, title: str
+    root: bytes, paths: np.ndarray, *, key: bytes, title: str
 ) -> tuple[Manifest, tuple[str, ...]]:
     """Read every header under `root` that is not known yet; the manifest, and notes.
 
-    Files are known again by path, size and time of change. What was learned is kept in
-    `cache_folder()` under the path `key`, also when the look is broken off; where it can't be kept,
-    a note says so.
+    `paths` are sorted. Files are known again by path, size and time of change. What was learned is
+    kept in `cache_folder()` under the path `key`, also when the look is broken off; where it can't
+    be kept, a note says so.
     """
     store = _store_of(key)
-    known = _read(store)
-    rows = np.zeros(len(paths), _ROW)
+    rows, known = np.zeros(len(paths), _ROW), _known(store)
     bad: dict[bytes, str] = {}
-    fresh: list[int] = []
     for number, path in enumerate(paths):
         try:
-            found = os.stat(os.path.join(root, path))
+            state = os.stat(os.path.join(root, path))
+            rows["size"][number], rows["mtime"][number] = state.st_size, state.st_mtime_ns
         except OSError as error:
             bad[path] = _why(error)
-            continue
-        row = known.get((path, found.st_size, found.st_mtime_ns))
-        if row is None:
-            fresh.append(number)
-        else:
-            rows[number] = row
-    changed = bool(fresh) or len(known) != len(paths) - len(bad)
+            rows["size"][number] = -1
+    at, same = find(known.paths, paths)
+    for field in ("size", "mtime"):
+        same[same] = known.rows[field][at[same]] == rows[field][same]
+    rows[same] = known.rows[at[same]]
+    fresh = np.flatnonzero(~same & (rows["size"] >= 0))
+    changed = len(fresh) > 0 or len(known.paths) != len(paths) - len(bad)
     try:
         _look(root, paths, fresh, rows, bad, title)
     finally:
-        good = np.flatnonzero(rows["height"] > 0).tolist()
-        kept = [paths[number] for number in good]
-        said = _write(store, kept, rows[good]) if changed else ()
-    return Manifest(kept, rows[good], bad), said
+        good = rows["height"] > 0
+        found = Manifest(paths[good], rows[good], bad)
+        said = _keep(store, found) if changed else ()
+    return found, said
 
 
 def _look(
     root: bytes,
-    paths: Sequence[bytes],
-    fresh: list[int],
+    paths: np.ndarray,
+    fresh: np.ndarray,
     rows: np.ndarray,
     bad: dict[bytes, str],
     title: str,
 ) -> None:
     """Fill `rows` and `bad` for the files `fresh`, in threads."""
 
-    def look(numbers: list[int]) -> int:
-        for number in numbers:
+    def look(numbers: np.ndarray) -> int:
+        for number in numbers.tolist():
             try:
                 rows[number] = _look_at(os.path.join(root, paths[number]))
             except BadImage as error:
@@ -110,11 +117,13 @@ def _look(
                 bad[paths[number]] = _why(error)
         return len(numbers)
 
-    pieces = [fresh[start : start + _PIECE] for start in range(0, len(fresh), _PIECE)]
     pool = ThreadPoolExecutor(_THREADS)
     try:
         with progress(title, len(fresh)) as advance:
-            waiting: set[Future[int]] = {pool.submit(look, piece) for piece in pieces}
+            waiting: set[Future[int]] = {
+                pool.submit(look, fresh[start : start + _PIECE])
+                for start in range(0, len(fresh), _PIECE)
+            }
             while waiting:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 advance(sum(task.result() for task in done))
@@ -159,34 +168,19 @@ def _store_of(key: bytes) -> Path:
     )
 
 
-def _read(store: Path) -> dict[tuple[bytes, int, int], np.void]:
-    """What an earlier start kept, by path, size and time; empty where it can't be used."""
-    try:
-        with np.load(store, allow_pickle=False) as file:
-            if int(file["version"]) != _VERSION:
-                return {}
-            rows, paths = file["rows"], file["paths"].tobytes().split(b"\0")
-    except Exception:  # a file of ours that is absent or broken in any way: look again
-        return {}
-    if rows.dtype != _ROW or len(rows) != len(paths):
-        return {}
-    keys = zip(paths, rows["size"].tolist(), rows["mtime"].tolist(), strict=True)
-    return dict(zip(keys, rows, strict=True))
+def _known(store: Path) -> Manifest:
+    """What an earlier start kept; nothing where it can't be used."""
+    found = recall(store, "paths", "rows")
+    if found is None or found[1].dtype != _ROW or len(found[0]) != len(found[1]):
+        return Manifest(np.zeros(0, bytes), np.zeros(0, _ROW), {})
+    return Manifest(found[0], found[1], {})
 
 
-def _write(store: Path, paths: list[bytes], rows: np.ndarray) -> tuple[str, ...]:
-    """Keep the manifest; whoever reads it meanwhile sees the old one or the new one."""
-    partial = None
+def _keep(store: Path, found: Manifest) -> tuple[str, ...]:
+    """Keep the manifest, or say that it can't be."""
     try:
-        store.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=store.parent, suffix=".part", delete=False) as file:
-            partial = file.name
-            blob = np.frombuffer(b"\0".join(paths), np.uint8)
-            np.savez(file, version=np.array(_VERSION), rows=rows, paths=blob)
-        os.replace(partial, store)
+        keep(store, paths=found.paths, rows=found.rows)
     except OSError as error:
-        if partial is not None:
-            Path(partial).unlink(missing_ok=True)
         return (
             f"what was learned about the files could not be kept in {store.parent} "
             f"({_why(error)}): the next start reads all of them again; set KCNN_CACHE to a folder "

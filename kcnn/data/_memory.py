@@ -42,20 +42,20 @@ def available_memory() -> int | None:
 
 
 def require_memory(
-    images: int, image_shape: Sequence[int], *, name: str, itemsize: int = 1, copies: float = 2.0
+    images: int, image_shape: Sequence[int], *, name: str, itemsize: int = 1
 ) -> None:
-    """DataError unless `copies` times the images fit into four fifths of the free memory.
+    """DataError unless the images fit twice into four fifths of the free memory.
 
-    Two copies: the arrays, and the tensor that `batches` makes of them.
+    Twice: the arrays, and the tensor that `batches` makes of them.
     """
     free = available_memory()
     need = images * int(np.prod(image_shape, dtype=np.int64)) * itemsize
-    if free is None or copies * need <= 0.8 * free:
+    if free is None or 2 * need <= 0.8 * free:
         return
-    most = int(images * 0.8 * free / (copies * need))
+    most = int(images * 0.8 * free / (2 * need))
     size = "x".join(str(side) for side in image_shape)
     raise DataError(
-        f"{name}: {images} images of {size} take {need / 2**30:.1f} GiB ({copies:g} times that "
+        f"{name}: {images} images of {size} take {need / 2**30:.1f} GiB (twice that "
         f"while training) and {free / 2**30:.1f} GiB is free; give a smaller image_size or "
         f"max_images={max(most, 1)}."
     )

@@ -37,7 +37,7 @@ def load_whole(rows: Files, preprocessing: Any) -> Callable[[Any], Any]:
 
     from kcnn.preprocessing import _decode
 
-    paths = tf.constant(list(rows.paths))
+    paths = tf.constant(np.asarray(rows.paths))
     plain = _decode.is_plain(preprocessing, rows.heights, rows.widths, rows.orientations).numpy()
     plain &= np.asarray(rows.formats) == "jpeg"
 
@@ -58,7 +58,7 @@ def load_parts(rows: Files, preprocessing: Any) -> Callable[[Any, Any], Any]:
 
     from kcnn.preprocessing import _decode
 
-    paths = tf.constant(list(rows.paths))
+    paths = tf.constant(np.asarray(rows.paths))
     sizes = tf.constant(np.stack([rows.heights, rows.widths], axis=1), tf.int32)
     plain = (np.asarray(rows.formats) == "jpeg") & (np.asarray(rows.orientations) == 1)
     plain &= preprocessing.channels == 3

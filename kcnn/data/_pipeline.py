@@ -10,6 +10,7 @@ import numpy as np
 from kcnn.data._read import AHEAD, THREADS, file_batches
 from kcnn.data._record import DataError
 from kcnn.data._rows import Arrays, Files, Rows, Stream
+from kcnn.data._stream_pairs import stream_pairs
 
 __all__ = ["build_pipeline", "image_batches"]
 
@@ -20,8 +21,7 @@ SHUFFLED_MOST = 8192  # and how many at most: more of them give no better order
 
 def build_pipeline(
     rows: Rows,
-    labels: Any,
-    preprocessing: Any,
+    split: Any,
     batch_size: int,
     *,
     shuffle: bool = False,
@@ -30,21 +30,9 @@ def build_pipeline(
     seed: int = 0,
     repeat: bool = False,
     drop_remainder: bool = False,
-    cache: Any = None,
-    skip_bad: bool = False,
-    classes: int | None = None,
     shard: tuple[int, int] = (0, 1),
 ) -> Any:
-    """A `tf.data.Dataset` of (images float32 in 0..255 (b, h, w, c), labels).
-
-    rows: arrays, files or a stream; labels: int64 (n,) or float32 (n, classes).
-    cache: an `ImageCache` for decoded files, or None; of a stream whether its images stay in
-        memory.
-    skip_bad: files that have become unreadable are left out with a warning that counts them;
-        otherwise the first one ends the epoch with an error that names it.
-    classes: how many there are, for one-hot labels; one more than the largest label if None.
-    shard: (index, count): every count-th image of the order, from this one on.
-    The others are those of `Split.batches`; of a stream, images are shuffled within a window.
+    """`split.batches` of its images in `rows`; of a stream, images are shuffled within a window.
 
     The batch dimension is None in the element spec, so no batch size makes a model trace again.
     The pipeline has threads of its own, one for each core, and is not autotuned: the autotuner can
@@ -70,6 +58,7 @@ def build_pipeline(
             "use a smaller batch size or more images."
         )
 
+    preprocessing = split.preprocessing
     if crop is not None:
         _refuse_crop(crop, rows, preprocessing)
 
@@ -84,24 +73,24 @@ def build_pipeline(
 
     with tf.device("CPU:0"):
         if isinstance(rows, Stream):
-            pairs = _stream_images(rows, preprocessing)
-            pairs = pairs.cache() if cache else pairs
+            pairs = stream_pairs(rows, split)
             window = _window(pairs.element_spec[0], len(rows))
             result = arranged(pairs, window).batch(batch_size)
             result = result.map(lambda x, y: (tf.cast(x, tf.float32), y), **AT_ONCE)
         else:
             order = arranged(tf.data.Dataset.range(len(rows)), len(rows)).batch(batch_size)
-            y = tf.convert_to_tensor(labels)
+            y = tf.convert_to_tensor(split.labels)
             if isinstance(rows, Files):
-                options = {"cache": cache} if crop is None else {"crop": crop, "seed": seed}
-                found = file_batches(rows, preprocessing, order, skip_bad=skip_bad, **options)
+                options = {"cache": split.cache} if crop is None else {"crop": crop, "seed": seed}
+                options["skip_bad"] = split.skip_bad
+                found = file_batches(rows, preprocessing, order, **options)
             else:
                 found = _array_batches(rows, preprocessing, order)
             result = found.map(
                 lambda index, x: (tf.cast(x, tf.float32), tf.gather(y, index)), **AT_ONCE
             )
     if augment is not None:
-        result = _augmented(result, augment, labels, classes)
+        result = _augmented(result, augment, split)
     return _with_threads(result.prefetch(AHEAD), split_operations=augment is not None)
 
 
@@ -127,7 +116,7 @@ def image_batches(split: Any, batch_size: int) -> Any:
 
     with tf.device("CPU:0"):
         if isinstance(split.rows, Stream):
-            pairs = _stream_images(split.rows, split.preprocessing).batch(batch_size)
+            pairs = stream_pairs(split.rows, split).batch(batch_size)
             return _with_threads(pairs.map(lambda images, _: images).prefetch(AHEAD))
         order = tf.data.Dataset.range(len(split)).batch(batch_size)
         found = file_batches(
@@ -175,37 +164,21 @@ def _array_batches(rows: Arrays, preprocessing: Any, order: Any) -> Any:
     return order.map(images, num_parallel_calls=THREADS, deterministic=True)
 
 
-def _stream_images(rows: Stream, preprocessing: Any) -> Any:
-    """A stream's pairs, its images decoded and resized one by one."""
-    import tensorflow as tf
-
-    def image(given: Any) -> Any:
-        if given.dtype == tf.string:
-            return tf.cast(preprocessing.from_bytes(given), tf.uint8)
-        if preprocessing is None:
-            return given
-        sized = preprocessing.resized(given)
-        return tf.cast(sized, tf.uint8) if given.dtype == tf.uint8 else sized
-
-    return rows.make().map(
-        lambda given, label: (image(given), label), num_parallel_calls=THREADS, deterministic=True
-    )
-
-
 def _window(spec: Any, images: int) -> int:
     size = int(np.prod([side or 1 for side in spec.shape])) * spec.dtype.size
     return max(1, min(images, SHUFFLED // size, SHUFFLED_MOST))
 
 
-def _augmented(batches: Any, augment: Any, labels: Any, classes: int | None) -> Any:
+def _augmented(batches: Any, augment: Any, split: Any) -> Any:
     import tensorflow as tf
 
     parameters = inspect.signature(getattr(augment, "call", augment)).parameters
     options = {"training": True} if "training" in parameters else {}
     if not getattr(augment, "mixes_labels", False):
         return batches.map(lambda images, y: (augment(images, **options), y))
-    if np.ndim(labels) == 1 and classes is None:
-        classes = int(np.max(labels)) + 1
+    classes = split.classes
+    if np.ndim(split.labels) == 1 and classes is None:
+        classes = int(np.max(split.labels)) + 1
 
     def mix(images: Any, y: Any) -> tuple[Any, Any]:
         y = tf.one_hot(y, classes) if y.shape.rank == 1 else tf.cast(y, tf.float32)

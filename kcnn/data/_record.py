@@ -53,7 +53,7 @@ class Split:
         *,
         preprocessing: Preprocessing | None = None,
         classes: int | None = None,
-        cache: ImageCache | bool | None = None,
+        cache: ImageCache | None = None,
         skip_bad: bool = False,
     ) -> None:
         self._rows: Rows = rows if isinstance(rows, Rows) else Arrays(rows)
@@ -95,15 +95,12 @@ class Split:
             )
         if isinstance(self._rows, Arrays):
             return self._rows
-        images, kept = self._decoded(np.arange(len(self)), skip_bad=self.skip_bad)
+        from kcnn.data._decode import decode
+
+        images, kept = decode(self, np.arange(len(self)), skip_bad=self.skip_bad)
         if len(kept) < len(self):
             self._rows, self.labels = self._rows.take(kept), self.labels[kept]
         return Arrays(images)
-
-    def _decoded(self, indices: np.ndarray, *, skip_bad: bool) -> tuple[np.ndarray, np.ndarray]:
-        from kcnn.data._decode import decode
-
-        return decode(self._rows, indices, self.preprocessing, cache=self.cache, skip_bad=skip_bad)
 
     @property
     def rows(self) -> Rows:
@@ -156,12 +153,8 @@ class Split:
         rows = self.rows if crop is None else self._rows
         return build_pipeline(
             rows,
-            self.labels,
-            self.preprocessing,
+            self,
             batch_size,
-            cache=self.cache,
-            skip_bad=self.skip_bad,
-            classes=self.classes,
             shuffle=shuffle,
             augment=augment,
             crop=crop,
@@ -176,7 +169,9 @@ class Split:
         indices = np.asarray(indices)
         if "_held" in vars(self) or (isinstance(self._rows, Arrays) and self._rows.in_memory):
             return self._held.read(indices)
-        return self._decoded(indices, skip_bad=False)[0]
+        from kcnn.data._decode import decode
+
+        return decode(self, indices, skip_bad=False)[0]
 
     def subset(self, indices: Any) -> Split:
         """The images `indices` (k,) and their labels alone."""

@@ -79,7 +79,7 @@ class Files:
     `formats` holds "jpeg", "png", "gif", "bmp" or "webp"; `orientations` the EXIF value (1 = none).
     """
 
-    paths: Sequence[bytes]
+    paths: Sequence[bytes] | np.ndarray
     heights: np.ndarray
     widths: np.ndarray
     formats: np.ndarray
@@ -89,11 +89,17 @@ class Files:
         return len(self.paths)
 
     in_memory = False
+    dtype = np.dtype(np.uint8)
+
+    @property
+    def keys(self) -> np.ndarray:
+        """What a cache knows each image by."""
+        return np.asarray(self.paths)
 
     def take(self, numbers: np.ndarray) -> Files:
         """The files `numbers` alone."""
         return Files(
-            [self.paths[number] for number in numbers],
+            np.asarray(self.paths)[numbers],
             self.heights[numbers],
             self.widths[numbers],
             self.formats[numbers],
@@ -103,10 +109,14 @@ class Files:
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """`make()` gives a `tf.data.Dataset` of (image or encoded bytes, label), each time the same."""
+    """`make()` gives a `tf.data.Dataset` of (image or encoded bytes, label), each time the same.
+
+    keys: what a cache knows each element by; numbers that no other stream of the data set has.
+    """
 
     make: Callable[[], Any]
     length: int | None = None  # elements, where known
+    keys: np.ndarray | None = None
 
     in_memory = False
 
@@ -116,9 +126,10 @@ class Stream:
         return self.length
 
     @property
-    def of_bytes(self) -> bool:
-        """Whether its images are whole numbers 0..255: uint8, or encoded pictures."""
-        return self.make().element_spec[0].dtype.name in ("uint8", "string")
+    def dtype(self) -> Any:
+        """Of its images as they are decoded: uint8, also for encoded pictures, or float32."""
+        whole = self.make().element_spec[0].dtype.name in ("uint8", "string")
+        return np.dtype(np.uint8 if whole else np.float32)
 
     def take(self, numbers: np.ndarray) -> Stream:
         """The elements `numbers` alone, in the order of the stream."""
@@ -132,7 +143,7 @@ class Stream:
             rows = self.make().take(len(wanted)).enumerate().filter(lambda i, _: keep[i])
             return rows.map(lambda _, row: row)
 
-        return Stream(make, len(numbers))
+        return Stream(make, len(numbers), None if self.keys is None else self.keys[numbers])
 
 
 Rows = Arrays | Files | Stream

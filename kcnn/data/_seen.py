@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kcnn.data._home import cache_folder
+from kcnn.data import _home
 
 __all__ = ["keep", "recall"]
 
@@ -19,24 +19,19 @@ Found = tuple[float, float, np.ndarray]  # lowest and highest pixel, a hash of e
 def recall(x: np.ndarray) -> Found | None:
     """What `keep` was told of the same place in the same file, unless the file has changed."""
     store = _store(x)
-    try:
-        with np.load(store, allow_pickle=False) as file:  # type: ignore[arg-type]
-            low, high = file["limits"].tolist()
-            return (low, high, file["hashes"]) if len(file["hashes"]) == len(x) else None
-    except Exception:  # nothing kept, or a file of ours that is broken in any way: look again
+    found = None if store is None else _home.recall(store, "limits", "hashes")
+    if found is None or len(found[1]) != len(x):
         return None
+    low, high = found[0].tolist()
+    return low, high, found[1]
 
 
 def keep(x: np.ndarray, found: Found) -> None:
     """Nothing is said where it can't be kept: the next start takes as long as this one."""
     store = _store(x)
-    if store is None:
-        return
-    partial = store.with_name(f"{store.stem}.{os.getpid()}.npz")
-    with contextlib.suppress(OSError):
-        store.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(partial, limits=np.array(found[:2]), hashes=found[2])
-        os.replace(partial, store)
+    if store is not None:
+        with contextlib.suppress(OSError):
+            _home.keep(store, limits=np.array(found[:2]), hashes=found[2])
 
 
 def _store(x: np.ndarray) -> Path | None:
@@ -53,4 +48,6 @@ def _store(x: np.ndarray) -> Path | None:
     start = x.__array_interface__["data"][0] - root.__array_interface__["data"][0]
     what = (path, state.st_size, state.st_mtime_ns, getattr(root, "offset", 0), start)
     text = repr((*what, x.shape, x.strides, x.dtype.str)).encode("utf-8", "surrogateescape")
-    return cache_folder() / "arrays" / f"{hashlib.blake2b(text, digest_size=16).hexdigest()}.npz"
+    return (
+        _home.cache_folder() / "arrays" / f"{hashlib.blake2b(text, digest_size=16).hexdigest()}.npz"
+    )

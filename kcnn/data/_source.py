@@ -57,13 +57,13 @@ class Part:
     """Images that a source keeps together ("train", "val" or "test").
 
     labels: int64 (n,), or float32 (n, classes) of zeros and ones.
-    names: what messages call the images; hashes (n,): equal where the contents are; groups (n,):
-        equal where images belong together and must not be torn apart.
+    names: what messages call the images, text or bytes; hashes (n,): equal where the contents are;
+        groups (n,): equal where images belong together and must not be torn apart.
     """
 
     rows: Rows
     labels: np.ndarray
-    names: Sequence[str] | None = None
+    names: Sequence[str] | np.ndarray | None = None
     hashes: np.ndarray | None = None
     groups: np.ndarray | None = None
 
@@ -82,7 +82,6 @@ class SourceData:
     sizes: np.ndarray
     channels: int
     flip: bool | None = None
-    multi_label: bool = False
     notes: Sequence[str] = ()
     warnings: Sequence[DataWarning] = ()
     fingerprint: str = ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from kcnn.data._record import DataError
 
 __all__ = ["Survey", "refuse_other_order", "survey"]
 
+_COLUMN = 4096  # labels that become one array: single ones take ten times the memory
 _COMPARED = 64  # first images that a second reading must give again in the same order
 
 
@@ -35,15 +37,18 @@ class Survey:
 
 def survey(elements: Elements, *, who: str) -> Survey:
     """Look at every image and label once; DataError that says at which image what is wrong."""
-    labels, sizes, first = [], [], []
+    labels, few, sizes, first = [], [], array("i"), []
     channels: set[int] = set()
     low, high, floats = np.inf, -np.inf, False
     digest = hashlib.blake2b(digest_size=16)
     with progress(f"Looking at the {who}", elements.length) as advance:
         for number, (image, label) in enumerate(elements.pairs()):
             height, width, depth = _size(image, f"{who}, image {number}")
-            labels.append(label)
-            sizes.append((height, width))
+            few.append(label)
+            if len(few) == _COLUMN:
+                labels.append(_joined(np.asarray, few, who))
+                few.clear()
+            sizes.extend((height, width))
             channels.add(depth)
             data = image if isinstance(image, bytes) else np.ascontiguousarray(image).data
             digest.update(data)
@@ -53,6 +58,8 @@ def survey(elements: Elements, *, who: str) -> Survey:
                 floats |= image.dtype.kind == "f"
                 low, high = min(low, float(image.min())), max(high, float(image.max()))
             advance(1)
+    if few:
+        labels.append(_joined(np.asarray, few, who))
     if not labels:
         raise DataError(f"{who}: holds no image.")
     if len(channels) > 1 and channels != {1, 3}:
@@ -60,12 +67,24 @@ def survey(elements: Elements, *, who: str) -> Survey:
     scale, notes = 1.0, []
     if floats and high <= 1.0:
         scale, notes = 255.0, [f"{who} lies in 0..1: scaled to 0..255"]
+    stacked = _joined(np.concatenate, labels, who)
+    digest.update(stacked.tobytes())
+    return Survey(
+        stacked,
+        np.array(sizes).reshape(-1, 2),
+        max(channels),
+        scale,
+        notes,
+        digest.hexdigest(),
+        first,
+    )
+
+
+def _joined(join: Callable[..., np.ndarray], labels: list[Any], who: str) -> np.ndarray:
     try:
-        stacked = np.asarray(labels)
+        return join(labels)
     except ValueError as error:
         raise DataError(f"{who}: labels of different shapes; give one form to all.") from error
-    digest.update(stacked.tobytes())
-    return Survey(stacked, np.array(sizes), max(channels), scale, notes, digest.hexdigest(), first)
 
 
 def _size(image: Any, where: str) -> tuple[int, int, int]:

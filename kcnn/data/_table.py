@@ -57,7 +57,7 @@ def load_table(source: Any, options: LoadOptions) -> SourceData:
     for part in dict.fromkeys(parts[i] for i in used):
         chosen = np.array([i for i in used if parts[i] == part], int)
         listed[part] = Listed(
-            [paths[i] for i in chosen],
+            np.array([paths[i] for i in chosen], bytes),
             numbers[chosen],
             None if groups is None else groups[chosen],
         )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from kcnn.serving._servable import Servable
-from kcnn.serving._text import card_text
 
 __all__ = ["make_card", "write_assets", "write_card"]
 
@@ -62,7 +61,7 @@ def write_card(assets: Path, card: Mapping[str, Any]) -> None:
     """card.json for programs, card.md for people."""
     text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
     (assets / "card.json").write_text(text + "\n", encoding="utf-8")
-    (assets / "card.md").write_text(card_text(json.loads(text)), encoding="utf-8")
+    (assets / "card.md").write_text("\n".join(_lines(json.loads(text))) + "\n", encoding="utf-8")
 
 
 def _versions() -> dict[str, str]:
@@ -106,3 +105,59 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"export: {value!r} in the model card's facts is not JSON.")
+
+
+def _lines(card: Mapping[str, Any]) -> Iterator[str]:
+    model = card["model"]
+    yield f"# {card['name']}"
+    yield ""
+    yield (
+        f"{model['name']}, {model['parameters']:,} parameters, {len(card['class_names'])} classes"
+        f"{', several at once' if model['multi_label'] else ''}. Exported {card['created']}."
+    )
+    if card["command"]:
+        yield from ("", f"    {card['command']}")
+    yield from ("", "## Limits", "")
+    yield from (f"- {limit}" for limit in card["limits"])
+    yield from ("", "## Pictures", "")
+    yield from _pairs(card["preprocessing"])
+    for title in ("data", "metrics"):
+        if card[title]:
+            yield from ("", f"## {title.capitalize()}", "")
+            yield from _pairs({k: v for k, v in card[title].items() if k != "per_class"})
+    per_class = (card["metrics"] or {}).get("per_class")
+    if per_class:
+        yield from ("", *_table(per_class))
+    if card["formats"]:
+        yield from ("", "## Files", "")
+        for name, entry in card["formats"].items():
+            yield f"- **{name}**: " + "; ".join(f"{k} {_words(v)}" for k, v in entry.items())
+    yield from ("", "## Made with", "")
+    yield from _pairs(card["versions"])
+    yield from ("", "## Classes", "")
+    yield ", ".join(card["class_names"])
+
+
+def _pairs(mapping: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in mapping.items():
+        if value not in (None, [], {}):
+            yield f"- {key}: {_words(value)}"
+
+
+def _table(per_class: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    columns = list(next(iter(per_class.values())))
+    yield "| class | " + " | ".join(columns) + " |"
+    yield "| --- |" + " ---: |" * len(columns)
+    for name, row in per_class.items():
+        cells = " | ".join(_words(row[column]) for column in columns)
+        yield f"| {name.replace('|', chr(92) + '|')} | {cells} |"
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_words(inner)}" for key, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_words(inner) for inner in value)
+    return str(value)

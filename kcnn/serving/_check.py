@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
@@ -11,22 +10,10 @@ import numpy as np
 
 from kcnn.serving._servable import Servable
 
-__all__ = ["Check", "check", "check_pictures"]
+__all__ = ["check", "check_pictures"]
 
 FLOAT_TOLERANCE = 1e-4  # of a probability: float32 in another order of additions stays below 1e-5
 WINDOWS = 8  # pictures cut from one photograph
-
-
-@dataclass(frozen=True)
-class Check:
-    """How far a file's probabilities are from Keras's."""
-
-    pictures: int
-    largest_difference: float
-    top_class_agreement: float
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def check(
@@ -36,11 +23,11 @@ def check(
     *,
     what: str,
     exact: bool,
-) -> Check:
-    """Compare `answer`'s probabilities with Keras's; with `exact`, a larger difference is an error.
+) -> dict[str, Any]:
+    """How far `answer`'s probabilities are from Keras's, for the card.
 
     Raises ValueError if the answers have another shape, are no numbers, or differ by more than 1e-4
-    where both compute in float32.
+    where both compute in float32 (`exact`).
     """
     expected = np.asarray(keras.ops.convert_to_numpy(servable.probabilities(pictures)), "float64")
     got = np.asarray(answer(pictures), "float64")
@@ -56,7 +43,11 @@ def check(
             f"{FLOAT_TOLERANCE:g} is kept) on {len(pictures)} pictures; the file is not kept."
         )
     agreement = float((got.argmax(axis=1) == expected.argmax(axis=1)).mean())
-    return Check(len(pictures), difference, agreement)
+    return {
+        "pictures": len(pictures),
+        "largest_difference": difference,
+        "top_class_agreement": agreement,
+    }
 
 
 def check_pictures(servable: Servable, given: np.ndarray | None) -> np.ndarray:

@@ -83,7 +83,13 @@ def export(
     >>> export(model, "served/digits", version=1).name
     '1'
     """
-    _need_tensorflow()
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            f"export needs Keras's TensorFlow backend; it runs on {keras.backend.backend()!r}. "
+            "Save the model as .keras, set KERAS_BACKEND=tensorflow and load it there."
+        )
+    import tensorflow as tf
+
     path = _checked_path(path)
     writers = find_formats(formats)
     check_version(path, version, overwrite=overwrite)
@@ -103,7 +109,7 @@ def export(
                 card["formats"][entry.name] = entry.write(servable, folder, pictures)
             write_card(folder / "assets", card)
             return place(folder, path, version, overwrite=overwrite)
-    except _tensorflow_error() as error:
+    except tf.errors.OpError as error:
         free = shutil.disk_usage(next(p for p in path.parents if p.exists())).free / 2**20
         raise OSError(
             f"export: {path} could not be written ({error.message}); {free:.0f} MiB are free "
@@ -119,17 +125,3 @@ def _checked_path(path: str | Path) -> Path:
             "beginning with a letter or digit (it stands in web addresses)."
         )
     return path
-
-
-def _need_tensorflow() -> None:
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(
-            f"export needs Keras's TensorFlow backend; it runs on {keras.backend.backend()!r}. "
-            "Save the model as .keras, set KERAS_BACKEND=tensorflow and load it there."
-        )
-
-
-def _tensorflow_error() -> Any:
-    import tensorflow as tf
-
-    return tf.errors.OpError

@@ -10,8 +10,7 @@ from typing import Any
 import keras
 
 from kcnn.preprocessing import Preprocessing
-from kcnn.serving._frozen import freeze
-from kcnn.serving._names import checked_names
+from kcnn.serving._graph import freeze
 from kcnn.serving._output import Output, read_output
 
 __all__ = ["Servable", "make_servable"]
@@ -43,7 +42,7 @@ class _Probabilities(keras.Model):
         if "int" in dtype:
             x = keras.ops.round(x)
         outputs = self.model(keras.ops.cast(x, dtype), training=False)
-        return self.output_meaning.probabilities(_one(outputs))
+        return self.output_meaning.probabilities(keras.tree.flatten(outputs)[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +51,6 @@ class Servable:
 
     model: keras.Model
     preprocessing: Preprocessing
-    normalizes_itself: bool
     output: Output
     class_names: tuple[str, ...]
     probabilities: keras.Model
@@ -92,9 +90,9 @@ def make_servable(
         from_logits=from_logits,
         multi_label=multi_label,
     )
-    names = checked_names(class_names, output.classes)
+    names = _checked_names(class_names, output.classes)
     probabilities = _Probabilities(model, normalize, output, first)
-    return Servable(model, settled, own is not None, output, tuple(names), probabilities)
+    return Servable(model, settled, output, tuple(names), probabilities)
 
 
 def _declared_shape(model: keras.Model) -> tuple[tuple[int | None, ...] | None, bool]:
@@ -164,10 +162,29 @@ def _units(model: keras.Model, image_shape: Sequence[int | None], first: bool) -
     return int(shapes[0][1])
 
 
-def _one(outputs: Any) -> Any:
-    return keras.tree.flatten(outputs)[0]
-
-
 def _input_dtype(model: keras.Model) -> str:
     inputs = getattr(model, "inputs", None)
     return keras.backend.standardize_dtype(inputs[0].dtype) if inputs else "float32"
+
+
+def _checked_names(class_names: Sequence[str] | None, classes: int) -> list[str]:
+    """The names as a list, numbers where there are none; ValueError if they don't fit."""
+    if class_names is None:
+        return [str(number) for number in range(classes)]
+    if isinstance(class_names, str):
+        raise ValueError(
+            f"export: class_names={class_names!r} is one string; pass a list of names."
+        )
+    names = list(class_names)
+    for name in names:
+        if not isinstance(name, str) or not name.strip() or len(name.splitlines()) != 1:
+            raise ValueError(
+                f"export: class name {name!r} must be a non-empty string of one line (the asset "
+                "class_names.txt holds one name a line)."
+            )
+    if len(names) != classes:
+        raise ValueError(
+            f"export: the model tells {classes} classes apart, but {len(names)} class names were "
+            "given; pass one name per output, in their order (two for a single unit)."
+        )
+    return names

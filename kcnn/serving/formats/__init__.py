@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -12,39 +12,55 @@ from typing import Any
 import numpy as np
 
 from kcnn.serving._servable import Servable
+from kcnn.serving.formats._convert import convert
 
 __all__ = ["FORMATS", "Format", "find_formats"]
 
-# Writes files into the folder and returns what the card says about them.
-Write = Callable[[Servable, Path, np.ndarray], dict[str, Any]]
+_LITERT = ("ai_edge_litert",)
 
 
 @dataclass(frozen=True)
 class Format:
-    """One way to write a model: the module and function that do it, the packages it needs."""
+    """One way to write a model.
+
+    kind: Keras's name of it and the module here that opens what was written (`open_file`), or
+        writes it (`write`) where Keras has no exporter of its own for that.
+    bits: of the weights; a file of fewer than 32 need not answer as exactly.
+    """
 
     name: str
-    module: str
-    function: str = "write"
+    kind: str
+    file: str = "."
     needs: tuple[str, ...] = ()
+    bits: int = 32
+    note: str = ""
 
     def write(self, servable: Servable, folder: Path, pictures: np.ndarray) -> dict[str, Any]:
-        module = import_module(f"kcnn.serving.formats.{self.module}")
-        writer: Write = getattr(module, self.function)
-        return writer(servable, folder, pictures)
+        """Write files into the folder; what the card says about them."""
+        module = import_module(f"kcnn.serving.formats.{self.kind}")
+        if hasattr(module, "write"):
+            return module.write(servable, folder, pictures)
+        said = convert(
+            servable, folder / self.file, pictures, self.kind, module.open_file, self.bits
+        )
+        return {**said, "note": self.note} if self.note else said
 
-
-_LITERT = ("ai_edge_litert",)
 
 FORMATS = {
     entry.name: entry
     for entry in (
         Format("saved_model", "saved_model"),
-        Format("onnx", "onnx", needs=("onnx", "onnxruntime", "tf2onnx")),
-        Format("litert", "litert", needs=_LITERT),
-        Format("litert_dynamic", "litert", "write_dynamic", needs=_LITERT),
-        Format("litert_float16", "litert", "write_float16", needs=_LITERT),
-        Format("openvino", "openvino", needs=("openvino",)),
+        Format("onnx", "onnx", "model.onnx", ("onnx", "onnxruntime", "tf2onnx")),
+        Format("litert", "litert", "model.tflite", _LITERT),
+        Format("litert_dynamic", "litert", "model_dynamic.tflite", _LITERT, bits=8),
+        Format("litert_float16", "litert", "model_float16.tflite", _LITERT, bits=16),
+        Format(
+            "openvino",
+            "openvino",
+            "model.xml",
+            ("openvino",),
+            note="checked with INFERENCE_PRECISION_HINT=f32; its default may be bf16",
+        ),
     )
 }
 

@@ -20,23 +20,22 @@ def convert(
     servable: Servable,
     file: Path,
     pictures: np.ndarray,
-    *,
-    keras_format: str,
+    kind: str,
     open_file: Callable[[Path], Callable[[np.ndarray], np.ndarray]],
-    exact: bool = True,
-    **options: Any,
+    bits: int,
 ) -> dict[str, Any]:
     """Write `file` by `model.export`, open it in its own runtime, check it; the card's entry.
 
     `open_file` gives a function of images to probabilities. Raises ValueError where the model
     can't be converted or the file answers otherwise than Keras.
     """
+    options = _quantization(bits)
     images = keras.InputSpec(shape=(None, *servable.image_shape), dtype="float32", name="images")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of converters about NumPy 2 and their own parts
             servable.frozen.export(
-                str(file), format=keras_format, verbose=False, input_signature=[images], **options
+                str(file), format=kind, verbose=False, input_signature=[images], **options
             )
             answer = open_file(file)
     except Exception as error:  # converters raise nearly every kind
@@ -44,7 +43,7 @@ def convert(
         raise ValueError(
             f"export: model {servable.model.name!r} cannot be written as {file.name}: {reason}"
         ) from error
-    done = check(servable, pictures, answer, what=file.name, exact=exact)
+    done = check(servable, pictures, answer, what=file.name, exact=bits == 32)
     height, width, channels = ("any" if side is None else side for side in servable.image_shape)
     return {
         "file": file.name,
@@ -52,5 +51,15 @@ def convert(
         "output": f"probabilities float32 (n, {len(servable.class_names)})",
         "in the file": "normalization and network",
         "left to the caller": "decoding and resizing, by the numbers under preprocessing",
-        "check": done.to_dict(),
+        "check": done,
     }
+
+
+def _quantization(bits: int) -> dict[str, Any]:
+    """LiteRT's options for weights of so many bits; with 8, activations become such too."""
+    import tensorflow as tf
+
+    if bits == 32:
+        return {}
+    types = {"target_spec": {"supported_types": [tf.float16]}} if bits == 16 else {}
+    return {"optimizations": [tf.lite.Optimize.DEFAULT], **types}

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from kcnn.serving._servable import Servable
-from kcnn.serving.formats._convert import convert
-
-__all__ = ["write"]
+__all__ = ["open_file"]
 
 
-def write(servable: Servable, folder: Path, pictures: np.ndarray) -> dict[str, Any]:
-    """Write model.onnx."""
-    return convert(servable, folder / "model.onnx", pictures, keras_format="onnx", open_file=_open)
-
-
-def _open(file: Path) -> Callable[[np.ndarray], np.ndarray]:
+def open_file(file: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Images to probabilities."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])

@@ -1,28 +1,17 @@
-"""OpenVINO's intermediate representation, checked in its runtime."""
+"""OpenVINO's intermediate representation, model.xml and model.bin, checked in its runtime."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from kcnn.serving._servable import Servable
-from kcnn.serving.formats._convert import convert
-
-__all__ = ["write"]
+__all__ = ["open_file"]
 
 
-def write(servable: Servable, folder: Path, pictures: np.ndarray) -> dict[str, Any]:
-    """Write model.xml and model.bin."""
-    entry = convert(
-        servable, folder / "model.xml", pictures, keras_format="openvino", open_file=_open
-    )
-    return {**entry, "note": "checked with INFERENCE_PRECISION_HINT=f32; its default may be bf16"}
-
-
-def _open(file: Path) -> Callable[[np.ndarray], np.ndarray]:
+def open_file(file: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Images to probabilities."""
     import openvino
 
     # The default computes in bfloat16 where the processor can, which differs by about 0.02.

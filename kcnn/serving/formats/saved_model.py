@@ -33,7 +33,7 @@ def write(servable: Servable, folder: Path, pictures: np.ndarray) -> dict[str, A
         what="the SavedModel",
         exact=True,
     )
-    return {"file": ".", "signatures": list(signatures), "check": done.to_dict()}
+    return {"file": ".", "signatures": list(signatures), "check": done}
 
 
 def _module(servable: Servable, assets: Path) -> tuple[Any, dict[str, Any]]:

@@ -193,12 +193,3 @@ def endpoint_of(path: str) -> str:
     return {"/": "page", "/healthz": "health", "/readyz": "health", "/metrics": "metrics"}.get(
         path, "other"
     )
-
-
-async def expire_jobs(batcher: Any, metrics: Metrics, connections: set, every_s: float) -> None:
-    """Answer what is too late and note the gauges, for as long as the server runs."""
-    while True:
-        await asyncio.sleep(every_s)
-        batcher.expire()
-        metrics.set("kcnn_queue_rows", batcher.waiting)
-        metrics.set("kcnn_open_connections", len(connections))

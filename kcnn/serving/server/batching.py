@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,29 +21,22 @@ from kcnn_server.batch_size import BatchSize
 from kcnn_server.errors import Busy, HTTPError, TooLate
 from kcnn_server.runtime import Model, Signature
 
-__all__ = ["Answer", "Batcher"]
+__all__ = ["Batcher"]
 
 # A free runner waits for a batch to fill for at most this share of the time that a batch takes.
 WAIT_SHARE = 0.25
 MOST_SHAPES = 256  # sizes of images to know apart; clients may send any
 
 
-class Answer:
-    """A request's rows of the outputs of the batch that it was in."""
-
-    def __init__(self, outputs: list[np.ndarray], start: int, stop: int):
-        self.outputs, self.start, self.stop = outputs, start, stop
-
-    def arrays(self) -> list[np.ndarray]:
-        return [array[self.start : self.stop] for array in self.outputs]
-
-
+@dataclass(eq=False, slots=True)
 class Job:
-    __slots__ = ("arrays", "deadline", "future", "pixels", "rows")
+    """One request's rows, and where its answer goes."""
 
-    def __init__(self, arrays, rows: int, pixels: int, deadline: float, future: asyncio.Future):
-        self.arrays, self.rows, self.pixels = arrays, rows, pixels
-        self.deadline, self.future = deadline, future
+    arrays: Sequence[np.ndarray]
+    rows: int
+    pixels: int
+    deadline: float
+    future: asyncio.Future
 
 
 class Lane:
@@ -85,8 +79,8 @@ class Batcher:
 
     async def run(
         self, model: Model, signature: Signature, arrays: Sequence[np.ndarray], pixels: int = 0
-    ) -> Answer:
-        """The answer for one request's rows; raises Busy, TooLate or what the graph says.
+    ) -> list[np.ndarray]:
+        """The outputs for one request's rows; raises Busy, TooLate or what the graph says.
 
         The caller keeps the model acquired until then.
         """
@@ -189,10 +183,10 @@ class Batcher:
         for job, result in zip(batch, results, strict=True):
             if job.future.done():
                 continue
-            if isinstance(result, Answer):
-                job.future.set_result(result)
-            else:
+            if isinstance(result, Exception):
                 job.future.set_exception(result)
+            else:
+                job.future.set_result(result)
         if self._ready and self._free:
             self._start_or_wait(self._ready[0])
 
@@ -221,13 +215,13 @@ def _too_late(seconds: float) -> TooLate:
 
 
 def _run_batch(lane: Lane, batch: list[Job]) -> tuple[list, float]:
-    """An Answer or an HTTPError for each job, and the seconds that it took; runs in a thread."""
+    """What `_answers` gives, and the seconds that it took; runs in a thread."""
     started = time.perf_counter()
-    results = _answers(lane.signature, batch)
-    return results, time.perf_counter() - started
+    return _answers(lane.signature, batch), time.perf_counter() - started
 
 
 def _answers(signature: Signature, batch: list[Job]) -> list:
+    """For each job its rows of the outputs, or an exception."""
     columns = [job.arrays for job in batch]
     try:
         if len(batch) == 1:
@@ -242,9 +236,8 @@ def _answers(signature: Signature, batch: list[Job]) -> list:
         return _answers(signature, batch[:half]) + _answers(signature, batch[half:])
     except Exception as error:  # a fault of ours; the jobs must be answered all the same
         return [error] * len(batch)
-    answers, start = [], 0
-    for job in batch:
-        stop = start + job.rows if signature.batched else None
-        answers.append(Answer(outputs, start, stop))  # type: ignore[arg-type]
-        start = stop or 0
-    return answers
+    if not signature.batched:
+        return [outputs]
+    ends = np.cumsum([job.rows for job in batch]).tolist()
+    starts = [0, *ends[:-1]]
+    return [[a[start:end] for a in outputs] for start, end in zip(starts, ends, strict=True)]

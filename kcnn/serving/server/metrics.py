@@ -83,7 +83,7 @@ class Metrics:
         }
         self.set("kcnn_queue_rows", 0)
         self.set("kcnn_open_connections", 0)
-        self._add("kcnn_worker_starts_total", "", 1)
+        self._mine[_COLUMNS["kcnn_worker_starts_total", ""]] += 1
 
     def request(self, endpoint: str, code: int) -> None:
         column = self._request_base.get((endpoint, code))
@@ -102,9 +102,6 @@ class Metrics:
 
     def set(self, name: str, value: float) -> None:
         self._mine[_COLUMNS[name, ""]] = value
-
-    def _add(self, name: str, labels: str, value: float) -> None:
-        self._mine[_COLUMNS[name, labels]] += value
 
     def text(self) -> bytes:
         """All series in Prometheus's text format, without codes that were never answered."""

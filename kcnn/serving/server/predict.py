@@ -82,8 +82,7 @@ class Predictor:
             pixels = [checked_pixels(data, most) for data in arrays[0].reshape(-1)]
         parts = self._parts(rows, pixels)
         if len(parts) == 1:
-            answer = await self._batcher.run(model, signature, arrays, sum(pixels))
-            return answer.arrays()
+            return await self._batcher.run(model, signature, arrays, sum(pixels))
         answers = await asyncio.gather(
             *(
                 self._batcher.run(
@@ -92,8 +91,7 @@ class Predictor:
                 for start, stop in parts
             )
         )
-        columns = zip(*(answer.arrays() for answer in answers), strict=True)
-        return [np.concatenate(column) for column in columns]
+        return [np.concatenate(column) for column in zip(*answers, strict=True)]
 
     def _parts(self, rows: int, pixels: list[int]) -> list[tuple[int, int]]:
         """Where to cut the rows so that each part is a batch within its limits."""

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import uvicorn
 
-from kcnn_server.app import App, expire_jobs
+from kcnn_server.app import App
 from kcnn_server.batching import Batcher
 from kcnn_server.logs import log
 from kcnn_server.metrics import Metrics
 from kcnn_server.predict import Predictor
-from kcnn_server.protocol import expire_connections, make_protocol
+from kcnn_server.protocol import make_protocol
 from kcnn_server.runtime import start_tensorflow
 from kcnn_server.settings import Settings
 from kcnn_server.versions import Versions
@@ -129,11 +129,7 @@ async def _run(
         )
     )
     watcher.start()
-    connections = server.server_state.connections
-    chores = [
-        asyncio.ensure_future(expire_connections(connections, TICK_S)),
-        asyncio.ensure_future(expire_jobs(batcher, metrics, connections, TICK_S)),
-    ]
+    chores = asyncio.ensure_future(_look_after(server.server_state.connections, batcher, metrics))
     host, port = listener.getsockname()[:2]
     log(
         "ready" if versions.newest else "no_model",
@@ -143,8 +139,19 @@ async def _run(
         seconds=round(time.perf_counter() - started, 3),
     )
     await server.serve(sockets=[listener])
-    for chore in chores:
-        chore.cancel()
+    chores.cancel()
+
+
+async def _look_after(connections: set, batcher: Batcher, metrics: Metrics) -> None:
+    """Answer what takes too long and note the gauges, for as long as the server runs."""
+    while True:
+        await asyncio.sleep(TICK_S)
+        now = asyncio.get_running_loop().time()
+        for connection in list(connections):
+            connection.expire(now)
+        batcher.expire()
+        metrics.set("kcnn_queue_rows", batcher.waiting)
+        metrics.set("kcnn_open_connections", len(connections))
 
 
 def asyncio_run(main) -> None:

@@ -6,14 +6,13 @@ number of connections. A client that closes its half of the connection still get
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kcnn_server.settings import Settings
 
-__all__ = ["expire_connections", "make_protocol"]
+__all__ = ["make_protocol"]
 
 
 def make_protocol(settings: Settings) -> type[HttpToolsProtocol]:
@@ -115,13 +114,3 @@ _REASONS = {
     431: "Request Header Fields Too Large",
     503: "Service Unavailable",
 }
-
-
-async def expire_connections(connections: set, every_s: float = 1.0) -> None:
-    """Look after the connections for as long as the server runs."""
-    loop = asyncio.get_running_loop()
-    while True:
-        await asyncio.sleep(every_s)
-        now = loop.time()
-        for connection in list(connections):
-            connection.expire(now)

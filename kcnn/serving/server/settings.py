@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 __all__ = ["Settings"]
@@ -60,6 +60,3 @@ class Settings:
             )
         if not folder.is_dir():
             raise FileNotFoundError(2, "No such folder", str(folder))
-
-    def to_dict(self) -> dict:
-        return asdict(self)

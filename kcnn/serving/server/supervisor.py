@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import asdict
 
 from kcnn_server.logs import log
 from kcnn_server.metrics import shared_file
@@ -40,7 +41,7 @@ class Worker:
             start_new_session=True,  # Ctrl-C comes from the supervisor, once
         )
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(settings.to_dict()).encode() + b"\n")
+        self.process.stdin.write(json.dumps(asdict(settings)).encode() + b"\n")
         self.process.stdin.flush()  # it stays open: its end tells the worker that we are gone
         self.started = time.monotonic()
         log("worker_started", worker=self.number, worker_pid=self.process.pid)
