@@ -43,6 +43,12 @@ class AugmentationLayer(keras.layers.Layer):
     value_range: (0, 255), as Keras's and keras-cv's layers may be told; nothing else.
     bounding_box_format: as in `keras.utils.bounding_boxes`: "xyxy", "yxyx", "xywh", "center_xywh",
         "center_yxhw", or "rel_" and one of these.
+
+    >>> class Mirror(AugmentationLayer):
+    ...     def steps(self, draws):
+    ...         return kcnn.augment.RandomFlip("horizontal", rate=1.0).steps(draws)
+    >>> bool((Mirror()(images)[:, :, 0] == images[:, :, -1]).numpy().all())
+    True
     """
 
     moves_pixels = False  # then masks and boxes move along

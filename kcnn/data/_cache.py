@@ -224,7 +224,11 @@ def open_cache(
 
 
 def clear_cache() -> int:
-    """Remove the decoded images of all data sets from disk; returns the bytes that became free."""
+    """Remove the decoded images of all data sets from disk; returns the bytes that became free.
+
+    >>> clear_cache() >= 0
+    True
+    """
     folder = _folder()
     size = _used(folder)
     if folder.exists():

@@ -10,12 +10,14 @@ import numpy as np
 
 from kcnn.data._rows import Files
 
-__all__ = ["from_any_format", "load_parts", "load_whole", "with_boxes"]
+__all__ = ["file_loader", "from_any_format", "with_boxes"]
 
 
 @lru_cache(maxsize=8)
-def from_any_format(preprocessing: Any, *, part: bool = False) -> Callable[..., Any]:
-    """A file's bytes (and a box) to uint8 pixels; traced once, which takes a second."""
+def from_any_format(
+    preprocessing: Any, *, part: bool = False, dtype: Any = "uint8"
+) -> Callable[..., Any]:
+    """A file's bytes (and a box) to pixels; traced once, which takes a second."""
     import tensorflow as tf
 
     from kcnn.preprocessing import _decode
@@ -25,53 +27,40 @@ def from_any_format(preprocessing: Any, *, part: bool = False) -> Callable[..., 
         signature.append(tf.TensorSpec((4,), tf.int32))
     decode = _decode.part_from_bytes if part else _decode.from_bytes
     return tf.function(
-        lambda *given: decode(preprocessing, *given, dtype=tf.uint8),
+        lambda *given: decode(preprocessing, *given, dtype=tf.as_dtype(dtype)),
         input_signature=signature,
         autograph=False,
     )
 
 
-def load_whole(rows: Files, preprocessing: Any) -> Callable[[Any], Any]:
-    """Number of a file to (number, pixels uint8 (h, w, c))."""
-    import tensorflow as tf
-
-    from kcnn.preprocessing import _decode
-
-    paths = tf.constant(np.asarray(rows.paths))
-    plain = _decode.is_plain(preprocessing, rows.heights, rows.widths, rows.orientations).numpy()
-    plain &= np.asarray(rows.formats) == "jpeg"
-
-    def load(number: Any) -> tuple[Any, Any]:
-        data = tf.io.read_file(tf.gather(paths, number))
-
-        def fast() -> Any:
-            return _decode.from_plain_jpeg(preprocessing, data, dtype=tf.uint8)
-
-        return number, _chosen(plain, number, fast, lambda: from_any_format(preprocessing)(data))
-
-    return load
-
-
-def load_parts(rows: Files, preprocessing: Any) -> Callable[[Any, Any], Any]:
-    """Number of a file and the box of a part to (number, pixels uint8 (h, w, c))."""
+def file_loader(
+    rows: Files, preprocessing: Any, dtype: Any, *, part: bool = False
+) -> Callable[..., Any]:
+    """Number of a file (and the box of a part of it) to (number, pixels (h, w, c) of `dtype`)."""
     import tensorflow as tf
 
     from kcnn.preprocessing import _decode
 
     paths = tf.constant(np.asarray(rows.paths))
     sizes = tf.constant(np.stack([rows.heights, rows.widths], axis=1), tf.int32)
-    plain = (np.asarray(rows.formats) == "jpeg") & (np.asarray(rows.orientations) == 1)
-    plain &= preprocessing.channels == 3
+    plain = np.asarray(rows.formats) == "jpeg"
+    if part:
+        plain &= (np.asarray(rows.orientations) == 1) & (preprocessing.channels == 3)
+    else:
+        sides = rows.heights, rows.widths
+        plain &= _decode.is_plain(preprocessing, *sides, rows.orientations).numpy()
 
-    def load(number: Any, box: Any) -> tuple[Any, Any]:
+    def load(number: Any, *box: Any) -> tuple[Any, Any]:
         data = tf.io.read_file(tf.gather(paths, number))
 
         def fast() -> Any:
+            if not part:
+                return _decode.from_plain_jpeg(preprocessing, data, dtype=dtype)
             size = tf.gather(sizes, number)
-            return _decode.part_from_jpeg(preprocessing, data, box, size, dtype=tf.uint8)
+            return _decode.part_from_jpeg(preprocessing, data, *box, size, dtype=dtype)
 
         def general() -> Any:
-            return from_any_format(preprocessing, part=True)(data, box)
+            return from_any_format(preprocessing, part=part, dtype=dtype)(data, *box)
 
         return number, _chosen(plain, number, fast, general)
 

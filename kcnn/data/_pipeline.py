@@ -83,7 +83,7 @@ def build_pipeline(
             if isinstance(rows, Files):
                 options = {"cache": split.cache} if crop is None else {"crop": crop, "seed": seed}
                 options["skip_bad"] = split.skip_bad
-                found = file_batches(rows, preprocessing, order, **options)
+                found = file_batches(rows, preprocessing, order, floats=True, **options)
             else:
                 found = _array_batches(rows, preprocessing, order)
             result = found.map(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kcnn.data._one_file import from_any_format, load_parts, load_whole, with_boxes
+from kcnn.data._one_file import file_loader, from_any_format, with_boxes
 from kcnn.data._rows import Files
 
 __all__ = ["AHEAD", "THREADS", "file_batches", "said"]
@@ -28,21 +28,22 @@ def file_batches(
     skip_bad: bool = False,
     crop: Any = None,
     seed: int = 0,
+    floats: bool = False,
 ) -> Any:
     """(index, images uint8) for the batches of indices that `order` gives, in its order.
 
+    floats: images are float32 where no cache wants them smaller, which saves a pass over them.
     crop: a `RandomResizedCrop`: of each file a part, another in each epoch, drawn from `seed`.
     """
     import tensorflow as tf
 
     keep = _Keeper(rows, preprocessing, cache, skip_bad)
-    load = (load_whole if crop is None else load_parts)(rows, preprocessing)
+    dtype = tf.float32 if floats and cache is None else tf.uint8
+    load = file_loader(rows, preprocessing, dtype, part=crop is not None)
     if crop is not None:
         order = with_boxes(order, rows, crop, seed)
     shape = preprocessing.image_shape
-    nothing = tf.data.Dataset.from_tensors(
-        (tf.zeros((0,), tf.int64), tf.zeros((0, *shape), tf.uint8))
-    )
+    nothing = tf.data.Dataset.from_tensors((tf.zeros((0,), tf.int64), tf.zeros((0, *shape), dtype)))
 
     def decoded(index: Any, *boxes: Any) -> Any:
         """One element: the index, and what of it had to be decoded and could be."""
@@ -60,7 +61,7 @@ def file_batches(
 
     def complete(index: Any, found: Any, images: Any) -> tuple[Any, Any]:
         def mended() -> tuple[Any, Any]:
-            types = (tf.int64, tf.uint8, tf.string)
+            types = (tf.int64, dtype, tf.string)
             kept, whole, error = tf.numpy_function(keep.whole, [index, found, images], types)
             check = tf.debugging.Assert(error == "", [error])
             with tf.control_dependencies([check]):
@@ -107,7 +108,7 @@ class _Keeper:
         position = {number: place for place, number in enumerate(index.tolist())}
         at = np.array([position[number] for number in found.tolist()], int)
         have = np.zeros(len(index), bool)
-        out = np.empty((len(index), *images.shape[1:]), np.uint8)
+        out = np.empty((len(index), *images.shape[1:]), images.dtype)
         out[at], have[at] = images, True
         if self._cache is not None:
             rest = np.flatnonzero(~have)

@@ -20,12 +20,21 @@ HELD = 1 << 28  # bytes of pixels up to which a split of files is decoded at onc
 
 
 class DataError(ValueError):
-    """Data that can't be trained on: one or two lines saying what, where and what to do."""
+    """Data that can't be trained on: one or two lines saying what, where and what to do.
+
+    >>> kcnn.data.from_arrays(images, [0, 1, 0])
+    Traceback (most recent call last):
+    kcnn.data._record.DataError: arrays, x and y: 4 images but 3 labels; one label per image is...
+    """
 
 
 @dataclass(frozen=True)
 class DataWarning:
-    """Data that can be trained on, but perhaps should not: `cause` is a label of CAUSES.md."""
+    """Data that can be trained on, but perhaps should not: `cause` is a label of CAUSES.md.
+
+    >>> print(DataWarning("data_leak", "2 test images are training images", "remove them"))
+    data_leak: 2 test images are training images; remove them
+    """
 
     cause: str
     seen: str

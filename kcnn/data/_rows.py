@@ -17,6 +17,9 @@ class Arrays:
     """Image i is `x[index[i]] * scale`; `x` (n, h, w[, c]) lies in memory or is memory-mapped.
 
     Without `index` image i is `x[i]`.
+
+    >>> Arrays(np.zeros((3, 8, 8), np.uint8)).read([0, 2]).shape
+    (2, 8, 8, 1)
     """
 
     x: Any
@@ -77,6 +80,10 @@ class Files:
     """Image i is the file `paths[i]`; its header said height, width (as shown upright) and format.
 
     `formats` holds "jpeg", "png", "gif", "bmp" or "webp"; `orientations` the EXIF value (1 = none).
+
+    >>> sides, formats = np.array([8, 9]), np.array(["png", "jpeg"])
+    >>> len(Files([b"a.png", b"b.jpg"], sides, sides, formats, np.ones(2, int)))
+    2
     """
 
     paths: Sequence[bytes] | np.ndarray
@@ -112,6 +119,11 @@ class Stream:
     """`make()` gives a `tf.data.Dataset` of (image or encoded bytes, label), each time the same.
 
     keys: what a cache knows each element by; numbers that no other stream of the data set has.
+
+    >>> import tensorflow as tf
+    >>> stream = Stream(lambda: tf.data.Dataset.from_tensor_slices((images, range(4))), 4)
+    >>> [int(label) for _, label in stream.take(np.array([0, 3])).make()]
+    [0, 3]
     """
 
     make: Callable[[], Any]

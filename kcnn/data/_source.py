@@ -29,7 +29,11 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """What `load` was asked for; see there."""
+    """What `load` was asked for; see there.
+
+    >>> LoadOptions(seed=3).val_fraction
+    0.1
+    """
 
     preprocessing: Preprocessing | None = None
     image_size: int | tuple[int, int] | None = None
@@ -59,6 +63,9 @@ class Part:
     labels: int64 (n,), or float32 (n, classes) of zeros and ones.
     names: what messages call the images, text or bytes; hashes (n,): equal where the contents are;
         groups (n,): equal where images belong together and must not be torn apart.
+
+    >>> Part(kcnn.data.Arrays(images), np.array([0, 1, 0, 1])).rows.image_shape
+    (8, 8, 3)
     """
 
     rows: Rows
@@ -74,6 +81,10 @@ class SourceData:
 
     `sizes` (n, 2) are heights and widths as shown, of all training images or of some; `flip` is
     whether a mirrored image keeps its class, where the source knows.
+
+    >>> part = Part(kcnn.data.Arrays(images), np.array([0, 1, 0, 1]))
+    >>> SourceData("four", {"train": part}, ["a", "b"], np.array([[8, 8]]), channels=3).name
+    'four'
     """
 
     name: str
@@ -121,6 +132,13 @@ def register_source(
     `matches(source)` says whether what was given to `load` is of this kind; kinds registered later
     are asked first. `load(source, options)` looks at it and returns a `SourceData`: labels, names
     and where the images lie; splitting, preprocessing, checks and batches are the same for all.
+
+    >>> def look(source, options):
+    ...     part = Part(kcnn.data.Arrays(np.zeros((40, 8, 8, 3), np.uint8)), np.arange(40) % 2)
+    ...     return SourceData("zeros", {"train": part}, ["a", "b"], np.array([[8, 8]]), channels=3)
+    >>> register_source("zeros", matches=lambda source: source == "zeros", load=look)
+    >>> kcnn.data.load("zeros").image_shape
+    (8, 8, 3)
     """
     if any(source.name == name for source in _SOURCES):
         raise ValueError(f"register_source: a source {name!r} is registered already.")

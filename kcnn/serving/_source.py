@@ -17,7 +17,11 @@ __all__ = ["Source", "load_keras_file", "read_source"]
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A model with what its run recorded: names, facts for the card, pictures to check with."""
+    """A model with what its run recorded: names, facts for the card, pictures to check with.
+
+    >>> Source("digits", model).class_names is None
+    True
+    """
 
     name: str
     model: keras.Model
@@ -30,6 +34,10 @@ def read_source(path: str | Path) -> Source:
     """Read a run's folder (result.json and model.keras) or a `.keras` file.
 
     Raises FileNotFoundError where nothing is there, ValueError for what is neither.
+
+    >>> model.save("digits.keras")
+    >>> read_source("digits.keras").name
+    'digits'
     """
     path = Path(path)
     if path.is_dir():

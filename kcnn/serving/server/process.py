@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import uvicorn
@@ -77,6 +78,8 @@ def serve(
         threads=settings.threads,
         report=log,
     )
+    # FastAPI takes as long to import as a small model to load, and that lets go of Python's lock.
+    threading.Thread(target=import_module, args=("kcnn_server.routes",), daemon=True).start()
     versions.update()
     watcher = threading.Thread(target=versions.watch, args=(settings.poll_s,), daemon=True)
     try:
