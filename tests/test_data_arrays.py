@@ -107,6 +107,19 @@ def test_image_size_resizes_as_pillow_does():
     assert np.abs(data.train.x[0].astype(int) - want).max() <= 1
 
 
+def test_one_hot_labels_are_numbers_and_several_ones_several_labels():
+    x, y = arrays()
+    hot = np.eye(3)[y]
+    data = from_arrays(x, hot)
+    np.testing.assert_array_equal(every(data)[1], every(from_arrays(x, y))[1])
+    assert any("one-hot labels read as class numbers" in note for note in data.notes)
+    both = hot.copy()
+    both[::2, 0] = 1
+    data = from_arrays(x, both, x_test=x[:9], y_test=hot[:9])
+    assert data.multi_label
+    assert data.test.labels.shape == (9, 3)
+
+
 def poisoned(value):
     x, y = arrays()
     x = x.astype(np.float32)
@@ -128,7 +141,7 @@ BAD = [
     (labelled(np.arange(60) % 3 - 1), r"20 labels lie outside.*-1 at index 0"),
     (labelled((np.arange(60) % 3).astype(float)), r"labels are float64.*integers"),
     (labelled((np.arange(60) % 3) / 3), r"float64, 40 of them no whole number"),
-    (labelled(np.eye(3)[np.arange(60) % 3]), r"one-hot.*argmax"),
+    (labelled(np.full((60, 3), 0.5)), r"hold other numbers than 0 and 1"),
     ({"x": arrays()[0], "y": arrays(59)[1]}, r"60 images but 59 labels"),
     (labelled(np.array([0, 2] * 30)), r"no image of class '1' among 3 classes"),
     (labelled(np.zeros(60, int)), r"one single class"),

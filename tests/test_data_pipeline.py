@@ -11,6 +11,7 @@ from sklearn.datasets import load_sample_images
 
 from kcnn.data import DataError, Split
 from kcnn.data import _cache as cache_module
+from kcnn.data import _pipeline as pipeline_module
 from kcnn.data._cache import ImageCache, clear_cache, open_cache
 from kcnn.data._pipeline import build_pipeline
 from kcnn.data._rows import Arrays, Files, Stream
@@ -299,6 +300,16 @@ def test_what_mixes_labels_gets_them_one_hot(rows, pixels):
     many = np.eye(COUNT, dtype=np.float32)
     _, y = next(iter(made(rows, many, SMALL, 4, augment=HalfAndHalf())))
     np.testing.assert_array_equal(y.numpy()[1, :3], [0.5, 0.5, 0])
+
+
+def test_very_many_files_are_shuffled_without_a_list_of_them(rows, monkeypatch):
+    monkeypatch.setattr(pipeline_module, "LISTED", 8)
+    dataset = pipeline(rows, shuffle=True, seed=3)
+    first, second = epoch(dataset)[1], epoch(dataset)[1]
+    assert sorted(first) == sorted(second) == list(range(COUNT))
+    assert (first != second).any()
+    assert (first != np.sort(first)).any()
+    np.testing.assert_array_equal(epoch(pipeline(rows, shuffle=True, seed=3))[1], first)
 
 
 def test_kcnns_own_mixing_layers_train_with_soft_labels(rows):

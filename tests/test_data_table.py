@@ -226,6 +226,13 @@ def test_names_that_are_no_utf8_and_hold_newlines_are_found(root):
     assert sum(map(len, (data.train, data.val, data.test))) == 20
 
 
+def test_paths_of_windows_and_whole_numbers_with_a_point_are_understood(root):
+    table = [{"path": f"shots\\{i}.png", "label": ("9.0", "10.0", "2.0")[i % 3]} for i in range(60)]
+    data = load(write(root, table))
+    assert data.class_names == ("2", "9", "10")
+    assert data.train.labels.tolist() == [(1, 2, 0)[n % 3] for n in numbers(data.train)]
+
+
 def test_images_may_lie_elsewhere(root, tmp_path):
     path = write(tmp_path, rows())
     with pytest.raises(DataError, match=r"60 of 60 files can't be used.*shots/0\.png \(missing"):

@@ -9,12 +9,7 @@ from typing import Any
 import numpy as np
 
 from kcnn.data._assemble import assemble
-from kcnn.data._checks import (
-    Checked,
-    check_images,
-    check_labels,
-    named_labels,
-)
+from kcnn.data._checks import check_images, named_labels, numbered_labels
 from kcnn.data._record import DataError, Dataset
 from kcnn.data._source import LoadOptions, Part, SourceData, register_source
 
@@ -34,53 +29,45 @@ def look_at_arrays(
     if (x_test is None) != (y_test is None):
         given, lacking = ("x_test", "y_test") if y_test is None else ("y_test", "x_test")
         raise DataError(f"{name}: {given} without {lacking}; give both or none.")
-    images: dict[str, Checked] = {}
-    labels: dict[str, np.ndarray] = {}
-    notes: list[str] = []
-    names: Sequence[str] | None = class_names
     given_parts = [("train", "x", x, "y", y)]
     if x_test is not None:
         given_parts.append(("test", "x_test", x_test, "y_test", y_test))
+    parts: dict[str, Part] = {}
+    notes: list[str] = []
+    names = class_names
+    digest = hashlib.blake2b(digest_size=16)
     for part, x_name, x_part, y_name, y_part in given_parts:
         if len(np.asarray(x_part)) != len(np.asarray(y_part)):
             raise DataError(
                 f"{name}, {x_name} and {y_name}: {len(np.asarray(x_part))} images but "
                 f"{len(np.asarray(y_part))} labels; one label per image is needed."
             )
-        images[part] = check_images(x_part, who=f"{name}, {x_name}")
-        notes.extend(images[part].notes)
-        numbers, names = named_labels(y_part, names, f"{name}, {y_name}")
-        labels[part] = check_labels(
-            numbers, who=f"{name}, {y_name}", classes=None if names is None else len(names)
-        )
+        rows, said, hashes = check_images(x_part, who=f"{name}, {x_name}")
+        who = f"{name}, {y_name}"
+        numbers, names = named_labels(y_part, names, who)
+        several = any(found.labels.ndim == 2 for found in parts.values())
+        labels, renamed = numbered_labels(numbers, names, who=who, several=several)
         if names is None:
-            names = [str(number) for number in range(int(labels[part].max(initial=-1)) + 1)]
+            classes = labels.shape[1] if labels.ndim == 2 else int(labels.max(initial=-1)) + 1
+            names = [str(number) for number in range(classes)]
+        notes += [*said, *renamed]
+        parts[part] = Part(rows, labels, hashes=hashes)
+        digest.update(f"{part} {rows.x.shape} {rows.x.dtype}".encode())
+        digest.update(hashes.tobytes() + labels.tobytes())
     assert names is not None  # set by the first part
-    shapes = {part: found.rows.image_shape for part, found in images.items()}
+    shapes = {part: found.rows.image_shape for part, found in parts.items()}
     channels = {shape[2] for shape in shapes.values()}
     if len(channels) > 1:
         raise DataError(f"{name}: x and x_test differ in channels: {sorted(channels)}.")
     return SourceData(
         name=name,
-        parts={
-            part: Part(found.rows, labels[part], hashes=found.hashes)
-            for part, found in images.items()
-        },
+        parts=parts,
         class_names=names,
         sizes=np.array([shapes["train"][:2]]),
         channels=shapes["train"][2],
         notes=notes,
-        fingerprint=_fingerprint(images, labels),
+        fingerprint=digest.hexdigest(),
     )
-
-
-def _fingerprint(images: dict[str, Checked], labels: dict[str, np.ndarray]) -> str:
-    """A hash over the images and labels of all parts."""
-    digest = hashlib.blake2b(digest_size=16)
-    for part, found in images.items():
-        digest.update(f"{part} {found.rows.x.shape} {found.rows.x.dtype}".encode())
-        digest.update(found.hashes.tobytes() + labels[part].tobytes())
-    return digest.hexdigest()
 
 
 def from_arrays(

@@ -6,7 +6,6 @@ import hashlib
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from kcnn.data._rows import Arrays
 from kcnn.data._seen import keep, recall
 
 __all__ = [
-    "Checked",
     "check_classes",
     "check_images",
     "check_labels",
@@ -30,15 +28,6 @@ _CHUNK = 1 << 24  # values looked at in one piece: bounds the memory of a check
 
 def _rows(x: np.ndarray) -> int:
     return max(1, _CHUNK // max(1, int(np.prod(x.shape[1:], dtype=np.int64))))
-
-
-@dataclass(frozen=True, eq=False)
-class Checked:
-    """Images that can be trained on, what was done to them, and a hash of each."""
-
-    rows: Arrays
-    notes: tuple[str, ...]
-    hashes: np.ndarray
 
 
 def _look_through(x: np.ndarray, who: str) -> tuple[float, float, np.ndarray]:
@@ -88,8 +77,8 @@ def _scaled(x: np.ndarray, factor: float) -> np.ndarray:
     return out
 
 
-def check_images(x: Any, *, who: str = "x") -> Checked:
-    """Raw images (n, height, width, channels), uint8 or float32 in 0..255.
+def check_images(x: Any, *, who: str = "x") -> tuple[Arrays, list[str], np.ndarray]:
+    """Raw images (n, h, w, c) in 0..255, notes on what was done to them, and a hash of each.
 
     (n, height, width) gets a channel axis; floats in 0..1 and booleans are scaled to 0..255 (what
     is memory-mapped when it is read). Raises DataError for anything else: object arrays, another
@@ -118,10 +107,10 @@ def check_images(x: Any, *, who: str = "x") -> Checked:
         )
     low, high, hashes = _look_through(x, who)
     if x.dtype == np.uint8:
-        return Checked(Arrays(x), tuple(notes), hashes)
+        return Arrays(x), notes, hashes
     if x.dtype == np.bool_:
         notes.append(f"{who} is boolean: scaled to 0 and 255")
-        return Checked(_brought_to_255(x, 255.0), tuple(notes), hashes)
+        return _brought_to_255(x, 255.0), notes, hashes
     if low < 0.0 or high > 255.0:
         bad = ((x < 0) | (x > 255)).reshape(len(x), -1).any(axis=1)
         raise DataError(
@@ -133,7 +122,7 @@ def check_images(x: Any, *, who: str = "x") -> Checked:
     if x.dtype.kind == "f" and high <= 1.0:
         factor = 255.0
         notes.append(f"{who} lies in 0..1: scaled to 0..255")
-    return Checked(_brought_to_255(x, factor), tuple(notes), hashes)
+    return _brought_to_255(x, factor), notes, hashes
 
 
 def _brought_to_255(x: np.ndarray, factor: float) -> Arrays:
@@ -168,17 +157,12 @@ def named_labels(
 def check_labels(y: Any, *, who: str = "y", classes: int | None = None) -> np.ndarray:
     """Labels as int64 (n,), all in 0..classes-1 where `classes` is known.
 
-    Raises DataError for float or one-hot labels, another shape, and labels outside the range
+    Raises DataError for float labels, another shape, and labels outside the range
     (first bad index and how many).
     """
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    if y.ndim == 2:
-        raise DataError(
-            f"{who}: shape {y.shape} looks one-hot; give class numbers, for instance "
-            f"{who}.argmax(axis=1)."
-        )
     if y.ndim != 1:
         raise DataError(f"{who}: shape {y.shape} is not (images,): one class number per image.")
     if y.dtype.kind == "f":
@@ -204,9 +188,12 @@ def check_labels(y: Any, *, who: str = "y", classes: int | None = None) -> np.nd
 
 
 def numbered_labels(
-    y: np.ndarray, class_names: Sequence[str] | None, *, who: str
+    y: np.ndarray, class_names: Sequence[str] | None, *, who: str, several: bool = False
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Numbers, one-hot rows or rows of zeros and ones as the labels of a `Split`, and notes."""
+    """Numbers, one-hot rows or rows of zeros and ones as the labels of a `Split`, and notes.
+
+    several: rows stay rows, even if each holds a single one.
+    """
     classes = None if class_names is None else len(class_names)
     if y.ndim != 2 or y.shape[1] == 1:
         return check_labels(y, who=who, classes=classes), ()
@@ -216,7 +203,7 @@ def numbered_labels(
         )
     if classes is not None and y.shape[1] != classes:
         raise DataError(f"{who}: labels of {y.shape[1]} columns for {classes} class names.")
-    if (y.sum(axis=1) == 1).all():
+    if not several and (y.sum(axis=1) == 1).all():
         return y.argmax(axis=1).astype(np.int64), (f"{who}: one-hot labels read as class numbers",)
     return y.astype(np.float32), ()
 

@@ -17,6 +17,7 @@ __all__ = ["build_pipeline", "image_batches"]
 SHUFFLED = 1 << 28  # bytes of a stream's images that wait to be shuffled together
 AT_ONCE: dict[str, Any] = {"num_parallel_calls": THREADS, "deterministic": True}
 SHUFFLED_MOST = 8192  # and how many at most: more of them give no better order
+LISTED = 1 << 20  # numbers shuffled in a list, which takes some 200 bytes for each
 
 
 def build_pipeline(
@@ -62,9 +63,7 @@ def build_pipeline(
     if crop is not None:
         _refuse_crop(crop, rows, preprocessing)
 
-    def arranged(elements: Any, window: int) -> Any:
-        if shuffle:
-            elements = elements.shuffle(window, seed=seed, reshuffle_each_iteration=True)
+    def arranged(elements: Any) -> Any:
         elements = elements.shard(workers, worker) if workers > 1 else elements
         if repeat:
             return elements.repeat()
@@ -74,11 +73,14 @@ def build_pipeline(
     with tf.device("CPU:0"):
         if isinstance(rows, Stream):
             pairs = stream_pairs(rows, split)
-            window = _window(pairs.element_spec[0], len(rows))
-            result = arranged(pairs, window).batch(batch_size)
+            if shuffle:
+                window = _window(pairs.element_spec[0], len(rows))
+                pairs = pairs.shuffle(window, seed=seed, reshuffle_each_iteration=True)
+            result = arranged(pairs).batch(batch_size)
             result = result.map(lambda x, y: (tf.cast(x, tf.float32), y), **AT_ONCE)
         else:
-            order = arranged(tf.data.Dataset.range(len(rows)), len(rows)).batch(batch_size)
+            order = _permuted(len(rows), seed) if shuffle else tf.data.Dataset.range(len(rows))
+            order = arranged(order).batch(batch_size)
             y = tf.convert_to_tensor(split.labels)
             if isinstance(rows, Files):
                 options = {"cache": split.cache} if crop is None else {"crop": crop, "seed": seed}
@@ -92,6 +94,23 @@ def build_pipeline(
     if augment is not None:
         result = _augmented(result, augment, split)
     return _with_threads(result.prefetch(AHEAD), split_operations=augment is not None)
+
+
+def _permuted(count: int, seed: int) -> Any:
+    """The numbers below `count` in another random order each time; very many are not listed."""
+    import tensorflow as tf
+
+    numbers = tf.data.Dataset.range(count)
+    if count <= LISTED:
+        return numbers.shuffle(count, seed=seed, reshuffle_each_iteration=True)
+
+    def order(key: Any) -> Any:
+        keys = tf.stack([key, count])
+        return numbers.map(
+            lambda number: tf.random.experimental.index_shuffle(number, keys, count - 1)
+        )
+
+    return tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1).flat_map(order)
 
 
 def _refuse_crop(crop: Any, rows: Rows, preprocessing: Any) -> None:

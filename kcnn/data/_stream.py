@@ -28,7 +28,8 @@ def load_stream(source: Any, options: LoadOptions) -> SourceData:
             "and 'test'."
         )
     names = options.class_names
-    parts, notes, prints = {}, [], []
+    parts: dict[str, Part] = {}
+    notes, prints = [], []
     for part, data in given.items():
         who = f"{part} stream"
         elements = elements_of(data, who=who)
@@ -40,7 +41,8 @@ def load_stream(source: Any, options: LoadOptions) -> SourceData:
         if isinstance(source, dict) is False:
             refuse_other_order(elements, seen, who=who)
         numbers, names = named_labels(seen.labels, names, who)
-        labels, said = numbered_labels(numbers, names, who=who)
+        several = any(found.labels.ndim == 2 for found in parts.values())
+        labels, said = numbered_labels(numbers, names, who=who, several=several)
         classes = labels.shape[1] if labels.ndim == 2 else int(labels.max(initial=-1)) + 1
         names = names or [str(number) for number in range(classes)]
         notes += [*said, *seen.notes]

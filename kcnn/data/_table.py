@@ -33,7 +33,7 @@ def load_table(source: Any, options: LoadOptions) -> SourceData:
     if not root.is_dir():
         raise DataError(f"{shown(str(path))}: root={shown(str(root))!r} is no folder.")
     table = read_table(path, skip_bad=options.skip_bad)
-    paths = _paths(table, table.column("path_column", options.path_column, _PATH))
+    paths = _paths(table, table.column("path_column", options.path_column, _PATH), root)
     labels = read_labels(table, _label_columns(table, options), options.label_separator)
     parts = _parts(table, options.split_column)
     groups = None
@@ -72,12 +72,16 @@ def load_table(source: Any, options: LoadOptions) -> SourceData:
     )
 
 
-def _paths(table: Table, column: str) -> list[bytes]:
+def _paths(table: Table, column: str, root: Path) -> list[bytes]:
+    """As the table has them; those of Windows too, unless a file really is called so."""
     for i, text in enumerate(table.columns[column]):
         if not text or "\0" in text:
             table.cannot(i, f"no path in column {column!r}")
-    texts = [text.encode("utf-8", "surrogateescape") for text in table.columns[column]]
-    return [os.path.normpath(text) for text in texts]
+    texts = [
+        text.replace("\\", "/") if "\\" in text and not (root / text).exists() else text
+        for text in table.columns[column]
+    ]
+    return [os.path.normpath(text.encode("utf-8", "surrogateescape")) for text in texts]
 
 
 def _label_columns(table: Table, options: LoadOptions) -> Sequence[str]:

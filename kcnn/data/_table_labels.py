@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,8 @@ def read_labels(table: Table, columns: Sequence[str], separator: str | None) -> 
     if separator is not None:
         split = [tuple(dict.fromkeys(map(str.strip, text.split(separator)))) for text in texts]
         return Labels([tuple(filter(None, names)) for names in split], several=True)
+    if all(re.fullmatch(r"\d+\.0+", text) for text in texts):  # as programs write whole numbers
+        texts = [text.partition(".")[0] for text in texts]
     for i, text in enumerate(texts):
         if not text:
             table.cannot(i, f"no label in column {columns[0]!r}")

@@ -70,6 +70,8 @@ def _csv(path: Path) -> Table:
     # Names of files need not be UTF-8: bytes that are not go through unchanged.
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         first = file.readline()
+        if "\0" in first:
+            raise DataError(f"{name}: no text in UTF-8 (UTF-16 perhaps); save it as CSV UTF-8.")
         file.seek(0)
         delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
         try:
