@@ -33,6 +33,7 @@ def look_at_arrays(
     if x_test is not None:
         given_parts.append(("test", "x_test", x_test, "y_test", y_test))
     parts: dict[str, Part] = {}
+    shapes: dict[str, tuple[int, int, int]] = {}
     notes: list[str] = []
     names = class_names
     digest = hashlib.blake2b(digest_size=16)
@@ -51,11 +52,10 @@ def look_at_arrays(
             classes = labels.shape[1] if labels.ndim == 2 else int(labels.max(initial=-1)) + 1
             names = [str(number) for number in range(classes)]
         notes += [*said, *renamed]
-        parts[part] = Part(rows, labels, hashes=hashes)
+        parts[part], shapes[part] = Part(rows, labels, hashes=hashes), rows.image_shape
         digest.update(f"{part} {rows.x.shape} {rows.x.dtype}".encode())
         digest.update(hashes.tobytes() + labels.tobytes())
     assert names is not None  # set by the first part
-    shapes = {part: found.rows.image_shape for part, found in parts.items()}
     channels = {shape[2] for shape in shapes.values()}
     if len(channels) > 1:
         raise DataError(f"{name}: x and x_test differ in channels: {sorted(channels)}.")
