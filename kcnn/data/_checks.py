@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import numpy as np
 
+from kcnn.data._home import keep, recall, store_of
 from kcnn.data._progress import progress
 from kcnn.data._record import DataError
 from kcnn.data._rows import Arrays
-from kcnn.data._seen import keep, recall
 
 __all__ = [
     "check_classes",
@@ -35,9 +35,11 @@ def _look_through(x: np.ndarray, who: str) -> tuple[float, float, np.ndarray]:
     hashes: list[bytes] = []
     low, high, first, bad_images = math.inf, -math.inf, None, 0
     mapped = isinstance(x, np.memmap)
-    known = recall(x) if mapped else None
-    if known is not None:
-        return known
+    store = store_of(x) if mapped else None
+    known = recall(store, "limits", "hashes") if store else None
+    if known is not None and len(known[1]) == len(x):  # hashed at an earlier start
+        low, high = known[0].tolist()
+        return low, high, known[1]
     with progress(f"Looking through {who}", len(x)) if mapped else nullcontext() as advance:
         for start in range(0, len(x), _rows(x)):
             chunk = np.ascontiguousarray(x[start : start + _rows(x)])
@@ -56,10 +58,11 @@ def _look_through(x: np.ndarray, who: str) -> tuple[float, float, np.ndarray]:
             f"{who}: {bad_images} of {len(x)} images hold NaN or infinite pixels, the first is "
             f"image {first}; remove or repair them."
         )
-    found = low, high, np.array(hashes, "V16")
-    if mapped:
-        keep(x, found)
-    return found
+    found = np.array(hashes, "V16")
+    if store:
+        with suppress(OSError):  # the next start takes as long as this one
+            keep(store, limits=np.array([low, high]), hashes=found)
+    return low, high, found
 
 
 def _scaled(x: np.ndarray, factor: float) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["cache_folder", "keep", "recall"]
+__all__ = ["cache_folder", "keep", "recall", "store_of"]
 
 
 def cache_folder() -> Path:
@@ -33,10 +34,28 @@ def recall(store: Path, *names: str) -> list[np.ndarray] | None:
 def keep(store: Path, **arrays: Any) -> None:
     """For `recall`, which sees the old arrays or the new ones; OSError if they can't be kept."""
     store.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=store.parent, suffix=".part", delete=False) as file:
-        try:
-            np.savez(file, **arrays)
-            os.replace(file.name, store)
-        except OSError:
-            os.unlink(file.name)
-            raise
+    partial = tempfile.NamedTemporaryFile(dir=store.parent, suffix=".part", delete=False)
+    try:
+        with partial:
+            np.savez(partial, **arrays)
+        os.replace(partial.name, store)
+    except OSError:
+        os.unlink(partial.name)
+        raise
+
+
+def store_of(x: np.ndarray) -> Path | None:
+    """For what is known of a mapped array: named after its place in the file, size and time."""
+    root = x
+    while isinstance(root.base, np.ndarray):
+        root = root.base
+    name = getattr(root, "filename", None)
+    try:
+        path = os.path.realpath(name)  # type: ignore[arg-type]
+        state = os.stat(path)
+    except (OSError, TypeError):  # in no file, or in one that is gone
+        return None
+    start = x.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+    what = (path, state.st_size, state.st_mtime_ns, getattr(root, "offset", 0), start)
+    text = repr((*what, x.shape, x.strides, x.dtype.str)).encode("utf-8", "surrogateescape")
+    return cache_folder() / "arrays" / f"{hashlib.blake2b(text, digest_size=16).hexdigest()}.npz"

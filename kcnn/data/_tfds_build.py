@@ -106,24 +106,6 @@ def _reachable(url: str) -> bool:
     return bool(answer)
 
 
-@contextlib.contextmanager
-def _no_network() -> Iterator[None]:
-    """Make every download fail at once instead of after ten retries: proxies that can't be one."""
-    names = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"]
-    names += [name.lower() for name in names]
-    before = {name: os.environ.get(name) for name in names}
-    for name in names:
-        os.environ[name] = "" if name.lower() == "no_proxy" else "http://"
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
 def prepare(builder: Any, name: str, manual_dir: str | os.PathLike[str] | None) -> None:
     """Download and build the set unless that was done before; offline from files in `manual_dir`.
 
@@ -141,23 +123,22 @@ def prepare(builder: Any, name: str, manual_dir: str | os.PathLike[str] | None) 
         for url, info in (builder.url_infos or {}).items()
         if folder is None or not info.filename or not (folder / info.filename).is_file()
     }
-    offline = bool(lacking) and not _reachable(next(iter(lacking)))
-    config = tfds.download.DownloadConfig(manual_dir=folder)
+    where = f"{name}: not prepared in {builder.data_path.parent.parent}"
+    if lacking and not _reachable(next(iter(lacking))):
+        files = ", ".join(str(filename) for filename in list(lacking.values())[:4] if filename)
+        raise DataError(
+            f"{where}, and {urlsplit(next(iter(lacking))).hostname} can't be reached; connect, "
+            f"or give manual_dir, a folder with its original files ({files or 'see its page'})."
+        )
     try:
-        with _no_network() if offline else contextlib.nullcontext():
-            builder.download_and_prepare(download_config=config)
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(manual_dir=folder)
+        )
     except Exception as error:
-        where = f"{name}: not prepared in {builder.data_path.parent.parent}"
         how = " ".join((builder.MANUAL_DOWNLOAD_INSTRUCTIONS or "").split())[:200]
         if how and folder is None:
             raise DataError(
                 f"{where}, and its files must be fetched by hand; put them into a folder and give "
                 f"it as manual_dir ({how})."
-            ) from error
-        if offline:
-            files = ", ".join(str(filename) for filename in list(lacking.values())[:4] if filename)
-            raise DataError(
-                f"{where}, and {urlsplit(next(iter(lacking))).hostname} can't be reached; connect, "
-                f"or give manual_dir, a folder with its original files ({files or 'see its page'})."
             ) from error
         raise DataError(f"{where}, and building it failed: {_first_line(error)}") from error
