@@ -34,13 +34,13 @@ def recall(store: Path, *names: str) -> list[np.ndarray] | None:
 def keep(store: Path, **arrays: Any) -> None:
     """For `recall`, which sees the old arrays or the new ones; OSError if they can't be kept."""
     store.parent.mkdir(parents=True, exist_ok=True)
-    partial = tempfile.NamedTemporaryFile(dir=store.parent, suffix=".part", delete=False)
+    number, partial = tempfile.mkstemp(".part", dir=store.parent)
     try:
-        with partial:
-            np.savez(partial, **arrays)
-        os.replace(partial.name, store)
+        with os.fdopen(number, "wb") as file:
+            np.savez(file, **arrays)
+        os.replace(partial, store)
     except OSError:
-        os.unlink(partial.name)
+        os.unlink(partial)
         raise
 
 
