@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kcnn.data._rows import Arrays, Rows
+from kcnn.data._rows import Arrays, Rows, Stream
 
 if TYPE_CHECKING:
     from kcnn.data._cache import ImageCache
@@ -183,8 +183,10 @@ class Split:
         return decode(self, indices, skip_bad=False)[0]
 
     def subset(self, indices: Any) -> Split:
-        """The images `indices` (k,) and their labels alone."""
+        """The images `indices` (k,) and their labels alone; those of a stream in its order."""
         indices = np.asarray(indices)
+        if isinstance(self._rows, Stream):
+            indices = np.sort(indices)
         return Split(
             self._rows.take(indices),
             self.labels[indices],

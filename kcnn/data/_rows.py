@@ -155,7 +155,8 @@ class Stream:
             rows = self.make().take(len(wanted)).enumerate().filter(lambda i, _: keep[i])
             return rows.map(lambda _, row: row)
 
-        return Stream(make, len(numbers), None if self.keys is None else self.keys[numbers])
+        keys = None if self.keys is None else self.keys[np.sort(numbers)]
+        return Stream(make, len(numbers), keys)
 
 
 Rows = Arrays | Files | Stream
