@@ -88,9 +88,8 @@ def build_pipeline(
                 found = file_batches(rows, preprocessing, order, floats=True, **options)
             else:
                 found = _array_batches(rows, preprocessing, order)
-            threads = {} if found.element_spec[1].dtype == tf.float32 else AT_ONCE
             result = found.map(
-                lambda index, x: (tf.cast(x, tf.float32), tf.gather(y, index)), **threads
+                lambda index, x: (tf.cast(x, tf.float32), tf.gather(y, index)), **AT_ONCE
             )
     if augment is not None:
         result = _augmented(result, augment, split)

@@ -74,9 +74,7 @@ def file_batches(
             kept, whole = tf.cond(good, lambda: (index, images), mended)
         return tf.ensure_shape(kept, (None,)), tf.ensure_shape(whole, (None, *shape))
 
-    # Without a cache there is hardly anything to do, and handing it to a thread costs more.
-    threads = None if cache is None else THREADS
-    result = batches.map(complete, num_parallel_calls=threads, deterministic=threads and True)
+    result = batches.map(complete, num_parallel_calls=THREADS, deterministic=True)
     return result.filter(lambda index, _: tf.size(index) > 0) if skip_bad else result
 
 
