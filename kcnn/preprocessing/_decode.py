@@ -112,8 +112,10 @@ def _turned(picture: Picture) -> tuple[Any, Extent]:
     """The pixels upright, and where the picture lies among them."""
     pixels, height, width, fraction, orientation = picture
     if orientation is _UPRIGHT:
-        sides = (tf.cast(side, tf.float32) / tf.cast(fraction, tf.float32) for side in picture[1:3])
-        return pixels, Extent(0.0, 0.0, *sides, (height, width))
+        rows, columns = (
+            tf.cast(side, tf.float32) / tf.cast(fraction, tf.float32) for side in (height, width)
+        )
+        return pixels, Extent(0.0, 0.0, rows, columns, (height, width))
     lying = orientation >= 5
     leftwards = tf.reduce_any(orientation == tf.constant([2, 3, 6, 7]))
     upwards = tf.reduce_any(orientation == tf.constant([3, 4, 7, 8]))
