@@ -102,7 +102,9 @@ def test_another_user_is_told_which_files_he_may_not_read(tmp_path):
         "sys.path.insert(0, sys.argv[1])\n"
         "from kcnn.data._manifest import look_at_files\n"
         "os.setuid(65534)\n"
-        "found, said = look_at_files(sys.argv[2].encode(), [b'ant/3.png', b'ant/4.png'],\n"
+        "import numpy as np\n"
+        "paths = np.array([b'ant/3.png', b'ant/4.png'])\n"
+        "found, said = look_at_files(sys.argv[2].encode(), paths,\n"
         "    key=sys.argv[2].encode(), title='')\n"
         "print(found.paths, found.bad)\n"
     )

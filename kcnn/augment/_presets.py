@@ -120,8 +120,7 @@ class Augmentation(Pipeline):
         return super().call({**inputs, "images": images} if named else images)
 
     def get_config(self) -> dict[str, Any]:
-        names = ("kind", "image_shape", "flip", "mix", "library")
-        config = {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        config = super().get_config()
         del config["layers"]
         return config
 

@@ -80,7 +80,7 @@ def look_at_files(
             state = os.stat(os.path.join(root, path))
             rows["size"][number], rows["mtime"][number] = state.st_size, state.st_mtime_ns
         except OSError as error:
-            bad[path] = _why(error)
+            bad[bytes(path)] = _why(error)
             rows["size"][number] = -1
     at, same = find(known.paths, paths)
     for field in ("size", "mtime"):
@@ -112,9 +112,9 @@ def _look(
             try:
                 rows[number] = _look_at(os.path.join(root, paths[number]))
             except BadImage as error:
-                bad[paths[number]] = str(error)
+                bad[bytes(paths[number])] = str(error)
             except OSError as error:
-                bad[paths[number]] = _why(error)
+                bad[bytes(paths[number])] = _why(error)
         return len(numbers)
 
     pool = ThreadPoolExecutor(_THREADS)
