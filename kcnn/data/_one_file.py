@@ -30,7 +30,6 @@ def from_any_format(
         lambda *given: decode(preprocessing, *given, dtype=tf.as_dtype(dtype)),
         input_signature=signature,
         autograph=False,
-        experimental_attributes={"_noinline": True},  # see `_decode`
     )
 
 

@@ -25,22 +25,10 @@ __all__ = [
 
 MOST_PIXELS = 1 << 27  # of a picture: 400 MB of colour, more than any camera gives
 _AROUND = 32  # pixels: two blocks of colours at half the size, across which they are smoothed
-_UPRIGHT = 1  # the orientation of a picture that is not turned
 _ENOUGH = 2  # times the size needed: what a JPEG is decoded to at least
 
 # There is no Python control flow over tensors here: Autograph would only cost its seconds.
 _as_written = tf.autograph.experimental.do_not_convert
-
-
-def _as_call(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` as a call in the graph, which keeps it in one piece.
-
-    Otherwise every operation in a branch is visited whether or not the branch is taken: the formats
-    that a picture does not have took longer than decoding the one that it has.
-    """
-    if tf.executing_eagerly():
-        return function
-    return tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
 
 
 class Picture(NamedTuple):
@@ -102,7 +90,7 @@ def _picture(preprocessing: Any, data: Any, reduce: bool) -> Picture:
             return Picture(pixels, one, one, one, one)
 
     def reading(format: int) -> Callable[[], Picture]:
-        return _as_call(lambda: _read(preprocessing, data, format, reduce))
+        return lambda: _read(preprocessing, data, format, reduce)
 
     branches = {format: reading(format) for format in (JPEG, PNG, GIF, BMP, WEBP)}
     return tf.switch_case(header.format_of(data), {UNKNOWN: refused, **branches})
@@ -111,11 +99,6 @@ def _picture(preprocessing: Any, data: Any, reduce: bool) -> Picture:
 def _turned(picture: Picture) -> tuple[Any, Extent]:
     """The pixels upright, and where the picture lies among them."""
     pixels, height, width, fraction, orientation = picture
-    if orientation is _UPRIGHT:
-        rows, columns = (
-            tf.cast(side, tf.float32) / tf.cast(fraction, tf.float32) for side in (height, width)
-        )
-        return pixels, Extent(0.0, 0.0, rows, columns, (height, width))
     lying = orientation >= 5
     leftwards = tf.reduce_any(orientation == tf.constant([2, 3, 6, 7]))
     upwards = tf.reduce_any(orientation == tf.constant([3, 4, 7, 8]))
@@ -145,8 +128,8 @@ def _upright(preprocessing: Any, data: Any, reduce: bool) -> tuple[Any, Extent]:
 
     return tf.cond(
         header.is_simple_jpeg(data),
-        lambda: _turned(_read(preprocessing, data, JPEG, reduce, orientation=_UPRIGHT)),
-        _as_call(lambda: _turned(_picture(preprocessing, data, reduce))),
+        lambda: _turned(_read(preprocessing, data, JPEG, reduce, orientation=tf.constant(1))),
+        lambda: _turned(_picture(preprocessing, data, reduce)),
     )
 
 
