@@ -1,6 +1,7 @@
 """What is told of a run, how gravely, and where it points."""
 
 import dataclasses
+import types
 
 import keras
 import numpy as np
@@ -13,9 +14,13 @@ from kcnn.callbacks.doctor._page import proof
 from kcnn.callbacks.doctor._words import headline
 from kcnn.callbacks.doctor.interventions import Intervention
 from kcnn.callbacks.doctor.program.copies import copy_model
+from kcnn.callbacks.doctor.program.head import HeadFacts
+from kcnn.callbacks.doctor.program.loss import read_loss
+from kcnn.callbacks.doctor.program.skill import skill
+from kcnn.callbacks.doctor.program.task import read_task
 from kcnn.callbacks.doctor.trials.gain import Gain
 from kcnn.callbacks.doctor.trials.measure import Outcome
-from kcnn.callbacks.doctor.trials.report import Trial, _in_turn, _yields
+from kcnn.callbacks.doctor.trials.report import Trial, _in_turn, _told, _yields
 
 RNG = np.random.default_rng(5)
 
@@ -93,6 +98,30 @@ def test_longer_training_waits_for_what_is_odd_in_itself(make, first):
     ordered = _in_turn([longer, rate])
     assert ordered == ([rate, longer] if first == "rate" else [longer, rate])
     assert _in_turn([longer, dataclasses.replace(rate, passed=False)])[0] is longer
+
+
+def test_longer_training_is_advised_as_long_as_it_was_tried():
+    run = types.SimpleNamespace(steps=72)
+    case = types.SimpleNamespace(epochs=6)
+    context = types.SimpleNamespace(
+        rate=0.001, optimizer_name="Adam", trials=run, case=case, by_loss=False
+    )
+    longer = trial("too_few_epochs", Intervention(longer=True), 0.9)
+    longer.outcome.steps = 400
+    finding = _told(context, Outcome(0.3, 0.3), longer, "failure")
+    assert finding.advice == "Train longer: epochs=40."  # 72 and 400 steps, 12 an epoch
+
+
+def test_one_measurement_is_no_class_and_tells_no_skill():
+    loss = read_loss("mse")
+    task = read_task(np.array([5]), loss=loss, units=1, scores=False)
+    assert task.kind == "regression"
+    head = HeadFacts((), 1, 2)
+    assert np.isnan(skill(np.array([[4.9]]), np.array([5]), task, head, loss))
+    assert (
+        read_task(np.array([5]), loss=read_loss("binary_crossentropy"), units=1, scores=False).kind
+        == "binary"
+    )
 
 
 def test_a_trial_of_a_models_own_loss_is_told_as_shares_of_it():

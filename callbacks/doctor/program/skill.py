@@ -56,7 +56,7 @@ def skill(out: Any, y: Any, task: TaskFacts, head: HeadFacts, loss: LossFacts) -
     var = truth.var(0)
     alive = var > 1e-12
     if not alive.any():
-        return 0.0
+        return float("nan")  # targets that are all alike tell no skill
     left = ((truth - said) ** 2).mean(0)[alive]
     if truth.shape[1] >= 16:  # pixels: those that hardly ever change do not count like others
         return float(np.clip(1 - left.sum() / var[alive].sum(), -1, 1))

@@ -79,7 +79,8 @@ def read_task(y: np.ndarray, *, loss: LossFacts, units: int, scores: bool) -> Ta
     column = flat[:, 0]
     few = len(values) <= max(2, min(200, len(finite) // 4))
     wants_classes = loss.classifies or scores or units > 1
-    if len(values) <= 2 and (whole or loss.classifies):
+    number = len(values) == 1 and loss.regresses  # one measurement, not one class
+    if len(values) <= 2 and (whole or loss.classifies) and not number:
         if whole or units > 1 or loss.kind in ("bce", "scce", "cce"):
             return facts("binary", "ids", 2)
     if placed and loss.kind == "scce":

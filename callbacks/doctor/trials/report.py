@@ -1,6 +1,7 @@
 """What the trials of a run prove: causes to name, and what they refute."""
 
 import dataclasses
+import math
 from typing import Any
 
 from kcnn.callbacks._finding import Finding
@@ -128,6 +129,10 @@ def _told(context: Any, base: Outcome, trial: Trial, severity: str) -> Finding:
     """A trial's hypothesis, with the very change that was tried as advice."""
     one, cure = trial.hypothesis, trial.hypothesis.cure
     advice = cure.advice(context.rate, context.optimizer_name) or one.advice
+    if cure.longer:  # the run, and the trial that went on from its end
+        steps = context.trials.steps
+        epochs = math.ceil((steps + trial.outcome.steps) * context.case.epochs / steps)
+        advice = f"Train longer: epochs={epochs}."
     return dataclasses.replace(one, advice=advice).finding(
         severity, confirmed_by_trial=severity == "failure", gain=trial.gain.value,
         before=base.score, after=trial.outcome.score, trial_steps=trial.outcome.steps,
