@@ -10,6 +10,7 @@ from kcnn.callbacks._finding import Finding, Record
 from kcnn.callbacks.data import feed_of
 from kcnn.callbacks.learning_rate._rates import RateCurve, choose, judge_rates, shown_again
 from kcnn.callbacks.sanity import nonfinite_finding
+from kcnn.callbacks.sinks import tell
 from kcnn.callbacks.state import ShortTraining, require_compiled
 
 __all__ = ["LRSweep", "SweepResult"]
@@ -105,12 +106,12 @@ class LRSweep:
         with ShortTraining(model, feed, weight_decay=self.weight_decay) as probe:
             for index, rate in enumerate(self.rates):
 
-                def tell(iteration, loss, index=index):
+                def told(iteration, loss, index=index):
                     if on_iteration is not None:
                         on_iteration(index, iteration, loss)
 
                 probe.rewind()
-                measured.append(probe.losses(rate, 0, self.iterations, on_iteration=tell))
+                measured.append(probe.losses(rate, 0, self.iterations, on_iteration=told))
         curves = judge_rates(self.rates, measured)
         suggestion, finding = choose(curves)
         findings = [finding]
