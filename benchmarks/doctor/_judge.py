@@ -23,6 +23,16 @@ def _share(hits: Iterable[bool]) -> float:
     return sum(hits) / len(hits) if hits else float("nan")
 
 
+def wilson(hits: float, total: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a share of which `hits` of `total` were seen (Wilson 1927)."""
+    if not total:
+        return float("nan"), float("nan")
+    share, reach = hits / total, z * z / total
+    middle = share + reach / 2
+    half = (share * (1 - share) * reach + reach**2 / 4) ** 0.5
+    return (middle - half) / (1 + reach), (middle + half) / (1 + reach)
+
+
 def _quantile(values: list[float], q: float) -> float:
     values = sorted(values)
     return values[round(q * (len(values) - 1))] if values else float("nan")
@@ -37,6 +47,7 @@ def figures(records: list[Record]) -> dict[str, float]:
     ratios = [r["examine_s"] / r["fit_s"] for r in records if r.get("fit_s")]
     return {
         "faulty": len(faulty),
+        "names": len(named),
         "mended": len(mended),
         "healthy": len(sound),
         "detected": _share(bool(r["causes"]) for r in faulty),
@@ -56,6 +67,11 @@ def figures(records: list[Record]) -> dict[str, float]:
 
 def _percent(x: float) -> str:
     return "–" if x != x else f"{100 * x:.0f} %"
+
+
+def _interval(share: float, total: float) -> str:
+    low, high = wilson(share * total, int(total))
+    return "–" if low != low else f"{100 * low:.0f}–{100 * high:.0f} %"
 
 
 def _row(*cells: Any) -> str:
@@ -79,6 +95,9 @@ def table(records: list[Record], title: str) -> str:
         _row(*["---"] * 7),
         _row("**kcnn**", *(_percent(f[k]) for k in (
             "detected", "named", "first", "precision", "alarms_mended", "alarms_healthy"))),
+        _row("95 % interval", *(_interval(f[k], f[n]) for k, n in (
+            ("detected", "faulty"), ("named", "faulty"), ("first", "faulty"),
+            ("precision", "names"), ("alarms_mended", "mended"), ("alarms_healthy", "healthy")))),
         _row("the bar", *(_percent(v) for v in BAR), "–"),
         *(_row(tool, *(_percent(v) for v in row), "–") for tool, row in PUBLISHED.items()),
         "",

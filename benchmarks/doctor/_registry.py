@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from kcnn.callbacks.causes import CAUSES
 
 HALVES = ("tune", "held-out")
+PARTS = (*HALVES, "sealed")
 
 
 class Case(NamedTuple):
@@ -77,7 +78,7 @@ def program(
         name = make.__name__
         if name in _PROGRAMS:
             raise ValueError(f"program: {name!r} is registered twice; rename one")
-        half = "held-out" if ".held_out." in make.__module__ else "tune"
+        half = make.__module__.split(".")[-2].replace("_", "-")
         _PROGRAMS[name] = Program(
             name=name,
             half=half,
@@ -114,7 +115,11 @@ def healthy(
 
 def programs(half: str = "all", only: str = "") -> Iterator[Program]:
     """The registered programs of a half whose name or labels contain `only`."""
-    from benchmarks.doctor import held_out, tune  # noqa: F401  (importing them registers them)
+    from benchmarks.doctor import (  # noqa: F401  (importing them registers them)
+        held_out,
+        sealed,
+        tune,
+    )
 
     for one in _PROGRAMS.values():
         if half in ("all", one.half) and only in " ".join((one.name, *one.main)):

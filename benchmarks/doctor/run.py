@@ -15,13 +15,14 @@ import subprocess
 import sys
 import time
 import warnings
+import zlib
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks.doctor._data import has_fashion
 from benchmarks.doctor._judge import Record, figures, table
-from benchmarks.doctor._registry import HALVES, Program, programs
+from benchmarks.doctor._registry import PARTS, Program, programs
 from benchmarks.doctor.verify import holds
 
 HERE = Path(__file__).parent
@@ -107,6 +108,8 @@ def _chosen(options: argparse.Namespace) -> list[tuple[Program, str]]:
         if options.only and not any(fnmatch.fnmatch(w, f"*{options.only}*") for w in words):
             continue
         found += [(one, v) for v in one.variants if options.variant in (None, v)]
+    if options.half == "sealed":  # in no order, so that a part of it is a sample
+        found.sort(key=lambda pair: zlib.crc32(pair[0].name.encode()))
     return found
 
 
@@ -128,7 +131,7 @@ def _fan_out(options: argparse.Namespace) -> None:
 def main() -> int:
     """Examine what is not yet examined, then report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--half", choices=(*HALVES, "all"), default="tune")
+    parser.add_argument("--half", choices=(*PARTS, "all"), default="tune")
     parser.add_argument("--only", default="", help="pattern (fnmatch) in a name or label")
     parser.add_argument("--variant", choices=("faulty", "mended", "healthy"))
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
@@ -179,7 +182,8 @@ def main() -> int:
         path = HERE / f"result_{options.half.replace('-', '_')}.md"
         part = "" if whole else f", {len(records)} of {len(chosen)} variants so far"
         part += f" (code of {options.code})" if options.code else ""
-        path.write_text(table(records, f"The doctor on the {options.half} half{part}"))
+        kind = "part" if options.half == "sealed" else "half"
+        path.write_text(table(records, f"The doctor on the {options.half} {kind}{part}"))
         print(f"written: {path}")
     return 0
 

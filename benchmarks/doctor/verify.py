@@ -16,7 +16,7 @@ import warnings
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks.doctor._data import has_fashion
-from benchmarks.doctor._registry import HALVES, Program, programs
+from benchmarks.doctor._registry import PARTS, Program, programs
 
 
 def train(one: Program, faulty: bool) -> tuple[float, float, dict[str, list[float]]]:
@@ -45,7 +45,7 @@ def _losses(history: dict[str, list[float]]) -> str:
 def main() -> int:
     """Verify the chosen programs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--half", choices=(*HALVES, "all"), default="all")
+    parser.add_argument("--half", choices=(*PARTS, "all"), default="all")
     parser.add_argument("--only", default="", help="part of a name or label")
     parser.add_argument("--variant", choices=("faulty", "mended", "healthy"))
     options = parser.parse_args()
