@@ -52,8 +52,8 @@ kernels = [v.value for v in model.trainable_variables if v.path.endswith("kernel
 laid = sorted({str(v.sharding.spec) for v in kernels}) if kind == "model" else []
 if "KEPT" in os.environ and kind == "one":
     np.save(os.environ["KEPT"] + ".npy", model.predict(x, verbose=0))
-elif "KEPT" in os.environ and index == 0:
-    model.save(os.environ["KEPT"] + ".keras")
+elif "KEPT" in os.environ:  # reading a weight takes all processes
+    model.save(f"{os.environ['KEPT']}-{index}.keras")
 print("RESULT" + json.dumps([told.history["loss"], laid]))
 """
 
@@ -64,10 +64,11 @@ import numpy as np
 import tensorflow as tf
 import kcnn
 
-model = keras.models.load_model(sys.argv[1] + ".keras")
+model = keras.models.load_model(sys.argv[1] + "-0.keras")
 model.export(sys.argv[1], verbose=False)
 x = np.random.default_rng(0).normal(size=(64, 8, 8, 3)).astype("float32")
-answers = tf.saved_model.load(sys.argv[1]).serve(x)
+loaded = tf.saved_model.load(sys.argv[1])
+answers = loaded.serve(x)
 np.testing.assert_allclose(answers, np.load(sys.argv[1] + ".npy"), atol=1e-3)
 """
 
