@@ -249,3 +249,12 @@ def test_bad_histories_are_refused():
         read_curves({"val_loss": [1.0]})
     with pytest.raises(ValueError, match="'val_loss' has 1"):
         read_curves({"loss": [1.0, 2.0], "val_loss": [1.0]})
+
+
+def test_a_run_that_turned_is_not_told_to_train_longer():
+    """A steep fall of the validation loss, then a sure rise: its trend as a whole still falls."""
+    fall = np.concatenate([np.full(30, 1.6), np.linspace(1.6, 0.1, 20), np.linspace(0.1, 0.2, 8)])
+    loss = np.concatenate([falling(end=0.02, pace=3)[:30], np.linspace(0.02, 0.006, 28)])
+    checks = {f.check for f in read_curves({"loss": loss, "val_loss": fall}).findings}
+    assert "overfitting" in checks
+    assert "validation_lags" not in checks

@@ -28,14 +28,14 @@ def display(folder, code, processes=3):
 def test_a_worker_gets_the_command_without_what_only_the_leader_does(tmp_path):
     given = ["--out", str(tmp_path), "--processes", "2", "--overwrite", "--seed", "3", "--augment"]
     with click.Context(recipe, info_name="recipe") as context:
-        recipe.parse_args(context, [*given, "crop", "--deterministic", "--keep-going"])
+        recipe.parse_args(context, [*given, "crop", "--deterministic", "--keep-going", "--no-flip"])
         words = _worker_command()
     assert words[1:4] == ["-m", "kcnn", "recipe"]
     pairs = " ".join(words[4:])
     assert f"--out {tmp_path}" in pairs
     assert "--seed 3" in pairs
     assert "--augment crop" in pairs
-    assert "--deterministic" in words
+    assert {"--deterministic", "--no-flip"} <= set(words)
     assert words[-1] == "--worker"
     assert not {"--overwrite", "--keep-going", "--processes"} & set(words)
 

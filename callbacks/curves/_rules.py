@@ -110,7 +110,7 @@ RULES = {
     still_improving: 4, high_bias: 4, plateau: 6, validation_lags: 4, better_in_validation: 3,
 }  # fmt: skip
 # What is not said of a run that overfits.
-ELSE = {wide_gap, still_improving, high_bias, plateau}
+ELSE = {wide_gap, still_improving, high_bias, plateau, validation_lags}
 
 
 def noticed(facts: Facts) -> list[Finding]:

@@ -87,6 +87,11 @@ _file = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--worker", is_flag=True, help="Join the search of a run: of --out or --storage.")
 @click.option("--batch-size", type=int, help="Default: by the size of the data.")
+@click.option(
+    "--flip/--no-flip",
+    default=None,
+    help="Whether a mirrored image keeps its class.  [default: as known of the data, or guessed]",
+)
 @click.option("--image-size", type=int, help="Resize to this height and width.")
 @click.option("--max-images", type=int, help="Take a stratified subset.")
 @click.option(
@@ -157,7 +162,7 @@ def _run(out: Path | None, show_space: bool, worker: bool, options: dict[str, An
     model, norm, data, log_json = take("model"), take("norm"), take("data"), take("log_json")
     pretrained, processes = take("pretrained"), take("processes")
     given_space = space_of(take("space"))
-    reading = {k: take(k) for k in ("image_size", "max_images", "manual_dir", "data_dir")}
+    reading = {k: take(k) for k in ("flip", "image_size", "max_images", "manual_dir", "data_dir")}
     Settings(**options)
     if out is not None and not show_space and not worker:
         with RunFolder(out, resume=resume, overwrite=overwrite):
@@ -227,9 +232,10 @@ def _worker_command() -> list[str]:
         name = option.name or ""
         given = context.get_parameter_source(name) not in (None, ParameterSource.DEFAULT)
         if given and name not in LEADERS:
-            words.append(option.opts[0])
-            if not (isinstance(option, click.Option) and option.is_flag):
-                words.append(str(context.params[name]))
+            value = context.params[name]
+            flag = isinstance(option, click.Option) and option.is_flag
+            words.append(option.secondary_opts[0] if flag and not value else option.opts[0])
+            words += [] if flag else [str(value)]
     return [sys.executable, "-m", "kcnn", "recipe", *words, "--worker"]
 
 

@@ -235,5 +235,5 @@ def _guess_flip(channels: int, what: str) -> tuple[bool, str]:
     )
     return flip, (
         f"{what}: {kind}: a horizontal flip is assumed to {'keep' if flip else 'change'} the class "
-        f"(flip={flip}); pass flip={not flip} if that is wrong"
+        f"(flip={flip}); flip={not flip}, or {'--no-flip' if flip else '--flip'}, if that is wrong"
     )

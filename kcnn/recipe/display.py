@@ -30,9 +30,9 @@ LINE_EVERY = 60.0  # seconds between lines of progress where there is no termina
 
 
 class Bar:
-    """How far something is; callbacks for `model.fit` move it."""
+    """How far something is, of a total if that is known; callbacks for `model.fit` move it."""
 
-    def __init__(self, display: "Display", title: str, total: int, progress: Progress):
+    def __init__(self, display: "Display", title: str, total: int | None, progress: Progress):
         self._display, self._title, self._total = display, title, total
         self._progress, self._task = progress, progress.add_task(title, total=total, note="")
         self._offset = 0.0
@@ -52,7 +52,9 @@ class Bar:
         self._first = done if self._first is None else self._first
         told = self._note
         moved = done - self._first
-        here = (now - self._began) / moved * (self._total - done) if moved > 0 else None
+        here = None
+        if self._total is not None and moved > 0:
+            here = (now - self._began) / moved * (self._total - done)
         left = self._display.remaining(here)
         if left is not None:
             told = ", ".join([*filter(None, [told]), f"about {duration(left)} left in all"])
@@ -146,14 +148,15 @@ class Display:
         self.console.print(grid)
         self.event("finding", **finding.to_dict())
 
-    def progressed(self, title: str, done: float, total: int, note: str) -> None:
+    def progressed(self, title: str, done: float, total: int | None, note: str) -> None:
         """Say how far it is where no bar can be seen."""
         if not self.console.is_terminal:
-            self.console.print(Text(f"    {title}: {done:.0f} of {total}  {note}", style="dim"))
+            of = "" if total is None else f" of {total}"
+            self.console.print(Text(f"    {title}: {done:.0f}{of}  {note}", style="dim"))
         self.event("progress", title=title, done=done, total=total, note=note)
 
     @contextmanager
-    def progress(self, title: str, total: int) -> Iterator[Bar]:
+    def progress(self, title: str, total: int | None) -> Iterator[Bar]:
         """A bar that is there while the block runs."""
         with Progress(
             TextColumn("    {task.description}", style="dim"),

@@ -127,7 +127,8 @@ def train_long(
         seconds=seconds,
         done=1 - seconds / total if seconds else 0.0,
     )
-    with context.display.progress(f"{title}, {length.epochs} epochs", length.epochs) as bar:
+    named = f"{title}, epochs" if seconds else f"{title}, {length.epochs} epochs"
+    with context.display.progress(named, None if seconds else length.epochs) as bar:
         bar.show(start)
         if start < length.epochs:
             fit(
