@@ -96,6 +96,21 @@ def test_a_rate_that_is_far_off_is_named_first(rate, cause):
     assert diagnosis.findings[0].advice
 
 
+def test_validation_inputs_whose_mean_was_left_in_outrank_overfitting():
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(3)
+    y = rng.integers(0, 3, 1000)
+    x = (2 * rng.normal(size=(3, 20))[y] + 6 * rng.normal(size=(1000, 20))).astype("float32")
+    x /= x.std(0)
+    layers = [keras.Input((20,)), *(keras.layers.Dense(96, "relu") for _ in range(2))]
+    model = keras.Sequential([*layers, keras.layers.Dense(3, "softmax")])
+    model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
+    held = x[700:] + 2, y[700:]
+    found = examine(model, x[:700], y[:700], validation_data=held, epochs=12, batch_size=32)
+    assert found.causes == ["preprocessing_mismatch"]
+    assert "once their inputs" in found.findings[0].seen
+
+
 def test_a_shuffled_target_is_named_misaligned():
     diagnosis = examine(net(), X, RNG.permutation(Y), **FIT)
     assert diagnosis.causes[:1] == ["label_misalignment"], str(diagnosis)

@@ -15,6 +15,7 @@ def split_shift(
     *,
     times=parameter(4, "spreads that differ so much were not scaled alike"),
     odd_times=parameter(1.7, "spreads of two samples of one source rarely differ so much"),
+    far=parameter(4, "spreads that no trend moves a column: a straight one over as many rows, 3.5"),
     moved=parameter(0.8, "spreads by which the typical column moved"),
     odd_moved=parameter(0.35, "the same, for the mean over columns"),
 ):
@@ -37,14 +38,15 @@ def split_shift(
     noise = np.sqrt(1 / len(a) + 1 / len(b))
     shift, typical = float(np.sqrt(np.median(distance**2))), float(np.sqrt((distance**2).mean()))
     kind, strength = None, 0.0
-    if max(ratio, 1 / max(ratio, 1e-12)) > times and len(b) >= 20:
+    scaled = max(ratio, 1 / max(ratio, 1e-12)) > times
+    if (scaled or shift > far) and len(b) >= 20:
         kind = likely if case.val_kind == "split" else proven  # the same array: prepared alike
     elif shift > max(moved, 6 * noise):
         kind = likely  # a later stretch of a series may well lie elsewhere
         strength = float(case.val_kind != "split")
     elif max(ratio, 1 / max(ratio, 1e-12)) > odd_times or typical > max(odd_moved, 4 * noise):
         kind = likely
-    if kind is not None and case.moving and ratio < times:
+    if kind is not None and case.moving and ratio < times and shift <= far:
         kind = possible  # random transforms shift the training inputs by themselves
     if kind is not None:
         yield kind(

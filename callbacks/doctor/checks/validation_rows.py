@@ -6,7 +6,10 @@ from kcnn.callbacks.doctor._hypothesis import Certainty
 from kcnn.callbacks.doctor._registry import check, parameter, proven
 from kcnn.callbacks.doctor.program.neighbours import agreement
 from kcnn.callbacks.doctor.program.skill import classes_of
-from kcnn.callbacks.doctor.trials.data import split_rows
+from kcnn.callbacks.doctor.trials.data import aligned, split_rows
+
+ALIKE = "training and validation inputs prepared alike"
+SCALING = "Apply the very same scaling, colour order and layout to the validation inputs."
 
 
 @check(
@@ -33,6 +36,17 @@ def validation_rows(
     least = odd_gap if odd else gap
     if not (final.train > 0.5 and final.train - final.val > least):
         return
+    more = {"where": "validation_data"}
+    if "preprocessing_mismatch" in likely:
+        alike = trials.on(dataclasses.replace(trials.data, val=aligned(val, case.train)))
+        moved = alike.ended_outcome()
+        if moved.val - final.val >= odd_gap:
+            yield proven(
+                f"skill {final.val:.2f} on validation rows, {moved.val:.2f} once their inputs have "
+                "mean and spread of the training inputs", ALIKE, SCALING,
+                evidence={"aligned": moved.val, "validation_rows": final.val}, **more,
+            )  # fmt: skip
+            return
     other = trials.on(split_rows(context, trials.steps, own_validation=False))
     out, trainer = other.run(), other.trainer()
     if out is None or not np.isfinite(out.val):
@@ -43,10 +57,7 @@ def validation_rows(
         yield dataclasses.replace(order, certainty=Certainty.PROVEN)
         return
     words = f"skill {out.val:.2f} on held-out training rows, {final.val:.2f} on validation rows"
-    more = {
-        "where": "validation_data",
-        "evidence": {"held_out_training_rows": out.val, "validation_rows": final.val},
-    }
+    more["evidence"] = {"held_out_training_rows": out.val, "validation_rows": final.val}
     ids = context.task.classes_of(val.y)
     mine = agreement(val, context.task)
     said = classes_of(trainer.predict(val.x), context.head, context.loss)
@@ -63,11 +74,7 @@ def validation_rows(
             cause="label_misalignment", **more,
         )  # fmt: skip
     else:
-        yield proven(
-            words, "training and validation inputs prepared alike",
-            "Apply the very same scaling, colour order and layout to the validation inputs.",
-            **more,
-        )  # fmt: skip
+        yield proven(words, ALIKE, SCALING, **more)
 
 
 def renumbered(said: np.ndarray, labels: np.ndarray, classes: int) -> bool:

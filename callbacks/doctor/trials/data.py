@@ -9,7 +9,9 @@ import numpy as np
 from kcnn.callbacks.data import Rows
 from kcnn.callbacks.doctor.interventions import Intervention
 
-__all__ = ["TrialData", "class_weights", "scaled", "scaled_inputs", "split_rows", "unscaled"]
+__all__ = [
+    "TrialData", "aligned", "class_weights", "scaled", "scaled_inputs", "split_rows", "unscaled",
+]  # fmt: skip
 
 FEWEST, MOST = 300, 2000  # rows that a skill is measured on: 300 tell 0.1 of skill from none
 HELD_OUT = 5  # one row in so many judges, where the user has no validation rows
@@ -87,6 +89,12 @@ def scaled_inputs(data: TrialData, x: Any, change: Intervention) -> Any:
         for leaf, many in zip(keras.tree.flatten(x), data.moments[change.unit_x], strict=True)
     ]
     return keras.tree.pack_sequence_as(x, leaves)
+
+
+def aligned(rows: Rows, train: Rows) -> Rows:
+    """Rows whose inputs, one array, have mean and deviation of the training inputs."""
+    (mean, std), (goal, spread) = _moments(rows.x), _moments(train.x)
+    return Rows(((rows.x - mean) / std * spread + goal).astype("float32"), rows.y, rows.weight)
 
 
 def _span(leaf: np.ndarray) -> tuple[float, float]:
