@@ -85,6 +85,32 @@ def test_a_step_that_changes_no_weight_is_proven():
     assert "no trainable weight is changed" in found.findings[0].seen
 
 
+class LastOnly(OwnStep):
+    """Applies the gradients of its last layer alone."""
+
+    def train_step(self, data):
+        x, y = data
+        last = self.trainable_variables[-2:]
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(x, y, self(x, training=True))
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, last), last, strict=True))
+        self.mean_loss.update_state(loss)
+        return {"loss": self.mean_loss.result()}
+
+
+def test_weights_that_only_the_standard_step_moves_are_frozen():
+    keras.utils.set_random_seed(0)
+    y = (X[:, 0] > 1) ^ (X[:, 1] > 1)
+    hidden = inputs = keras.Input((6,))
+    for _ in range(3):
+        hidden = keras.layers.Dense(6, "relu")(hidden)
+    model = LastOnly(inputs, keras.layers.Dense(2, "softmax")(hidden))
+    model.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
+    found = examine(model, X, y.astype("int64"), epochs=30)
+    assert found.causes == ["frozen_layers"]
+    assert "leaves 6 trainable weights" in found.findings[0].seen
+
+
 class Climbs(OwnStep):
     def train_step(self, data):
         x, y = data

@@ -18,7 +18,7 @@ def own_step(
     steady=parameter(0.75, "of the epochs lower than the one before: slow, and no standstill"),
     gain=parameter(0.2, "skill that the standard step wins: no rounding, no other order"),
 ):
-    """A train_step that moves nothing, or that does far worse than the standard one."""
+    """A train_step that moves no or only some weights, or does worse than the standard one."""
     if type(context.model).train_step is keras.Model.train_step:
         return
     before, after = _losses(context)
@@ -40,6 +40,15 @@ def own_step(
         )  # fmt: skip
     out = None if context.by_loss or not on_tensorflow() else context.trials.run(STANDARD)
     if out is None or out.score - context.final.score < gain:
+        return
+    resting = _resting(context)
+    if resting:
+        yield proven(
+            f"the model's own train_step leaves {len(resting)} trainable weights as they were "
+            f"({', '.join(resting[:4])}), which the standard one trains", "all of them trained",
+            "Apply gradients to self.trainable_variables in train_step, not to a part of them.",
+            "train_step", evidence={"own": context.final.score, "standard": out.score},
+        )  # fmt: skip
         return
     grew = not np.isfinite(after) or after > 1.02 * before
     kind = proven if grew else likely
@@ -65,6 +74,19 @@ def _losses(context):
 def _moved(context):
     """Whether the run changed any weight that it ought to train."""
     trainer = context.trials.trainer()
+    return len(_still(trainer, context.trials.ended)) < len(trainer.model.trainable_variables)
+
+
+def _resting(context):
+    """Weights that the run left as they were and that training by the standard step changed."""
+    runner = context.trials
+    standard = runner.trainer(STANDARD)
+    ended = _still(standard, runner.values(standard, context.run.weights))
+    return [name for name in ended if name not in _still(standard, standard.values())]
+
+
+def _still(trainer, values):
+    """Names of the trainable weights that are in `values` as they were at the start."""
     trained = {id(v) for v in trainer.model.trainable_variables}
-    pairs = zip(trainer.model.variables, trainer.start, context.trials.ended, strict=True)
-    return any(not np.array_equal(a, b) for v, a, b in pairs if id(v) in trained)
+    triples = zip(trainer.model.variables, trainer.start, values, strict=True)
+    return [v.path for v, a, b in triples if id(v) in trained and np.array_equal(a, b)]
