@@ -66,7 +66,15 @@ def test_leaked_rows_are_counted_and_coarse_data_is_no_leak():
 def test_validation_inputs_of_another_scale():
     fresh = (RNG.normal(size=(80, 5)) + 2 * np.eye(5)[Y[:80]]).astype("float32")
     assert weights(net(), validation_data=(255 * fresh, Y[:80]))["preprocessing_mismatch"] == 2
+    assert weights(net(), validation_data=(fresh + 9, Y[:80]))["preprocessing_mismatch"] == 2
     assert "preprocessing_mismatch" not in weights(net(), validation_data=(fresh, Y[:80]))
+
+
+def test_sample_weights_of_one_balance_no_classes():
+    rare = (RNG.random(240) < 0.05).astype("int64")
+    assert "class_imbalance" in weights(net(), X, rare, sample_weight=np.ones(240))
+    balanced = np.where(rare, 10.0, 1.0)
+    assert "class_imbalance" not in weights(net(), X, rare, sample_weight=balanced)
 
 
 def test_scale_is_judged_where_the_first_kernel_sees_it():

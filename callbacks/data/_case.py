@@ -93,6 +93,8 @@ def _one_weight(case: Case) -> None:
             continue
         if isinstance(rows.weight, np.ndarray):
             rows.weight = np.asarray(rows.weight, "float32")
+            if (rows.weight == 1).all():  # none at all
+                rows.weight = None
         else:
             rows.weight = None
             case.notes.append("sample weights of single outputs are used by fit alone")
