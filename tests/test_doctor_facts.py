@@ -64,6 +64,46 @@ def test_losses_are_recognised_by_name_type_or_trial(loss, kind, logits):
     assert (facts.kind, facts.from_logits) == (kind, logits)
 
 
+def test_ids_under_a_loss_of_numbers_are_classes_and_amounts_are_none():
+    ids = RNG.choice(1000, 120, replace=False)[np.arange(2400) % 120]
+    amounts = np.round(RNG.lognormal(3, 0.5, 2400))
+    prices = 500 * np.round(RNG.normal(40, 4, 2400))
+    for y, scores, kind in (
+        (ids, True, "multiclass"), (ids, False, "regression"), (amounts, True, "regression"),
+        (prices, True, "regression"),
+    ):  # fmt: skip
+        assert read_task(y, loss=read_loss("mse"), units=1, scores=scores).kind == kind
+    named_ids = named(1, None, "mse", ids[:1200], x=np.tile(X, (10, 1)), metrics=["accuracy"])
+    assert named_ids == ["wrong_output_units", "wrong_loss"]
+
+
+def own_hinge(y, score):
+    return keras.ops.mean(keras.ops.maximum(1 - y * score, 0))
+
+
+def hinge_of_bits(y, score):
+    return own_hinge(2 * y - 1, score)
+
+
+def score_times_label(y, score):
+    return -keras.ops.mean(y * score)
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "causes"),
+    [
+        (own_hinge, IDS % 2, ["label_encoding"]),
+        (own_hinge, 2 * (IDS % 2) - 1, []),
+        (hinge_of_bits, IDS % 2, []),
+        (lambda y, s: keras.ops.mean(keras.ops.softplus(-y * s)), IDS % 2, ["label_encoding"]),
+        (score_times_label, NUMBERS, []),
+        ("hinge", IDS % 2, []),
+    ],
+)
+def test_a_label_that_a_margin_loss_does_not_see(loss, y, causes):
+    assert named(1, None, loss, y.astype("float32")) == causes
+
+
 @pytest.mark.parametrize("name", ["linear", "relu", "sigmoid", "tanh", "softmax"])
 def test_activations_are_recognised_by_their_answers(name):
     own = keras.activations.get(name)

@@ -91,7 +91,11 @@ def _numbers(head, loss, task, y):
 
 
 def _two(head, loss, task, y):
-    """Two labels that are not 0 and 1."""
+    """Two labels that are not those of the loss: 0 and 1, or -1 and +1."""
+    coded = task.kind == "binary" or task.form in ("onehot", "bits")
+    if loss.margin and coded and 0 in task.values:
+        seen = f"label 0 under {loss.name}, a loss of label times score: its rows tell nothing"
+        return seen, "-1 and +1", "Map the labels to -1 and +1: 2 * y - 1."
     if task.kind == "binary" and loss.kind in ("bce", "scce") and head.units <= 2:
         values = task.values
         soft = 0 <= values[0] < 0.5 < values[-1] <= 1  # labels smoothed by hand

@@ -35,7 +35,8 @@ class LossFacts:
     """A loss: its short kind (`"bce"`, `"mse"`, ..., `"other"`), and what it wants.
 
     `squashes` is True for one that squashes what it gets even where that is a softmax or a
-    sigmoid already; Keras's own losses look behind those.
+    sigmoid already; Keras's own losses look behind those. `margin` is True for one of label times
+    score, to which a label 0 tells nothing.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class LossFacts:
     from_logits: bool = False
     label_smoothing: float = 0.0
     squashes: bool = False
+    margin: bool = False
 
     @property
     def classifies(self) -> bool:
@@ -72,12 +74,13 @@ def read_loss(loss: Any) -> LossFacts:
     known = getattr(loss, "__module__", "").startswith(("keras.", "tensorflow.python.keras"))
     kind = NAMES.get(name, "other") if known or isinstance(loss, keras.losses.Loss) else "other"
     logits = bool(config.get("from_logits", False))
-    blind = False
+    blind = margin = False
     if kind == "other":
         kind, logits = _try_out(loss)
+        margin = kind == "other" and _margin(loss)
         blind = logits and _blind(loss, kind)
     smooth = float(config.get("label_smoothing", 0.0) or 0.0)
-    return LossFacts(kind, name, logits, smooth, blind)
+    return LossFacts(kind, name, logits, smooth, blind, margin)
 
 
 def metric_names(model: keras.Model) -> list[tuple[str, Any]]:
@@ -131,6 +134,23 @@ def _try_out(loss: Any) -> tuple[str, bool]:
         if np.allclose(np.mean(got), answer.mean(), rtol=1e-3):
             return kind, logits
     return "other", False
+
+
+def _margin(loss: Any) -> bool:
+    """Whether a loss of the user's own sees the product of label and score alone."""
+    scores = np.array([[-1.5], [-0.4], [0.3], [1.2]], "float32")
+
+    def answers(label, scores):
+        pairs = [(np.full((1, 1), label, "float32"), score[None]) for score in scores]
+        tensors = [[keras.ops.convert_to_tensor(part) for part in pair] for pair in pairs]
+        return [float(np.mean(keras.ops.convert_to_numpy(loss(*pair)))) for pair in tensors]
+
+    try:
+        up, down, none = answers(1, scores), answers(-1, -scores), answers(0, scores)
+    except Exception:  # the loss is the user's: it may refuse these shapes
+        return False
+    falls = up[0] > up[-1] and bool(np.min(up) >= 0)  # a mean of products goes below
+    return falls and np.allclose(up, down) and bool(np.ptp(none) < 1e-6)
 
 
 def _blind(loss: Any, kind: str) -> bool:

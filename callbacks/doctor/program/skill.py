@@ -18,7 +18,7 @@ def classes_of(out: np.ndarray, head: HeadFacts, loss: LossFacts) -> np.ndarray:
     if out.shape[1] > 1:
         return out.argmax(1)
     raw = head.activation not in ("sigmoid", "softmax") and (loss.from_logits)
-    cut = 0.0 if raw or head.activation == "tanh" or loss.kind == "hinge" else 0.5
+    cut = 0.0 if raw or head.activation == "tanh" or loss.kind == "hinge" or loss.margin else 0.5
     return (out[:, 0] > cut).astype(int)
 
 

@@ -9,6 +9,11 @@ from kcnn.callbacks.doctor.program.loss import LossFacts
 
 __all__ = ["TaskFacts", "read_task"]
 
+MOST = 100  # distinct whole numbers that several outputs or an accuracy make classes
+NUMBERED, EVEN = 20, 4  # classes 0..k-1 under a loss of numbers; largest over smallest of them
+IDS, SCATTERED = 10, 0.5  # ids with gaps: fewer may be a list of prices; share of places taken
+OFTEN, UNEVEN = 4, 6  # rows of the rarest id; of the commonest, in those of the middle one
+
 
 @dataclasses.dataclass(frozen=True)
 class TaskFacts:
@@ -85,8 +90,10 @@ def read_task(y: np.ndarray, *, loss: LossFacts, units: int, scores: bool) -> Ta
             return facts("binary", "ids", 2)
     if placed and loss.kind == "scce":
         return facts("multiclass", "ids", len(values))
-    if whole and few and (loss.classifies or (wants_classes and len(values) <= 100)):
-        if not (loss.regresses and units == 1 and not _class_like(column, values, scores)):
+    if whole and few and wants_classes:
+        names = scores and _class_like(column, values)
+        amounts = loss.regresses and units == 1
+        if names or loss.classifies or (not amounts and len(values) <= MOST):
             return facts("multiclass", "ids", len(values))
     if loss.kind in ("scce", "cce") and len(values) <= max(100, len(finite) // 20):
         return facts("multiclass", "ids", len(values))  # scaled
@@ -119,9 +126,15 @@ def _columns(flat, finite, values, facts, loss):
     return facts("regression", "numbers", k)
 
 
-def _class_like(column: np.ndarray, values: np.ndarray, scores: bool) -> bool:
-    """Whole numbers under a regression loss: 0..k-1, evenly filled, scored by accuracy."""
-    if not scores or len(values) > 20 or not np.array_equal(values, np.arange(len(values))):
-        return False
-    counts = np.bincount(column.astype(int), minlength=len(values))
-    return bool(counts.min() * 4 >= counts.max())
+def _class_like(column: np.ndarray, values: np.ndarray) -> bool:
+    """Whole numbers that are names: each often repeated, and 0..k-1 or scattered like ids.
+
+    Amounts lie close together around their middle, in whatever unit they were rounded to.
+    """
+    counts = np.unique(column, return_counts=True)[1]
+    unit = np.gcd.reduce(np.diff(values).astype("int64"))
+    scattered = len(values) >= IDS and (len(values) - 1) * unit < SCATTERED * np.ptp(values)
+    if scattered:
+        return bool(counts.min() >= OFTEN and counts.max() <= UNEVEN * np.median(counts))
+    numbered = len(values) <= NUMBERED and np.array_equal(values, np.arange(len(values)))
+    return numbered and bool(counts.min() * EVEN >= counts.max())
