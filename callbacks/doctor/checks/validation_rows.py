@@ -1,4 +1,5 @@
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def validation_rows(
     least = odd_gap if odd else gap
     if not (final.train > 0.5 and final.train - final.val > least):
         return
-    more = {"where": "validation_data"}
+    more: dict[str, Any] = {"where": "validation_data"}
     if "preprocessing_mismatch" in likely:
         alike = trials.on(dataclasses.replace(trials.data, val=aligned(val, case.train)))
         moved = alike.ended_outcome()
