@@ -1,5 +1,6 @@
 """`examine`: names what is wrong, keeps quiet where nothing is, leaves no trace."""
 
+import functools
 import random
 
 import keras
@@ -8,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from kcnn.callbacks import Diagnosis, Snapshot, examine
+from kcnn.callbacks.doctor.program.residual import branch_ends
 
 RNG = np.random.default_rng(2)
 Y = RNG.integers(0, 3, 300)
@@ -109,6 +111,32 @@ def test_validation_inputs_whose_mean_was_left_in_outrank_overfitting():
     found = examine(model, x[:700], y[:700], validation_data=held, epochs=12, batch_size=32)
     assert found.causes == ["preprocessing_mismatch"]
     assert "once their inputs" in found.findings[0].seen
+
+
+def residual(blocks, optimizer, init="he_normal"):
+    keras.utils.set_random_seed(0)
+    dense = functools.partial(keras.layers.Dense, kernel_initializer=init)
+    inputs = keras.Input((6,))
+    hidden = dense(32, "relu")(inputs)
+    for at in range(blocks):
+        skip = dense(32)(hidden) if at == 2 else hidden
+        branch = dense(32, name=f"end_{at}")(dense(32, "relu")(hidden))
+        hidden = keras.layers.ReLU()(
+            skip + branch if at % 2 else keras.layers.Add()([skip, branch])
+        )
+    model = keras.Model(inputs, dense(3, "softmax")(hidden))
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    return model
+
+
+def test_residual_sums_that_grow_are_named_before_the_rate():
+    assert [end.name for end in branch_ends(residual(4, "sgd"))] == [f"end_{k}" for k in range(4)]
+    assert branch_ends(net()) == []
+    fit = {"epochs": 6, "batch_size": 16, "validation_split": 0.2}
+    grows = residual(8, keras.optimizers.SGD(0.05, momentum=0.9))
+    assert examine(grows, X, Y, **fit).causes[0] == "exploding_gradient"
+    tame = residual(8, keras.optimizers.SGD(5.0, momentum=0.9), "glorot_uniform")
+    assert "exploding_gradient" not in examine(tame, X, Y, **fit).causes
 
 
 def test_a_shuffled_target_is_named_misaligned():

@@ -41,6 +41,7 @@ PRIORS: dict[str, dict[Certainty, tuple[float, float]]] = {
     "dead_units": {LIKELY: (0.8, 0.8), POSSIBLE: (0.5, 0.5)},
     "gradient_size": {LIKELY: (0.6, 0.75)},
     "activation_size": {LIKELY: (0.75, 0.75)},
+    "residual_growth": {LIKELY: (0.8, 0.8)},
     "overfitting": {LIKELY: (0.6, 0.6)},
     "label_agreement": {LIKELY: (0.8, 0.8)},
     # ordinary settings that are worth a trial

@@ -16,10 +16,11 @@ from kcnn.callbacks.doctor.program.graph import (
     layer_activation,
     runs_away,
 )
+from kcnn.callbacks.doctor.program.residual import branch_ends
 
 __all__ = [
-    "bare_end", "bounded", "deeper", "leaky", "rectified", "regularizes", "relaxed", "thawed",
-    "unnormed", "unstrided", "untransformed", "wider",
+    "bare_end", "bounded", "damped", "deeper", "leaky", "rectified", "regularizes", "relaxed",
+    "thawed", "unnormed", "unstrided", "untransformed", "wider",
 ]  # fmt: skip
 
 WIDTH, FILTERS = 64, 16  # of a layer that is no bottleneck for the small tasks of a trial
@@ -204,6 +205,22 @@ def deeper(model):
         return keras.Sequential(
             [keras.layers.Dense(WIDTH, activation="relu"), changed(layer)], name=layer.name
         )
+
+    return edit
+
+
+@network_edit(
+    "each residual branch divided by their number",
+    "Put a normalization layer into each residual branch, or start its last layer at zero.",
+)
+def damped(model):
+    names = [layer.name for layer in branch_ends(model)]
+
+    def edit(layer):
+        if layer.name not in names:
+            return None
+        small = keras.layers.Rescaling(1 / len(names))
+        return keras.Sequential([changed(layer), small], name=layer.name)
 
     return edit
 
