@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import time
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ import tensorflow as tf
 from kcnn.callbacks import Diagnosis, Doctor, OverfitDetector, examine, read_curves
 from kcnn.callbacks.data import draw
 from kcnn.callbacks.doctor import _reading, _registry, registered
+from kcnn.callbacks.doctor._deadline import Deadline
 from kcnn.callbacks.doctor._page import proof
 from kcnn.callbacks.doctor.program.loss import read_loss
 from kcnn.callbacks.doctor.program.task import read_task
@@ -255,6 +257,15 @@ def test_a_watched_script_does_what_it_does_alone(tmp_path):
     assert watched.returncode == 0, watched.stderr
     assert "True adam" in alone.stdout
     assert watched.stdout == alone.stdout
+
+
+def test_a_machine_that_does_other_work_does_not_end_an_examination():
+    long_ago = time.perf_counter() - 40
+    assert Deadline(30, begin=long_ago).over
+    assert not Deadline(30, 30, begin=long_ago).over
+    assert Deadline(30, 30, begin=long_ago, cpu_begin=time.process_time() - 31).over
+    assert Deadline(10, 30, begin=long_ago).over
+    assert not Deadline(50, cpu_begin=time.process_time() - 31).over
 
 
 def test_a_budget_cuts_the_run_and_what_is_left_out_is_told():

@@ -1,16 +1,17 @@
 """`examine`: read the program, train as the user does, try what would mend it, rank."""
 
 import contextlib
+import dataclasses
 import logging
-import time
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from kcnn.callbacks.data import Case, draw
+from kcnn.callbacks.doctor._deadline import Deadline
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._ranking import EXCUSED, rank
 from kcnn.callbacks.doctor._reading import read_context
@@ -23,7 +24,7 @@ from kcnn.callbacks.state import all_built, require_compiled
 
 __all__ = ["examine"]
 
-FLOOR = 30.0  # seconds that an examination may take however short the run: tracing takes most
+FLOOR = 45.0  # seconds that an examination may take however short the run: tracing takes most
 TIMES = 2.0  # the run; an examination ends there, and says what it left out
 RUN, TRIALS = 0.6, 0.92  # shares of the budget after which the run, and trials, are cut
 
@@ -47,7 +48,8 @@ def examine(
         model: Compiled model.
         x, y: What `model.fit` takes: arrays, a data set, a PyDataset, a generator.
         budget_s: Seconds that all of it may take, reading and building included; by default
-            twice the training run, and 30 s for short ones.
+            twice the training run, and 45 s for short ones; waiting for a busy machine is not
+            counted, up to three times as long.
         fast: Do not train where the set-up alone proves a failure.
         select, ignore: Ids of checks (`kcnn.callbacks.doctor.registered()`), by default all.
         parameters: Check id to its numbers by name.
@@ -70,7 +72,7 @@ def examine(
     """
     require_compiled(model, "examine")
     selection = Selection(tuple(select), tuple(ignore), parameters or {})
-    begin = time.perf_counter()
+    clock = Deadline()
     case = draw(x, y, fit)
     _build(model, case)
     with untouched(model) as snapshot, warnings.catch_warnings():
@@ -82,14 +84,13 @@ def examine(
             return rank(context)
         report = TrialReport()
         try:
-            until = begin + RUN * (budget_s or np.inf)
+            until = dataclasses.replace(clock, seconds=RUN * (budget_s or math.inf))
             run = runner(case, snapshot) if runner else run_fit(model, case, until=until)
             snapshot.restore()
             context.run = run
             if run.error is None:
-                limit = budget_s or max(FLOOR, TIMES * run.seconds)
                 with _quiet():
-                    report = judge_run(context, run, until=begin + TRIALS * limit)
+                    report = judge_run(context, run, until=_limit(clock, run, budget_s))
         except KeyboardInterrupt as stop:
             _fail(stop, rank(context, report))
         except Exception as trouble:  # a model that only its own fit can train
@@ -98,6 +99,15 @@ def examine(
     if context.run is not None and context.run.error is not None:
         _fail(context.run.error, diagnosis, noted=runner is None)
     return diagnosis
+
+
+def _limit(clock: Deadline, run: Run, budget_s: float | None) -> Deadline:
+    """Where trials end: by the clock as the user says, else with the CPU time that the run took."""
+    if budget_s is not None:
+        return dataclasses.replace(clock, seconds=TRIALS * budget_s)
+    used = min(run.seconds, run.cpu_seconds)  # many cores use more than passes
+    seconds, cpu = (TRIALS * max(FLOOR, TIMES * spent) for spent in (run.seconds, used))
+    return dataclasses.replace(clock, seconds=seconds, cpu_seconds=cpu)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +10,7 @@ import keras
 import numpy as np
 
 from kcnn.callbacks.data import Case
+from kcnn.callbacks.doctor._deadline import NEVER, Deadline
 from kcnn.callbacks.doctor._trace import Trace
 from kcnn.callbacks.keras_internals import array_of
 from kcnn.callbacks.state import innermost, sync
@@ -26,7 +26,7 @@ class Run:
         history: Metric name to its value per epoch.
         rates: Learning rate at the end of each epoch.
         steps: Steps done.
-        seconds: Wall-clock time of `fit`.
+        seconds: Wall-clock time of `fit`; `cpu_seconds` of this process's CPU time.
         weights: Values of all variables at the end.
         error: The exception that ended it, or None.
         cut: True when the time was up before the run was.
@@ -37,23 +37,25 @@ class Run:
     steps: int
     seconds: float
     weights: list[np.ndarray]
+    cpu_seconds: float = 0.0
     error: BaseException | None = None
     cut: bool = False
 
 
 class Recorder(keras.callbacks.Callback):
-    """Logs, rates and steps of a run, which it ends at the clock time `until`."""
+    """Logs, rates and steps of a run, which it ends where `until` is over."""
 
-    def __init__(self, until: float = np.inf):
+    def __init__(self, until: Deadline = NEVER):
         super().__init__()
         self.until, self.cut = until, False
+        self._clock = Deadline()
         self.logs: dict[str, list[float]] = {}
         self.rates: list[float] = []
         self._done = self._batch = 0
 
     def on_train_batch_end(self, batch, logs=None):
         self._batch = batch + 1  # a step may be one of several of an execution
-        if time.perf_counter() > self.until:
+        if self.until.over:
             self.cut, self.model.stop_training = True, True
 
     def on_epoch_end(self, epoch, logs=None):
@@ -63,24 +65,24 @@ class Recorder(keras.callbacks.Callback):
         inner = innermost(self.model.optimizer)[-1]
         self.rates.append(float(array_of(inner.learning_rate)))
 
-    def run(self, model: keras.Model, seconds: float, error: BaseException | None) -> Run:
+    def run(self, model: keras.Model, error: BaseException | None) -> Run:
         """What the run left behind, now that it is over."""
+        seconds, used = self._clock.passed
         sync(model)
         weights = [array_of(v) for v in model.variables]
         steps = self._done + self._batch
-        return Run(self.logs, self.rates, steps, seconds, weights, error, self.cut)
+        return Run(self.logs, self.rates, steps, seconds, weights, used, error, self.cut)
 
 
-def run_fit(model: keras.Model, case: Case, *, until: float) -> Run:
+def run_fit(model: keras.Model, case: Case, *, until: Deadline) -> Run:
     """Train as the user would; exceptions are kept in the answer, not raised."""
     recorder, error = Recorder(until), None
     given = {"verbose": 0, **case.kwargs, "x": case.x, "y": case.y}
-    begin = time.perf_counter()
     try:
         _with(recorder, model, model.fit, given)
     except BaseException as caught:
         error = caught
-    return recorder.run(model, time.perf_counter() - begin, error)
+    return recorder.run(model, error)
 
 
 class OwnFit:
@@ -102,7 +104,7 @@ class OwnFit:
         if case.source == "generator":  # begins with the batches that were drawn
             self.given["x"] = case.x
         trace.put_back()
-        recorder, begin = Recorder(), time.perf_counter()
+        recorder = Recorder()
         self.error: BaseException | None = None
         with warnings.catch_warnings():
             warnings.filters[:] = self._warnings  # type: ignore[index]
@@ -110,9 +112,8 @@ class OwnFit:
                 self.history = _with(recorder, self.model, self.fit, self.given)
             except BaseException as error:
                 self.error = error
-        seconds = time.perf_counter() - begin
         trace.end_here()
-        self.run = recorder.run(self.model, seconds, self.error)
+        self.run = recorder.run(self.model, self.error)
         return self.run
 
     def result(self, *, stop: bool) -> Any:

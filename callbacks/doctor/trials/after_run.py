@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from kcnn.callbacks._finding import Finding
+from kcnn.callbacks.doctor._deadline import Deadline
 from kcnn.callbacks.doctor._hypothesis import Certainty
 from kcnn.callbacks.doctor._ranking import BADLY, EXCUSED
 from kcnn.callbacks.doctor._run import Run
@@ -26,7 +27,7 @@ BRIEF = 30  # steps in which nothing may be learned yet
 HELPED = 0.08  # gain that speaks for a change where nothing is learned without it
 
 
-def judge_run(context: Any, run: Run, *, until: float) -> TrialReport:
+def judge_run(context: Any, run: Run, *, until: Deadline) -> TrialReport:
     """What the end of a run and trials say; hypotheses go into `context.found`."""
     proven = [h for h in context.found if h.is_proven and h.cause != "wrong_metric"]
     if any(one.cause not in EXCUSED for one in proven):
@@ -57,7 +58,7 @@ def judge_run(context: Any, run: Run, *, until: float) -> TrialReport:
     return _numbers(context, report)
 
 
-def _open(context: Any, run: Run, until: float) -> bool:
+def _open(context: Any, run: Run, until: Deadline) -> bool:
     """Make copies ready, and measure how the run ended; False where there can be none."""
     case, steps = context.case, max(run.steps, 1)
     rates = step_rates(context.model.optimizer, run.rates, steps)

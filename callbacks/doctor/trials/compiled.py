@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from kcnn.callbacks.data import Rows
+from kcnn.callbacks.doctor._deadline import NEVER, Deadline
 from kcnn.callbacks.doctor.program.rows import tensors
 from kcnn.callbacks.doctor.trials.trainer import Trainer, in_pieces
 from kcnn.callbacks.keras_internals import rate_source
@@ -23,7 +24,9 @@ class CompiledTrainer(Trainer):
         self._train: Any = None
         self._predict: Any = None
 
-    def train(self, rows: Rows, order: np.ndarray, rates: Any, until: float = np.inf) -> np.ndarray:
+    def train(
+        self, rows: Rows, order: np.ndarray, rates: Any, until: Deadline = NEVER
+    ) -> np.ndarray:
         import tensorflow as tf
 
         if self._train is None:
@@ -41,7 +44,7 @@ class CompiledTrainer(Trainer):
             done, at = min(size, len(order) - at), at + size
             if at > 1:
                 size = int(np.clip(0.5 / max(took / done, 1e-6), 1, 4 * size + 4))
-            if time.perf_counter() > until or not np.isfinite(losses[-1][-1]):
+            if until.over or not np.isfinite(losses[-1][-1]):
                 break
         return np.concatenate(losses) if losses else np.zeros((0,))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import time
 from typing import Any
 
 import keras
 import numpy as np
 
 from kcnn.callbacks.data import Rows
+from kcnn.callbacks.doctor._deadline import NEVER, Deadline
 from kcnn.callbacks.doctor.interventions import AS_IT_IS, Intervention
 from kcnn.callbacks.doctor.program.copies import copy_model
 from kcnn.callbacks.doctor.program.graph import flat_layers, kernel_of
@@ -37,12 +37,12 @@ class TrialRunner:
         steps: Steps of the run; `ended` holds the weights it ended with, `based` those of
             a trial that changes nothing.
         length: Steps of a trial.
-        until: Clock time (time.perf_counter) at which a training is broken off.
+        until: When a training is broken off.
         data: Rows that train and judge; by default the user's.
     """
 
     def __init__(
-        self, context: Any, *, rates: np.ndarray, steps: int, length: int, until: float = np.inf,
+        self, context: Any, *, rates: np.ndarray, steps: int, length: int, until: Deadline = NEVER,
         data: TrialData | None = None,
     ):  # fmt: skip
         self.context, self.model, self.graph = context, context.model, context.graph
@@ -66,7 +66,7 @@ class TrialRunner:
 
     @property
     def time_left(self) -> bool:
-        return time.perf_counter() < self.until
+        return not self.until.over
 
     def trainer(self, change: Intervention = AS_IT_IS) -> Trainer | None:
         """The copy with the loop for this change, made once; None where it cannot be made."""

@@ -1,7 +1,6 @@
 """Brief trainings of one network through its own training step, on any backend."""
 
 import contextlib
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ import keras
 import numpy as np
 
 from kcnn.callbacks.data import Rows
+from kcnn.callbacks.doctor._deadline import NEVER, Deadline
 from kcnn.callbacks.keras_internals import (
     array_of,
     loss_weights_of,
@@ -76,10 +76,12 @@ class Trainer:
     def values(self) -> list[np.ndarray]:
         return [array_of(v) for v in self.model.variables]
 
-    def train(self, rows: Rows, order: np.ndarray, rates: Any, until: float = np.inf) -> np.ndarray:
+    def train(
+        self, rows: Rows, order: np.ndarray, rates: Any, until: Deadline = NEVER
+    ) -> np.ndarray:
         """Losses (steps,) of training on `rows` in `order` with a rate for each step.
 
-        Ends early at the clock time `until` (time.perf_counter), or when the loss is lost.
+        Ends early where `until` is over, or when the loss is lost.
         """
         rates = np.broadcast_to(np.asarray(rates, "float32"), (len(order),))
         pace = _Pace(rate_source(innermost(self.optimizer)[-1]), rates, until)
@@ -147,7 +149,7 @@ def in_pieces(function: Any, x: Any, batch: int) -> Any:
 class _Pace(keras.callbacks.Callback):
     """A rate for each step; the losses; an end when time is up or the loss is lost."""
 
-    def __init__(self, rate: Any, rates: np.ndarray, until: float):
+    def __init__(self, rate: Any, rates: np.ndarray, until: Deadline):
         super().__init__()
         self.rate, self.rates, self.until = rate, rates, until
         self.losses: list[float] = []
@@ -163,7 +165,7 @@ class _Pace(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         loss = loss_among(logs or {})
         self.losses.append(0.0 if loss is None else loss)  # a step may log nothing
-        if time.perf_counter() > self.until or not np.isfinite(self.losses[-1]):
+        if self.until.over or not np.isfinite(self.losses[-1]):
             self.over = self.model.stop_training = True
 
 
