@@ -68,9 +68,10 @@ def test_ids_under_a_loss_of_numbers_are_classes_and_amounts_are_none():
     ids = RNG.choice(1000, 120, replace=False)[np.arange(2400) % 120]
     amounts = np.round(RNG.lognormal(3, 0.5, 2400))
     prices = 500 * np.round(RNG.normal(40, 4, 2400))
+    grades = 1000 * np.array([31, 36, 42, 50, 57, 66, 75, 86, 98, 110])[np.arange(2400) % 10]
     for y, scores, kind in (
         (ids, True, "multiclass"), (ids, False, "regression"), (amounts, True, "regression"),
-        (prices, True, "regression"),
+        (prices, True, "regression"), (grades, True, "regression"),
     ):  # fmt: skip
         assert read_task(y, loss=read_loss("mse"), units=1, scores=scores).kind == kind
     named_ids = named(1, None, "mse", ids[:1200], x=np.tile(X, (10, 1)), metrics=["accuracy"])
@@ -83,6 +84,11 @@ def own_hinge(y, score):
 
 def hinge_of_bits(y, score):
     return own_hinge(2 * y - 1, score)
+
+
+class Hinge(keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        return keras.ops.maximum(1 - y_true * y_pred, 0)
 
 
 def score_times_label(y, score):
@@ -98,6 +104,7 @@ def score_times_label(y, score):
         (lambda y, s: keras.ops.mean(keras.ops.softplus(-y * s)), IDS % 2, ["label_encoding"]),
         (score_times_label, NUMBERS, []),
         ("hinge", IDS % 2, []),
+        (Hinge(), IDS % 2, ["label_encoding"]),
     ],
 )
 def test_a_label_that_a_margin_loss_does_not_see(loss, y, causes):

@@ -50,7 +50,7 @@ def read_context(model: keras.Model, case: Case, selection: Selection | None = N
             or []
         )
     for one in context.outputs:
-        if one.loss.kind == "other" and one.loss.name != "none":
+        if one.loss.kind == "other" and one.loss.name != "none" and not one.loss.margin:
             case.notes.append(
                 f"{one.prefix}whether the loss {one.loss.name} fits the last layer and the targets "
                 "was not judged: it is none that is known"

@@ -74,12 +74,12 @@ def read_loss(loss: Any) -> LossFacts:
     known = getattr(loss, "__module__", "").startswith(("keras.", "tensorflow.python.keras"))
     kind = NAMES.get(name, "other") if known or isinstance(loss, keras.losses.Loss) else "other"
     logits = bool(config.get("from_logits", False))
-    blind = margin = False
+    blind = False
     if kind == "other":
         kind, logits = _try_out(loss)
-        margin = kind == "other" and _margin(loss)
         blind = logits and _blind(loss, kind)
     smooth = float(config.get("label_smoothing", 0.0) or 0.0)
+    margin = not known and kind in ("other", "hinge") and _margin(loss)
     return LossFacts(kind, name, logits, smooth, blind, margin)
 
 

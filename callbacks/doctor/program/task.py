@@ -12,7 +12,8 @@ __all__ = ["TaskFacts", "read_task"]
 MOST = 100  # distinct whole numbers that several outputs or an accuracy make classes
 NUMBERED, EVEN = 20, 4  # classes 0..k-1 under a loss of numbers; largest over smallest of them
 IDS, SCATTERED = 10, 0.5  # ids with gaps: fewer may be a list of prices; share of places taken
-OFTEN, UNEVEN = 4, 6  # rows of the rarest id; of the commonest, in those of the middle one
+GROWING = 0.7  # correlation of the steps' order with the numbers' own; ids have none
+OFTEN, UNEVEN = 2, 6  # rows of the rarest id; of the commonest, in those of the middle one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,12 +130,16 @@ def _columns(flat, finite, values, facts, loss):
 def _class_like(column: np.ndarray, values: np.ndarray) -> bool:
     """Whole numbers that are names: each often repeated, and 0..k-1 or scattered like ids.
 
-    Amounts lie close together around their middle, in whatever unit they were rounded to.
+    Amounts lie close together around their middle, in whatever unit they were rounded to; in
+    lists of prices and grades the steps grow.
     """
     counts = np.unique(column, return_counts=True)[1]
-    unit = np.gcd.reduce(np.diff(values).astype("int64"))
-    scattered = len(values) >= IDS and (len(values) - 1) * unit < SCATTERED * np.ptp(values)
-    if scattered:
-        return bool(counts.min() >= OFTEN and counts.max() <= UNEVEN * np.median(counts))
+    steps = np.diff(values).astype("int64")
+    if len(values) >= IDS and len(steps) * np.gcd.reduce(steps) < SCATTERED * np.ptp(values):
+        ranks = steps.argsort(kind="stable").argsort()
+        grown = np.corrcoef(ranks, np.arange(len(ranks)))[0, 1] > GROWING
+        return bool(
+            not grown and counts.min() >= OFTEN and counts.max() <= UNEVEN * np.median(counts)
+        )
     numbered = len(values) <= NUMBERED and np.array_equal(values, np.arange(len(values)))
     return numbered and bool(counts.min() * EVEN >= counts.max())
