@@ -33,6 +33,7 @@ def identity_of(
             "fingerprint": dataset.fingerprint,
             "images": [len(dataset.train), len(dataset.val), len(dataset.test)],
             "shape": list(dataset.image_shape),
+            "flip": dataset.flip,
         },
         "settings": settings.to_dict(),
         "space": space.to_dict(),
