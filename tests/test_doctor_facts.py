@@ -213,3 +213,14 @@ def test_a_loss_of_the_users_own_that_squashes_a_softmax_again():
     assert named(4, "softmax", cross, HOT) == ["loss_activation_mismatch"]
     assert named(4, None, cross, HOT) == []
     assert named(4, "softmax", undone, HOT) == []
+
+
+def test_labels_mixed_in_float32_are_classes_though_some_exceed_one():
+    """MixUp of two images of one class: share and rest add up to a bit more than 1."""
+    rng = np.random.default_rng(0)
+    hot = np.eye(10, dtype="float32")[rng.integers(0, 10, (2, 2000))]
+    share = rng.beta(0.2, 0.2, (2000, 1)).astype("float32")
+    mixed = share * hot[0] + (1 - share) * hot[1]
+    mixed[0] = [0, np.nextafter(np.float32(1), np.float32(2)), *[0] * 8]
+    task = read_task(mixed, loss=read_loss("categorical_crossentropy"), units=10, scores=True)
+    assert (task.kind, task.form) == ("multiclass", "onehot")

@@ -13,6 +13,7 @@ MOST = 100  # distinct whole numbers that several outputs or an accuracy make cl
 NUMBERED, EVEN = 20, 4  # classes 0..k-1 under a loss of numbers; largest over smallest of them
 IDS, SCATTERED = 10, 0.5  # ids with gaps: fewer may be a list of prices; share of places taken
 GROWING = 0.7  # correlation of the steps' order with the numbers' own; ids have none
+ROUNDED = 1e-3  # how far from 0, 1 and a sum of 1 shares may lie that were mixed in half precision
 OFTEN, UNEVEN = 2, 6  # rows of the rarest id; of the commonest, in those of the middle one
 
 
@@ -117,8 +118,8 @@ def _columns(flat, finite, values, facts, loss):
         if np.all((finite > 0).sum(1) == 1) and k > 2:
             return facts("multiclass", "onehot", k)
         return facts("multilabel", "bits", k)
-    inside = finite.min() >= 0 and finite.max() <= 1
-    if inside and np.allclose(finite.sum(1), 1, atol=1e-3) and k > 1:
+    inside = finite.min() >= -ROUNDED and finite.max() <= 1 + ROUNDED
+    if inside and np.allclose(finite.sum(1), 1, atol=ROUNDED) and k > 1:
         return facts("multiclass", "onehot", k)  # smoothed or mixed
     top = finite.max(1, keepdims=True)
     one = (finite > 0).sum(1) == 1
