@@ -193,7 +193,8 @@ def test_padded_batches_of_different_lengths_and_ragged_ones():
 
 
 def test_nests_weights_and_tables_keep_their_form():
-    case = draw({"a": X, "b": Y}, {"k": Y}, {"sample_weight": np.ones(N), "validation_split": 0.25})
+    weights = np.linspace(0.5, 1.5, N)  # weights that are all 1 count as none
+    case = draw({"a": X, "b": Y}, {"k": Y}, {"sample_weight": weights, "validation_split": 0.25})
     assert (case.train.n, case.val.n, case.train.weight.dtype) == (360, 120, np.float32)
     assert case.census["k"].values.tolist() == [0, 1, 2]
     scipy = pytest.importorskip("scipy.sparse")
