@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import click
 import pytest
+import tensorflow as tf
 from click.testing import CliRunner
 from rich.console import Console
 
@@ -52,6 +53,15 @@ def test_workers_start_with_the_search_and_a_failed_one_is_said(tmp_path):
     said = shown.console.file.getvalue()
     assert "Worker 1 ended with code 1: no such data" in said
     assert "Worker 2 ended" in said
+
+
+def test_gpus_that_were_given_are_shared_by_their_own_names(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["one", "another"])
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda *_: None)
+    shown = display(tmp_path, "pass")
+    given = [shown._devices(worker)["CUDA_VISIBLE_DEVICES"] for worker in (1, 2, 3)]
+    assert given == ["5", "2", "5"]
 
 
 def test_a_kept_search_starts_nobody(tmp_path):

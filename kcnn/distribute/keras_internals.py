@@ -8,6 +8,7 @@ Everything private of Keras that this room touches is in this file.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import inspect
 from collections.abc import Callable, Iterator
@@ -189,6 +190,11 @@ def _one_of_several_replicas() -> Any:
     return context if context is not None and context.num_replicas_in_sync > 1 else None
 
 
+@functools.lru_cache(maxsize=32)  # the recipe enters `repaired` for each of its trainings
+def _source(function: Callable[..., Any]) -> str:
+    return inspect.getsource(function)
+
+
 @dataclass(frozen=True)
 class Fault:
     """A function of Keras, the line of it that is wrong, and what makes ours from Keras's."""
@@ -210,7 +216,7 @@ class Fault:
         """Whether the installed Keras still has the faulty line."""
         try:
             holder, name = self.place()
-            return self.line in inspect.getsource(getattr(holder, name))
+            return self.line in _source(getattr(holder, name))
         except (ImportError, AttributeError, OSError, TypeError):
             return False  # moved or rewritten: no longer the function that ours replaces
 

@@ -36,9 +36,12 @@ class DisplayWithWorkers(Display):
         super().__init__(log_json=log_json)
         self._command, self._processes, self._logs = command, processes, folder / "logs"
         self._workers: list[subprocess.Popen[bytes]] = []
-        self._gpus = tf.config.list_physical_devices("GPU")
-        if self._gpus:
-            tf.config.set_visible_devices(self._gpus[0], "GPU")
+        gpus = tf.config.list_physical_devices("GPU")
+        given = os.environ.get("CUDA_VISIBLE_DEVICES")  # some of the machine's, by their own names
+        names = given.split(",") if given else map(str, range(len(gpus)))
+        self._gpus = list(names) if gpus else []
+        if gpus:
+            tf.config.set_visible_devices(gpus[0], "GPU")
 
     def __enter__(self) -> DisplayWithWorkers:
         return self
@@ -69,7 +72,7 @@ class DisplayWithWorkers(Display):
 
     def _devices(self, worker: int) -> dict[str, str]:
         if self._gpus:
-            return {"CUDA_VISIBLE_DEVICES": str(worker % len(self._gpus))}
+            return {"CUDA_VISIBLE_DEVICES": self._gpus[worker % len(self._gpus)]}
         threads = max(1, (os.cpu_count() or 1) // self._processes)
         return {"TF_NUM_INTRAOP_THREADS": str(threads)}
 
