@@ -145,24 +145,22 @@ def load_model(folder: Path, version: int, *, threads: int) -> Model:
     import tensorflow as tf
     from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 
-    v1 = tf.compat.v1
-    config = v1.ConfigProto(
+    config = tf.compat.v1.ConfigProto(
         intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
     )
+    rewriting = config.graph_options.rewrite_options
     # A second round over the graph takes as long as the first and finds nothing to make faster.
-    config.graph_options.rewrite_options.meta_optimizer_iterations = RewriterConfig.ONE
-    graph = tf.Graph()
-    with graph.as_default():
-        session = v1.Session(graph=graph, config=config)
-        meta = v1.saved_model.load(session, ["serve"], str(folder))
+    rewriting.meta_optimizer_iterations = RewriterConfig.ONE
+    rewriting.disable_meta_optimizer = True  # while no more than the variables are read
+    session, meta = _opened(folder, config)
     signatures = _signatures(meta)
     if not signatures:
         session.close()
         raise ValueError("it has no serving signature")
+    rewriting.disable_meta_optimizer = False
     frozen = _frozen(session, signatures, config)
-    if frozen is not None:
-        session.close()
-        session = frozen
+    session.close()
+    session = frozen or _opened(folder, config)[0]
     for signature in signatures.values():
         signature._call = session.make_callable(
             [session.graph.get_tensor_by_name(t.node) for t in signature.outputs],
@@ -170,6 +168,17 @@ def load_model(folder: Path, version: int, *, threads: int) -> Model:
         )
         _try_out(signature)
     return Model(version, folder, signatures, _class_names(folder), session)
+
+
+def _opened(folder: Path, config):
+    """A session of the SavedModel in `folder`, and what that says of itself."""
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    graph = tf.Graph()
+    with graph.as_default():
+        session = v1.Session(graph=graph, config=config)
+        return session, v1.saved_model.load(session, ["serve"], str(folder))
 
 
 def _frozen(session, signatures: dict[str, Signature], config):
