@@ -38,10 +38,11 @@ def digits():
     return load("digits", seed=0, max_images=300)
 
 
-def features_of(digits, folder, augment="none", budget="quick"):
-    settings = Settings(budget=budget, augment=augment)
+def features_of(digits, folder, augment="none", **options):
+    settings = Settings(budget="quick", augment=augment)
     transfer = Transfer(backbone_for(), digits)
-    return FeatureData(transfer, ImageData(digits, augment=augment), settings, folder), transfer
+    images = ImageData(digits, augment=augment)
+    return FeatureData(transfer, images, settings, folder, **options), transfer
 
 
 def test_features_are_the_backbones_and_computed_once(digits, tmp_path, monkeypatch):
@@ -68,12 +69,26 @@ def test_a_training_goes_on_with_the_batches_it_would_have_had(digits, tmp_path)
 
 
 def test_augmented_images_are_seen_in_several_views(digits, tmp_path):
-    data, _ = features_of(digits, tmp_path, augment="crop")
+    data, transfer = features_of(digits, tmp_path, augment="crop")
     images = len(digits.train)
     kept = data._kept()
     assert len(kept["train_x"]) == 4 * images
+    whole = transfer.backbone.predict(digits.train.x.astype("float32"), verbose=0)
+    np.testing.assert_allclose(kept["train_x"][:images], whole.mean(axis=(1, 2)), atol=1e-5)
     np.testing.assert_array_equal(kept["train_y"][:images], kept["train_y"][images : 2 * images])
     assert not np.allclose(kept["train_x"][:images], kept["train_x"][images : 2 * images])
+
+
+def test_a_short_time_has_fewer_views(digits, tmp_path):
+    data, _ = features_of(digits, tmp_path, augment="crop", left=lambda: 0.0)
+    assert len(data._kept()["train_x"]) == len(digits.train)
+
+
+def test_mixed_views_come_after_the_images_and_labels_as_they_are(digits, tmp_path):
+    data, _ = features_of(digits, tmp_path, augment="mixup")
+    labels, images = data._kept()["train_y"], len(digits.train)
+    np.testing.assert_array_equal(labels[:images], np.eye(10)[digits.train.y])
+    assert ((labels[images:] > 0).sum(axis=1) > 1).any()
 
 
 def test_the_sample_is_spread_over_the_classes(digits, tmp_path):

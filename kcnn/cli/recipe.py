@@ -1,12 +1,9 @@
 """`kcnn recipe`: a network through the six steps."""
 
 import errno
-import os
 import shlex
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +12,13 @@ import click
 from click.core import ParameterSource
 
 from kcnn_cli._errors import describe, fail
+from kcnn_cli._interrupts import interrupts, what_was_kept
 from kcnn_cli._start import start_tensorflow
 
 __all__ = ["recipe"]
 
-LEADERS = {"processes", "worker", "resume", "overwrite", "keep_going", "log_json"}
+THIS_TIME = {"resume", "overwrite", "keep_going"}  # not of the run itself
+LEADERS = THIS_TIME | {"processes", "worker", "log_json"}
 FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, or the share of it that one may use
 
 _folder = click.Path(path_type=Path, file_okay=False)
@@ -135,11 +134,11 @@ def recipe(out: Path | None, show_space: bool, worker: bool, **options: Any) -> 
     if options["processes"] > 1 and options["strategy"]:
         raise click.UsageError("--processes gives each a device; it goes without --strategy.")
     start_tensorflow()
-    with _interrupts():
+    with interrupts():
         try:
             finished = _run(out, show_space, worker, options)
         except KeyboardInterrupt:
-            fail(_what_was_kept(out))
+            fail(what_was_kept(out))
         except OSError as error:
             if error.errno not in FULL or out is None or not (out / "result.json").exists():
                 raise
@@ -208,7 +207,7 @@ def _run(out: Path | None, show_space: bool, worker: bool, options: dict[str, An
             overwrite=overwrite,
             display=display,
             chosen=source.chosen,
-            command=_command(),
+            command=f"kcnn recipe {shlex.join(_words(THIS_TIME))}",
             **common,
         )
     return record["status"] == "finished"
@@ -221,64 +220,20 @@ def _display(out: Path, processes: int, log_json: Path | None) -> AbstractContex
         return nullcontext(Display(log_json=log_json))
     from kcnn.recipe.local_workers import DisplayWithWorkers
 
-    return DisplayWithWorkers(_worker_command(), processes, out, log_json=log_json)
+    worker = [sys.executable, "-m", "kcnn", "recipe", *_words(LEADERS), "--worker"]
+    return DisplayWithWorkers(worker, processes, out, log_json=log_json)
 
 
-def _worker_command() -> list[str]:
-    """This command as a worker's, without what only the leading process does."""
+def _words(left_out: set[str]) -> list[str]:
+    """The options of this command that were typed, to be typed again; without some."""
     context = click.get_current_context()
     words = []
     for option in context.command.params:
         name = option.name or ""
-        given = context.get_parameter_source(name) not in (None, ParameterSource.DEFAULT)
-        if given and name not in LEADERS:
+        typed = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if typed and name not in left_out:
             value = context.params[name]
             flag = isinstance(option, click.Option) and option.is_flag
             words.append(option.secondary_opts[0] if flag and not value else option.opts[0])
             words += [] if flag else [str(value)]
-    return [sys.executable, "-m", "kcnn", "recipe", *words, "--worker"]
-
-
-@contextmanager
-def _interrupts() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does; a second of them ends it at once.
-
-    What is on disk is whole at any moment, so nothing is lost by that.
-    """
-    heard: list[int] = []
-
-    def end(number: int, frame: Any) -> None:
-        if heard:
-            os.write(2, b"\nkcnn: ended at once; go on with --resume.\n")
-            os._exit(2)
-        heard.append(number)
-        raise KeyboardInterrupt
-
-    try:
-        before = {n: signal.signal(n, end) for n in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread: whoever is there handles signals
-        before = {}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _command() -> str:
-    """What was typed, to be typed again; paths to the program are left out."""
-    left = ("--resume", "--overwrite", "--keep-going")
-    return "kcnn " + shlex.join(word for word in sys.argv[1:] if word not in left)
-
-
-def _what_was_kept(out: Path | None) -> str:
-    import json
-
-    try:
-        steps = json.loads(((out or Path()) / "result.json").read_text(encoding="utf-8"))["steps"]
-    except (OSError, ValueError, KeyError):
-        return "Interrupted before the first step; nothing was written."
-    if not steps:
-        return f"Interrupted: no step was finished. Go on in {out} with --resume."
-    finished = "step 1 is" if len(steps) == 1 else f"steps 1 to {len(steps)} are"
-    return f"Interrupted: {finished} finished and kept in {out}. Go on with --resume."
+    return words

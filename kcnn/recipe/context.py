@@ -78,7 +78,9 @@ class Context:
         else:
             transfer = Transfer(backbone, self.dataset)
             self.build = transfer.head
-            self.data = FeatureData(transfer, self.data, settings, state)
+            self.data = FeatureData(
+                transfer, self.data, settings, state, left=lambda: self.clock.left
+            )
             space = {"dropout": list(DROPOUTS), **(space or {})}
         self.batch_size = default_batch_size(settings, self.data.train_images)
         self.space = _completed(space, self.batch_size, self.data.train_images)

@@ -36,6 +36,7 @@ class DisplayWithWorkers(Display):
         super().__init__(log_json=log_json)
         self._command, self._processes, self._logs = command, processes, folder / "logs"
         self._workers: list[subprocess.Popen[bytes]] = []
+        self._failed: set[int] = set()  # workers of which that was said
         gpus = tf.config.list_physical_devices("GPU")
         given = os.environ.get("CUDA_VISIBLE_DEVICES")  # some of the machine's, by their own names
         names = given.split(",") if given else map(str, range(len(gpus)))
@@ -51,7 +52,8 @@ class DisplayWithWorkers(Display):
         if title == Search.title and not kept:
             self._start()
         for worker, process in enumerate(self._workers, 1):
-            if process.poll():
+            if process.poll() and worker not in self._failed:
+                self._failed.add(worker)
                 said = self._log(worker).read_text("utf-8", "replace").strip().splitlines()
                 last = said[-1] if said else "it said nothing"
                 self.say(f"Worker {worker} ended with code {process.returncode}: {last}", "yellow")

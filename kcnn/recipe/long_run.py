@@ -19,11 +19,9 @@ from kcnn.recipe.training_data import TrainingData
 from kcnn.recipe.transfer import FeatureData
 
 __all__ = [
-    "FINE_TUNED", "FROZEN",
-    "LongRun", "best_of", "planned", "refine_length", "run_folder", "seconds_for",
-    "seconds_per_update", "train_long",
+    "FINE_TUNED", "FROZEN", "LongRun", "best_of", "planned", "refine_length", "run_folder",
+    "seconds_per_update", "train_long", "trained",
 ]  # fmt: skip
-
 
 TIME_KEPT = 0.1  # of the time left at most, for scoring, export and the page
 FINISH = 15.0  # seconds that these take apart from the test images
@@ -65,7 +63,7 @@ def refine_length(context: Context, batch_size: int) -> Length:
     least, most = context.budget.refine_epochs
     updates = context.budget.refine_updates
     speed = seconds_per_update(context)
-    seconds = seconds_for(context)
+    seconds = _seconds_for(context)
     if seconds is not None and speed:
         allowed = max(10, round(seconds / speed))
         if isinstance(context.data, FeatureData):  # heads are quick; the rest is fine-tuning's
@@ -76,7 +74,7 @@ def refine_length(context: Context, batch_size: int) -> Length:
     return length_of(updates, per_pass, least=least, most=most, looks=10)
 
 
-def seconds_for(context: Context) -> float | None:
+def _seconds_for(context: Context) -> float | None:
     """Of the time that is left, what the longer training may take."""
     left = context.clock.left
     return None if left is None else max(1.0, left - min(TIME_KEPT * left, FINISH))
@@ -95,6 +93,28 @@ def planned(folder: Path, plan: Length | None) -> Length | None:
     """The length that an earlier sitting had planned, or `plan`, which is written down."""
     kept = _kept(folder / "length.json", None if plan is None else asdict(plan))
     return None if kept is None else read_result(Length, kept)
+
+
+def trained(context: Context, index: int, hp: dict[str, Any], count: int) -> LongRun:
+    """Longer training number `index`, or what it gave in an earlier sitting."""
+    folder = run_folder(context.state, index)
+    row = Checkpoint.row(folder)
+    if row is not None:
+        return read_result(LongRun, row)
+    length = planned(folder, refine_length(context, int(hp["batch_size"])))
+    assert length is not None
+    frozen = isinstance(context.data, FeatureData)
+    return train_long(
+        context,
+        index,
+        context.models.fresh(hp),
+        hp,
+        length,
+        data=context.data,
+        title=f"refining, run {index + 1} of {count}",
+        regime=FROZEN if frozen else "",
+        seconds=None if frozen else _seconds_for(context),
+    )
 
 
 def train_long(

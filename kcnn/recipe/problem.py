@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from kcnn.recipe.settings import RecipeError, first_line
 from kcnn.serving import read_output
@@ -49,6 +50,10 @@ class Problem:
             metrics=[_anew(m) for m in self.metrics] if self.metrics else [self._accuracy(logits)],
             **compile_args,
         )
+
+    def labels(self, y: np.ndarray) -> np.ndarray:
+        """Labels in the form that the loss takes."""
+        return np.eye(self.classes, dtype="float32")[y] if self.soft and y.ndim == 1 else y
 
     def check(self, model: keras.Model) -> None:
         """Refuse a model whose input or output is another one.

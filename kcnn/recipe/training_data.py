@@ -90,9 +90,7 @@ class ImageData:
 
     def sample(self, images: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
         x, y = self.dataset.train.sample(images, seed=seed)
-        if self.problem.soft and y.ndim == 1:
-            y = np.eye(self.problem.classes, dtype="float32")[y]
-        return np.asarray(x, "float32"), y
+        return np.asarray(x, "float32"), self.problem.labels(y)
 
     def augmentation(self, seed: int) -> Any:
         kind, _, mix = self.augmented_by.partition("+")

@@ -1,5 +1,6 @@
 """A pretrained backbone in the recipe: its features once per image and view, and a new head."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from kcnn.recipe.clock import Clock
 from kcnn.recipe.files import read_arrays, write_arrays
 from kcnn.recipe.settings import RecipeError, Settings, first_line
 from kcnn.recipe.training_data import ImageData, looked_at_once, seed_for
-from kcnn.transfer import cache_features, head_of, linear_probe, regime
+from kcnn.transfer import CachedFeatures, cache_features, head_of, linear_probe, regime
 
 __all__ = ["FeatureData", "Transfer"]
 
-VIEWS = {"quick": 4, "standard": 8, "thorough": 16}  # augmented views of each training image
+VIEWS = {"quick": 4, "standard": 8, "thorough": 16}  # of each training image
+TIME_SHARE = 0.25  # of the time left at most, for the views after the first one
 MEMORY = 2**29  # bytes of features that are kept; with more there are fewer views
 HEADS_AT_ONCE = 256  # rows of features
 
@@ -75,12 +77,21 @@ class Transfer:
 
 
 class FeatureData:
-    """What a frozen backbone makes of a data set: each training image in several views.
+    """What a frozen backbone makes of a data set: each training image as it is and augmented.
 
-    Features are computed at the first need, and kept in `folder` for a resumed run.
+    Features are computed at the first need, and kept in `folder` for a resumed run. There are
+    as many views as the budget has, or fewer where `left()`, the seconds left, is not None.
     """
 
-    def __init__(self, transfer: Transfer, images: ImageData, settings: Settings, folder: Path):
+    def __init__(
+        self,
+        transfer: Transfer,
+        images: ImageData,
+        settings: Settings,
+        folder: Path,
+        *,
+        left: Callable[[], float | None] = lambda: None,
+    ):
         self.images = images
         self.dataset = images.dataset
         self.augmented_by = images.augmented_by
@@ -89,6 +100,7 @@ class FeatureData:
         views = VIEWS[settings.budget] if self.augmented_by != "none" else 1
         most = MEMORY // max(1, 4 * transfer.features * self.train_images)
         self.views = max(1, min(views, most))
+        self._left = left
         self.seed = settings.seed
         self.transfer = transfer
         self._file = folder / "features.npz"
@@ -133,18 +145,17 @@ class FeatureData:
         return self._arrays
 
     def _computed(self) -> dict[str, np.ndarray]:
-        probe, train = self.transfer.probe, self.dataset.train
-        at_once = looked_at_once(self.dataset.image_shape)
-        augment = self.augmentation(self.seed) if self.views > 1 else None
-        seen = cache_features(
-            probe, train, views=self.views, augment=augment, batch_size=at_once, seed=self.seed
-        )
+        seen = [self._view(0)]  # traces
         began = Clock.now()
-        looked = cache_features(probe, self.images.val())
+        looked = cache_features(self.transfer.probe, self.images.val())
         seconds = (Clock.now() - began) / self.val_images
+        views, left = self.views, self._left()
+        if left is not None:
+            views = min(views, 1 + int(TIME_SHARE * left / (seconds * self.train_images)))
+        seen += [self._view(number) for number in range(1, views)]
         arrays = {
-            "train_x": seen.x.reshape(-1, seen.x.shape[-1]),
-            "train_y": seen.y.reshape(-1, *seen.y.shape[2:]),
+            "train_x": np.concatenate([view.x[0] for view in seen]),
+            "train_y": np.concatenate([self.problem.labels(view.y[0]) for view in seen]),
             "val_x": looked.x[0],
             "val_y": looked.y[0],
             "seconds_per_image": np.array(seconds),
@@ -152,3 +163,14 @@ class FeatureData:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         write_arrays(self._file, arrays)
         return arrays
+
+    def _view(self, number: int) -> CachedFeatures:
+        """The training images as they are, for number 0, or augmented."""
+        seed = self.seed + number
+        return cache_features(
+            self.transfer.probe,
+            self.dataset.train,
+            augment=self.augmentation(seed) if number else None,
+            batch_size=looked_at_once(self.dataset.image_shape),
+            seed=seed,
+        )

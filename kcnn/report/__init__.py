@@ -11,15 +11,13 @@ from kcnn.report.blocks import (
     Heading,
     Matrix,
     Note,
-    Page,
     Picture,
     Pictures,
     Row,
-    Section,
     Table,
 )
 from kcnn.report.canvas import Plot
-from kcnn.report.page import write_page
+from kcnn.report.page import Page, Section, write_page
 
 __all__ = [
     "Bars", "Block", "Cell", "Code", "Columns", "Definitions", "Findings", "Heading", "Matrix",

@@ -1,14 +1,14 @@
 """What a page is made of: typed pieces that hold numbers and words, and no markup."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from kcnn.report.canvas import Plot
 
 __all__ = [
-    "Bars", "Block", "Cell", "Code", "Columns", "Definitions", "Findings", "Heading", "Note",
-    "Page", "Picture", "Pictures", "Row", "Section", "Table", "plots_in",
+    "Bars", "Block", "Cell", "Code", "Columns", "Definitions", "Findings", "Heading",
+    "Matrix", "Note", "Picture", "Pictures", "Row", "Table", "plots_in",
 ]  # fmt: skip
 
 
@@ -205,57 +205,6 @@ Block = (
     | Columns
     | Plot
 )
-
-
-@dataclass(frozen=True)
-class Section:
-    """A card of the page. `status` is a verdict, or "" for none.
-
-    >>> Section("data", "The data", [Note("1,294 images")]).id
-    'data'
-    """
-
-    id: str
-    title: str
-    blocks: Sequence[Block]
-    purpose: str = ""
-    status: str = ""
-    seconds: float | None = None
-    long: bool = False
-
-
-@dataclass(frozen=True)
-class Page:
-    """All of a page.
-
-    Attributes:
-        title: the verdict in words; `tone` is "ok", "warning", "failure" or "unfinished".
-        subject: what the browser's tab says besides.
-        overline: above the title, parts of one line.
-        facts: (name, value, small print); the first one is the most important.
-        advice: (heading, words, id of the section it comes from or "").
-        path: (title, status, id or "" where there is no such section), the steps in order.
-        sections: cards in order.
-        settings: how it was made, at the foot of the page.
-        foot: the last lines.
-
-    >>> facts, advice = [("Accuracy", "91%", "")], ("What next", "Nothing.", "")
-    >>> page = Page("It trained", "ok", "digits", ["a run"], facts, advice, [], [])
-    >>> page.tone
-    'ok'
-    """
-
-    title: str
-    tone: str
-    subject: str
-    overline: Sequence[str]
-    facts: Sequence[tuple[str, str, str]]
-    advice: tuple[str, str, str]
-    path: Sequence[tuple[str, str, str]]
-    sections: Sequence[Section]
-    settings: Sequence[tuple[str, str]] = ()
-    command: str = ""
-    foot: Sequence[str] = field(default_factory=tuple)
 
 
 def plots_in(blocks: Sequence[Any]) -> list[Plot]:

@@ -4,18 +4,70 @@ import base64
 import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
 from kcnn.report import words
-from kcnn.report.blocks import Page, plots_in
+from kcnn.report.blocks import Block, plots_in
 from kcnn.report.canvas import Plot, to_png, to_svg
 
-__all__ = ["write_page"]
+__all__ = ["Page", "Section", "write_page"]
 
 _FILTERS = {"duration": words.duration, "svg": to_svg}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A card of the page. `status` is a verdict, or "" for none.
+
+    >>> Section("data", "The data", [Note("1,294 images")]).id
+    'data'
+    """
+
+    id: str
+    title: str
+    blocks: Sequence[Block]
+    purpose: str = ""
+    status: str = ""
+    seconds: float | None = None
+    long: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """All of a page.
+
+    Attributes:
+        title: the verdict in words; `tone` is "ok", "warning", "failure" or "unfinished".
+        subject: what the browser's tab says besides.
+        overline: above the title, parts of one line.
+        facts: (name, value, small print); the first one is the most important.
+        advice: (heading, words, id of the section it comes from or "").
+        path: (title, status, id or "" where there is no such section), the steps in order.
+        sections: cards in order.
+        settings: how it was made, at the foot of the page.
+        foot: the last lines.
+
+    >>> facts, advice = [("Accuracy", "91%", "")], ("What next", "Nothing.", "")
+    >>> page = Page("It trained", "ok", "digits", ["a run"], facts, advice, [], [])
+    >>> page.tone
+    'ok'
+    """
+
+    title: str
+    tone: str
+    subject: str
+    overline: Sequence[str]
+    facts: Sequence[tuple[str, str, str]]
+    advice: tuple[str, str, str]
+    path: Sequence[tuple[str, str, str]]
+    sections: Sequence[Section]
+    settings: Sequence[tuple[str, str]] = ()
+    command: str = ""
+    foot: Sequence[str] = field(default_factory=tuple)
 
 
 def write_page(page: Page, file: str | Path, *, plots: str | Path | None = None) -> Path:

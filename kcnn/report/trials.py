@@ -1,4 +1,4 @@
-"""Trials as pictures: by one parameter, over all of them, and as curves with their schedules."""
+"""Trials as pictures: by one parameter, over all of them, by rate, and with their schedules."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from kcnn.report.axes import curve, epoch_axis, percent_axis, top
+from kcnn.report.axes import curve, epoch_axis, from_to, numbers, percent_axis, top
 from kcnn.report.canvas import SERIES, Plot, axes, legend, log_ticks
 from kcnn.report.words import num, percent, rate
 
-__all__ = ["Point", "parallel_plot", "schedules_plot", "slice_plot"]
+__all__ = ["SMOOTHED_OVER", "Point", "parallel_plot", "schedules_plot", "slice_plot", "sweep_plot"]
+
+SMOOTHED_OVER = 10  # iterations, of the thick lines of a sweep
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,64 @@ def schedules_plot(
         draw,
         (5.6, 4.0 + 0.2 * len(series)),
     )
+
+
+def sweep_plot(
+    rates: Sequence[tuple[float, Sequence[float | None], str, str]], pick: float | None
+) -> Plot | None:
+    """Batch losses at each rate from the same start, of (rate, losses, verdict, color)."""
+    curves = [(lr, numbers(losses), verdict, color) for lr, losses, verdict, color in rates]
+    curves = [row for row in curves if np.isfinite(row[1]).any()]
+    if not curves:
+        return None
+    low, high = _window([losses for _, losses, _, _ in curves])
+
+    def draw(figure, colors) -> None:
+        ax = axes(figure, colors, x="iteration", y="loss of the batch")
+        for lr, losses, _, name in curves:
+            steps, smooth = np.arange(1, len(losses) + 1), _smooth(losses)
+            color, chosen = colors[name], lr == pick
+            label = f"{rate(lr)}{' (pick)' if chosen else ''}"
+            ax.plot(steps, losses, color=color, linewidth=0.8, alpha=0.28)
+            ax.plot(steps, smooth, color=color, linewidth=3.0 if chosen else 1.7, label=label)
+            inside = np.flatnonzero(np.nan_to_num(smooth, nan=np.inf) <= high)
+            if inside.size and inside[-1] < len(losses) - 1:  # it leaves, not to come back
+                end = inside[-1] + 1, smooth[inside[-1]]
+                ax.plot(*end, "x", color=color, markersize=8, markeredgewidth=2.2)
+        ax.set_ylim(low * 0.85 if high > 20 * low else 0, high)
+        if high > 20 * low:
+            ax.set_yscale("log")
+            log_ticks(ax.yaxis, (low, high), num)
+        legend(ax, colors, columns=min(5, len(curves)))
+
+    said = [f"{rate(lr)} {verdict}, {from_to(losses)}" for lr, losses, verdict, _ in curves]
+    return Plot(
+        "learning-rates",
+        "Loss at each learning rate, from the same start",
+        f"Loss per iteration at {len(curves)} learning rates: {'; '.join(said)}.",
+        f"Thin: each batch. Thick: mean of the last {SMOOTHED_OVER}. A cross: it left the picture "
+        "for good.",
+        draw,
+        (5.6, 3.8),
+    )
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """The mean of the last ten, to lead the eye; a gap where the value itself is one."""
+    smooth = np.full(len(values), np.nan)
+    for i in np.flatnonzero(np.isfinite(values)):
+        recent = values[max(0, i - SMOOTHED_OVER + 1) : i + 1]
+        smooth[i] = recent[np.isfinite(recent)].mean()
+    return smooth
+
+
+def _window(curves: Sequence[np.ndarray]) -> tuple[float, float]:
+    """What the eye needs: from the lowest loss to a few times the start."""
+    seen = np.concatenate([_smooth(losses) for losses in curves])
+    seen = seen[np.isfinite(seen)]
+    start = float(np.median([losses[np.isfinite(losses)][0] for losses in curves]))
+    low = max(float(seen.min()), 1e-6)
+    return low, max(min(float(seen.max()) * 1.05, 3.0 * start), 1.3 * start, 1.2 * low)
 
 
 def _labels(values: Sequence[Any]) -> list[str]:

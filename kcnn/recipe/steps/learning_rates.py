@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
-import numpy as np
 from rich.table import Table as Lines
 
 from kcnn.callbacks import Finding, LRSweep
@@ -15,10 +14,10 @@ from kcnn.recipe.context import Context
 from kcnn.recipe.step import Outcome, Step, require_labels
 from kcnn.recipe.steps.small_sample import usual_rates
 from kcnn.recipe.training_data import AUGMENTED_FROM, LIGHT_FROM, lighter
-from kcnn.report import Block, Cell, Columns, Findings, Note, Plot, Row, Table
-from kcnn.report.axes import from_to, numbers
-from kcnn.report.canvas import SPECTRUM, axes, legend, log_ticks
-from kcnn.report.words import duration, num, rate
+from kcnn.report import Block, Cell, Columns, Findings, Note, Row, Table
+from kcnn.report.canvas import SPECTRUM
+from kcnn.report.trials import SMOOTHED_OVER, sweep_plot
+from kcnn.report.words import duration, rate
 
 __all__ = ["LearningRates", "Rate", "SweepLearningRates", "sweep_learning_rates"]
 
@@ -27,7 +26,6 @@ ITERATIONS = 100
 WEIGHT_DECAY = 1e-4
 TIME_SHARE = 0.06  # of the time left, for the sweep
 FEWEST = 20  # iterations that say something of a rate
-SMOOTHED_OVER = 10  # iterations, of the thick lines
 FEW = 50  # iterations below which only the optimizer's usual rates are tried
 
 
@@ -164,7 +162,10 @@ class SweepLearningRates(Step[LearningRates]):
             )
             for r in ordered
         )
-        plot = tuple(p for p in [_plot(ordered, result.suggestion, colors)] if p is not None)
+        drawn = sweep_plot(
+            [(r.lr, r.losses, r.verdict, colors[r.lr]) for r in ordered], result.suggestion
+        )
+        plot = (drawn,) if drawn else ()
         return [
             Columns((plot, (Findings(findings),)), wide=True),
             Table("Verdict on each learning rate", ("Rate", "Verdict", "Why"), rows),
@@ -210,58 +211,3 @@ def _affordable(context: Context, model: keras.Model) -> tuple[tuple[float, ...]
 def _mean(losses: Sequence[float | None]) -> str:
     known = [math.nan if loss is None else loss for loss in losses]
     return f"{sum(known) / len(known):.3f}" if known else "–"
-
-
-def _plot(rows: Sequence[Rate], pick: float | None, named: dict[float, str]) -> Plot | None:
-    curves = [(row, numbers(row.losses)) for row in rows]
-    curves = [(row, losses) for row, losses in curves if np.isfinite(losses).any()]
-    if not curves:
-        return None
-    low, high = _window([losses for _, losses in curves])
-
-    def draw(figure, colors) -> None:
-        ax = axes(figure, colors, x="iteration", y="loss of the batch")
-        for row, losses in curves:
-            steps, smooth = np.arange(1, len(losses) + 1), _smooth(losses)
-            color, chosen = colors[named[row.lr]], row.lr == pick
-            label = f"{rate(row.lr)}{' (pick)' if chosen else ''}"
-            ax.plot(steps, losses, color=color, linewidth=0.8, alpha=0.28)
-            ax.plot(steps, smooth, color=color, linewidth=3.0 if chosen else 1.7, label=label)
-            inside = np.flatnonzero(np.nan_to_num(smooth, nan=np.inf) <= high)
-            if inside.size and inside[-1] < len(losses) - 1:  # it leaves, not to come back
-                end = inside[-1] + 1, smooth[inside[-1]]
-                ax.plot(*end, "x", color=color, markersize=8, markeredgewidth=2.2)
-        ax.set_ylim(low * 0.85 if high > 20 * low else 0, high)
-        if high > 20 * low:
-            ax.set_yscale("log")
-            log_ticks(ax.yaxis, (low, high), num)
-        legend(ax, colors, columns=min(5, len(curves)))
-
-    said = [f"{rate(r.lr)} {r.verdict}, {from_to(losses)}" for r, losses in curves]
-    return Plot(
-        "learning-rates",
-        "Loss at each learning rate, from the same start",
-        f"Loss per iteration at {len(curves)} learning rates: {'; '.join(said)}.",
-        f"Thin: each batch. Thick: mean of the last {SMOOTHED_OVER}. A cross: it left the picture "
-        "for good.",
-        draw,
-        (5.6, 3.8),
-    )
-
-
-def _smooth(values: np.ndarray) -> np.ndarray:
-    """The mean of the last ten, to lead the eye; a gap where the value itself is one."""
-    smooth = np.full(len(values), np.nan)
-    for i in np.flatnonzero(np.isfinite(values)):
-        recent = values[max(0, i - SMOOTHED_OVER + 1) : i + 1]
-        smooth[i] = recent[np.isfinite(recent)].mean()
-    return smooth
-
-
-def _window(curves: Sequence[np.ndarray]) -> tuple[float, float]:
-    """What the eye needs: from the lowest loss to a few times the start."""
-    seen = np.concatenate([_smooth(losses) for losses in curves])
-    seen = seen[np.isfinite(seen)]
-    start = float(np.median([losses[np.isfinite(losses)][0] for losses in curves]))
-    low = max(float(seen.min()), 1e-6)
-    return low, max(min(float(seen.max()) * 1.05, 3.0 * start), 1.3 * start, 1.2 * low)

@@ -13,18 +13,14 @@ from kcnn.recipe.checkpoint import Checkpoint
 from kcnn.recipe.context import Context
 from kcnn.recipe.fine_tuning import fine_tune
 from kcnn.recipe.long_run import (
-    FROZEN,
     LongRun,
     best_of,
-    planned,
     refine_length,
     run_folder,
-    seconds_for,
     seconds_per_update,
-    train_long,
+    trained,
 )
 from kcnn.recipe.problem import accuracy_key
-from kcnn.recipe.results import read_result
 from kcnn.recipe.step import Outcome, Step
 from kcnn.recipe.steps.search import Searched, Trial
 from kcnn.recipe.training import Score
@@ -81,7 +77,7 @@ class Refine(Step[Refined]):
         Each epoch ends with a checkpoint, so an interrupted run goes on where it was.
         """
         candidates = _candidates(context)
-        runs = [_trained(context, i, hp, len(candidates)) for i, hp in enumerate(candidates)]
+        runs = [trained(context, i, hp, len(candidates)) for i, hp in enumerate(candidates)]
         regimes = None
         if isinstance(context.data, FeatureData):
             tuned, note = fine_tune(context, context.data, runs)
@@ -152,28 +148,6 @@ def best_weights(state: Path, result: Refined) -> list[np.ndarray]:
     if run is None or run.best_epoch is None:
         raise ValueError("best_weights: no longer training has come to an end.")
     return Checkpoint.best_weights(run_folder(state, result.best or 0), run.best_epoch)
-
-
-def _trained(context: Context, index: int, hp: dict[str, Any], count: int) -> LongRun:
-    """Longer training number `index`, or what it gave in an earlier sitting."""
-    folder = run_folder(context.state, index)
-    row = Checkpoint.row(folder)
-    if row is not None:
-        return read_result(LongRun, row)
-    length = planned(folder, refine_length(context, int(hp["batch_size"])))
-    assert length is not None
-    frozen = isinstance(context.data, FeatureData)
-    return train_long(
-        context,
-        index,
-        context.models.fresh(hp),
-        hp,
-        length,
-        data=context.data,
-        title=f"refining, run {index + 1} of {count}",
-        regime=FROZEN if frozen else "",
-        seconds=None if frozen else seconds_for(context),
-    )
 
 
 def _candidates(context: Context) -> list[dict[str, Any]]:

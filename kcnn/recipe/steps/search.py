@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rich.table import Table as Lines
@@ -133,7 +133,7 @@ class Search(Step[Searched]):
         names = list(result.space)
         for column in ("", *names, "val loss", "val accuracy"):
             table.add_column(column.replace("_", " "), justify="right" if column else "left")
-        for trial in sorted(result.trials, key=lambda t: (t.state != "finished", t.val_loss or 0)):
+        for trial in sorted(result.trials, key=_rank):
             chosen = trial.number == result.best
             accuracy = "–" if trial.val_accuracy is None else f"{trial.val_accuracy:.1%}"
             ended = trial.state == "finished" and trial.val_loss is not None
@@ -177,34 +177,23 @@ def judge_search(result: Searched, guess: float | None) -> Finding:
     if guess is not None:
         expected += f", which costs {guess:.3f}"
     if best is None or best.val_loss is None:
-        return Finding(
-            "search",
-            "failure",
-            seen=f"all {len(trials)} trials diverged",
-            expected=expected,
-            advice="Lower the learning rate by 10 and look at the data for outliers.",
-            cause="lr_too_high",
-            where="learning_rate",
-        )
+        seen = f"all {len(trials)} trials diverged"
+        advice = "Lower the learning rate by 10 and look at the data for outliers."
+        return Finding("search", "failure", seen, expected, advice, "lr_too_high", "learning_rate")
     accuracy = "" if best.val_accuracy is None else f", accuracy {best.val_accuracy:.1%}"
     values = ", ".join(f"{k.replace('_', ' ')} {setting(v)}" for k, v in best.hp.items())
     seen = (
         f"best of {len(trials)} trials: validation loss {best.val_loss:.3f}{accuracy} at {values}"
     )
     evidence = {"val_loss": best.val_loss, "val_accuracy": best.val_accuracy}
+    found = Finding("search", "ok", seen=seen, expected=expected, evidence=evidence)
     if guess is None or best.val_loss < WELL_BELOW * guess:
-        return Finding("search", "ok", seen=seen, expected=expected, evidence=evidence)
-    return Finding(
-        "search",
-        "warning",
-        seen=seen,
-        expected=expected,
-        advice="Training longer may help (--budget standard or thorough); if the loss stays "
-        "there, look at labels and validation images side by side.",
-        cause="too_few_epochs",
-        where="epochs",
-        evidence=evidence,
+        return found
+    advice = (
+        "Training longer may help (--budget standard or thorough); if the loss stays there, look "
+        "at labels and validation images side by side."
     )
+    return replace(found, severity="warning", advice=advice, cause="too_few_epochs", where="epochs")
 
 
 def _rank(trial: Trial) -> tuple[bool, float]:
