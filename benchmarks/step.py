@@ -102,6 +102,7 @@ def step_of(model, batch, side):
 
 def torch_step(model_name, kind, batch, side):
     """The same step in PyTorch; kind "group", "batch" or "none"."""
+    sys.modules.setdefault("triton", None)  # its LLVM and TensorFlow's end the process together
     import torch
     from _torch_resnet import resnet
     from torch import nn, optim, randint, randn
