@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import style
 from images import accuracy, fashion, network, train
-from lesson import Lesson, Point, mean_and_spread, run
+from lesson import Lesson, Point, run
 
 BATCHES = (2, 4, 8, 16, 32)
 SMALL = (2, 4)  # of which the claim speaks
@@ -40,14 +40,8 @@ def main(lesson: Lesson) -> None:
         for name, norm in norms.items()
     }
     lesson.say(f"{data.name}: {len(data.train)} training images, {epochs} epochs.")
-    lesson.table(
-        "Test accuracy, %",
-        ("images in a batch", *norms),
-        [
-            (str(b), *(mean_and_spread(runs[:, i]) for runs in found.values()))
-            for i, b in enumerate(batches)
-        ],
-    )
+    rows = [(str(b), ".1f", [runs[:, i] for runs in found.values()]) for i, b in enumerate(batches)]
+    lesson.compare("Test accuracy, %", "images in a batch", norms, rows)
     gains = found["GroupNorm"] - found["BatchNorm"]
     lost = {name: runs[:, -1] - runs[:, 0] for name, runs in found.items()}
     spared = lost["BatchNorm"] - lost["GroupNorm"]

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import style
 from images import accuracy, fashion, outputs, train
-from lesson import Lesson, Point, mean_and_spread, run
+from lesson import Lesson, Point, run
 
 import kcnn
 
@@ -60,20 +60,15 @@ def main(lesson: Lesson) -> None:
             right[name].append([accuracy(model, changed, y) for changed in images])
             change[name].append([moved(model, x, changed) for changed in shifts.values()])
     right = {name: np.array(found) for name, found in right.items()}
-    lesson.table(
-        "How far the logits move, in their own standard deviations",
-        ("what is changed", *change),
-        [
-            (what, *(mean_and_spread(np.array(found)[:, i], ".2g") for found in change.values()))
-            for i, what in enumerate(shifts)
-        ],
-    )
+    rows = [
+        (what, ".2g", [np.array(found)[:, i] for found in change.values()])
+        for i, what in enumerate(shifts)
+    ]
+    title = "How far the logits move, in their own standard deviations"
+    lesson.compare(title, "what is changed", change, rows)
     names = [f"contrast x {a:g}" for a in CONTRASTS] + [f"brightness {b:+g}" for b in BRIGHTNESS]
-    lesson.table(
-        "Accuracy, %",
-        ("what is changed", *KINDS),
-        [(n, *(mean_and_spread(f[:, i]) for f in right.values())) for i, n in enumerate(names)],
-    )
+    rows = [(name, ".1f", [f[:, i] for f in right.values()]) for i, name in enumerate(names)]
+    lesson.compare("Accuracy, %", "what is changed", KINDS, rows)
     lost = {}
     for kind, found in right.items():
         parts = found[:, : len(CONTRASTS)], found[:, len(CONTRASTS) :]

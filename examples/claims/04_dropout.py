@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import style
 from images import accuracy, fashion, standardized, train
-from lesson import Lesson, Point, mean_and_spread, run
+from lesson import Lesson, Point, run
 
 RATE = 0.5
 INPUTS = 10
@@ -86,30 +86,20 @@ def main(lesson: Lesson) -> None:
             row["test"].append(accuracy(model, x, y))
             row["100 passes"].append(ensemble(model, x, y, lesson.of(PASSES, 5)))
             row["alike"].append(alike(model, x))
-    lesson.table(
-        "The mean over all masks of ten inputs",
-        ("layer", "is off by"),
-        [
-            ("linear", mean_and_spread([e[0] for e in exact], ".1e")),
-            ("relu, in deviations of one mask", mean_and_spread([e[1] for e in exact], ".2f")),
-        ],
-    )
-    lesson.table(
-        f"{len(data.train)} training images, %",
-        ("network", *rows["without dropout"]),
-        [
-            (name, *(mean_and_spread(v, ".3f" if k == "alike" else ".1f") for k, v in row.items()))
-            for name, row in rows.items()
-        ],
-    )
+    linear, through_relu, scaled = (np.array(values, float) for values in zip(*exact, strict=True))
+    off = [("linear", ".1e", [linear]), ("relu, in deviations of one mask", ".2f", [through_relu])]
+    lesson.compare("The mean over all masks of ten inputs", "layer", ["is off by"], off)
+    learned = [(name, ".3g", row.values()) for name, row in rows.items()]
+    columns = ("training, %", "test, %", "100 passes, %", "correlation of units")
+    lesson.compare(f"{len(data.train)} training images", "network", columns, learned)
     without, with_it = ({k: np.array(v) for k, v in row.items()} for row in rows.values())
     gap = [row["training"] - row["test"] for row in (without, with_it)]
     ensembles = 1 - np.abs(with_it["test"] - with_it["100 passes"])
     apart = without["alike"] - with_it["alike"]
     points = [
-        Point("a linear layer follows", [EXACT - e[0] for e in exact], f" below {EXACT:.0e}"),
-        Point("a relu follows", [NEARLY - e[1] for e in exact], f" deviations below {NEARLY}"),
-        Point("it is inference", [2.0 * e[2] - 1 for e in exact], words="nothing changes"),
+        Point("a linear layer follows", EXACT - linear, f" below {EXACT:.0e}"),
+        Point("a relu follows", NEARLY - through_relu, f" deviations below {NEARLY}"),
+        Point("it is inference", 2 * scaled - 1, words="nothing changes"),
         Point("one pass stands for 100", ensembles, " points nearer than 1"),
         Point("units may rely on each other", apart, " of correlation less"),
         Point("training is compared with test", gap[0] - gap[1], " points of gap closed"),
@@ -121,9 +111,7 @@ def main(lesson: Lesson) -> None:
         ax = style.axes(figure, (1, 2, place), x=label, y="")
         style.bars(ax, list(rows), values, style.SERIES[:2])
     lesson.conclude(
-        points,
-        figure,
-        "The gap between training and test, and how alike hidden units are.",
+        points, figure, "The gap between training and test, and how alike hidden units are."
     )
 
 

@@ -7,14 +7,12 @@ it learns; the units that give zero for every image after training at a rate too
 outputs lie from zero mean; and what a training step costs, as a ratio to ReLU's.
 """
 
-import time
-
 import keras
 import numpy as np
 import style
 import tensorflow as tf
-from images import fashion, network, train
-from lesson import Lesson, Point, mean_and_spread, run
+from images import fashion, network, step_seconds, train
+from lesson import Lesson, Point, run
 
 from kcnn.initializers import KaimingNormal
 
@@ -45,22 +43,6 @@ def silent(model: keras.Model, x: np.ndarray) -> float:
     return 100 * float(np.mean(~(np.abs(values) > 1e-6).any((0, 1, 2))))
 
 
-def cost(data, rounds: int) -> dict[str, list[float]]:
-    """Seconds of 10 training steps of each kind, measured in turn."""
-    x, y = data.train.x[:64].astype("float32"), data.train.y[:64]
-    models = {kind: network(data, norm="none", activation=kind) for kind in KINDS}
-    for model in models.values():
-        train(model, x, y, rate=RATES[0], epochs=1)
-    taken: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    for _ in range(rounds):
-        for kind, model in models.items():
-            began = time.perf_counter()
-            for _ in range(10):
-                model.train_on_batch(x, y)
-            taken[kind].append(time.perf_counter() - began)
-    return taken
-
-
 def main(lesson: Lesson) -> None:
     data = fashion(*lesson.of((2000, 500), (300, 100)))
     x, y = data.train.x.astype("float32"), data.train.y
@@ -68,10 +50,7 @@ def main(lesson: Lesson) -> None:
     depths, epochs = lesson.of((DEPTHS, 8), ((2, 32), 1))
     gradient = {
         kind: np.array(
-            [
-                [first_gradient(kind, d, flat, y[:128], seed) for d in depths]
-                for seed in lesson.seeds
-            ]
+            [[first_gradient(kind, d, flat, y[:128], s) for d in depths] for s in lesson.seeds]
         )
         for kind in KINDS
     }
@@ -89,33 +68,25 @@ def main(lesson: Lesson) -> None:
     drawn = np.random.default_rng(0).normal(size=100_000).astype("float32")
     out = {kind: np.asarray(keras.activations.get(kind)(drawn)) for kind in KINDS}
     off = {kind: abs(values.mean()) / values.std() for kind, values in out.items()}
-    taken = cost(data, lesson.of(15, 3))
-    ratio = {kind: np.median(np.array(taken[kind]) / np.array(taken["relu"])) for kind in KINDS}
+    models = {kind: network(data, norm="none", activation=kind) for kind in KINDS}
+    taken = step_seconds(models, x[:64], y[:64], rounds=lesson.of(15, 3))
+    ratio = {kind: np.median(taken[kind] / taken["relu"]) for kind in KINDS}
     ends = {kind: np.array([history[-1] for history in losses[kind]]) for kind in KINDS}
-    rows = {
-        f"gradient at the first of {d} layers, against the last": (
-            ".1e",
-            {kind: gradient[kind][:, i] for kind in KINDS},
-        )
-        for i, d in enumerate(depths)
-    }
-    rows |= {
-        f"channels silent at rate {rate:g}, %": (".1f", {k: dead.get((k, rate), []) for k in KINDS})
-        for rate in RATES
-    }
-    rows |= {
-        f"training loss after {epochs} epochs": (".2f", ends),
-        "|mean| / deviation, of normal inputs": (".2f", {kind: [off[kind]] for kind in KINDS}),
-        "time of a step, ratio to ReLU's": (".2f", {kind: [ratio[kind]] for kind in KINDS}),
-    }
-    lesson.table(
-        "Sigmoid, ReLU and GELU",
-        ("", *KINDS),
-        [
-            (what, *(mean_and_spread(row[k], form) if len(row[k]) else "-" for k in KINDS))
-            for what, (form, row) in rows.items()
-        ],
-    )
+    first = "gradient at the first of {} layers, against the last"
+    rows = [
+        *(
+            (first.format(d), ".1e", [gradient[k][:, i] for k in KINDS])
+            for i, d in enumerate(depths)
+        ),
+        *(
+            (f"channels silent at rate {r:g}, %", ".1f", [dead.get((k, r), []) for k in KINDS])
+            for r in RATES
+        ),
+        (f"training loss after {epochs} epochs", ".2f", ends.values()),
+        ("|mean| / deviation, of normal inputs", ".2f", [[off[kind]] for kind in KINDS]),
+        ("time of a step, ratio to ReLU's", ".2f", [[ratio[kind]] for kind in KINDS]),
+    ]
+    lesson.compare("Sigmoid, ReLU and GELU", "", KINDS, rows)
     decades = np.log10(gradient["relu"] / gradient["sigmoid"])[:, -1]
     died = np.array([dead["relu", rate] for rate in RATES])
     died = died[1:].max(0) - died[0]

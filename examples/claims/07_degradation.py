@@ -11,7 +11,7 @@ import numpy as np
 import style
 import tensorflow as tf
 from images import standardized, train
-from lesson import Lesson, Point, mean_and_spread, run
+from lesson import Lesson, Point, run
 
 import kcnn
 from kcnn.data import load
@@ -80,25 +80,12 @@ def main(lesson: Lesson) -> None:
             errors[kind].append(row)
             looks[kind].append((*inside(model, x[:128]), first))
     found = {kind: np.array(rows) for kind, rows in errors.items()}
-    lesson.table(
-        f"Training error in epoch {epochs}, %",
-        ("layers", *KINDS),
-        [
-            (str(d), *(mean_and_spread(rows[:, i]) for rows in found.values()))
-            for i, d in enumerate(depths)
-        ],
-    )
+    rows = [(str(d), ".1f", [runs[:, i] for runs in found.values()]) for i, d in enumerate(depths)]
+    lesson.compare(f"Training error in epoch {epochs}, %", "layers", KINDS, rows)
     inner = {k: [np.array([look[i] for look in v]) for i in range(3)] for k, v in looks.items()}
-    lesson.table(
-        f"Inside the {depths[-1]} layers, mean over the blocks",
-        ("", *KINDS),
-        [
-            (what, *(mean_and_spread(inner[k][i].mean(1), ".2g") for k in KINDS))
-            for i, what in enumerate(
-                ("|F(x)| / |x|", "|block(x) - x| / |x|", "gradient / kernel, before training")
-            )
-        ],
-    )
+    whats = ("|F(x)| / |x|", "|block(x) - x| / |x|", "gradient / kernel, before training")
+    rows = [(what, ".2g", [inner[k][i].mean(1) for k in KINDS]) for i, what in enumerate(whats)]
+    lesson.compare(f"Inside the {depths[-1]} layers, mean over the blocks", "", KINDS, rows)
     deeper = {kind: rows[:, -1] - rows[:, 0] for kind, rows in found.items()}
     distance = inner["plain"][1].mean(1) - inner["resnet"][1].mean(1)
     fade = {k: np.log10(v[2][:, 0] / v[2][:, -1]) for k, v in inner.items()}

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import style
 from images import network, train
-from lesson import Lesson, Point, mean_and_spread, run
+from lesson import Lesson, Point, run
 
 from kcnn.data import load
 from kcnn.initializers import KaimingNormal
@@ -75,23 +75,15 @@ def main(lesson: Lesson) -> None:
                 history = train(model, x, y, rate=0.02, epochs=epochs, seed=seed)
                 right = 100 * np.nan_to_num(history["accuracy"][-1])
                 learned.setdefault((said, name), []).append(right)
-    lesson.table(
-        f"Deviation of what each of {LAYERS} layers of {units:,} gives",
-        ("layer", *FACTORS),
-        [
-            (str(i + 1), *(mean_and_spread(s[:, i], ".2g") for s in sizes.values()))
-            for i in range(LAYERS)
-        ],
-    )
-    lesson.table(
-        f"{len(FILTERS)} convolutions: signal at their end, training accuracy in epoch {epochs}, %",
-        ("", *FACTORS),
-        [
-            (f"{what}, {said}", *(mean_and_spread(of[said, f], form) for f in FACTORS))
-            for what, of, form in (("signal", ends, ".2g"), ("accuracy", learned, ".1f"))
-            for said in norms
-        ],
-    )
+    rows = [(str(i + 1), ".2g", [s[:, i] for s in sizes.values()]) for i in range(LAYERS)]
+    lesson.compare(f"Deviation after each of {LAYERS} layers of {units:,}", "layer", FACTORS, rows)
+    rows = [
+        (f"{what}, {said}", form, [of[said, f] for f in FACTORS])
+        for what, of, form in (("signal", ends, ".2g"), ("accuracy", learned, ".1f"))
+        for said in norms
+    ]
+    looked = f"signal at their end, training accuracy in epoch {epochs}, %"
+    lesson.compare(f"{len(FILTERS)} convolutions: {looked}", "", FACTORS, rows)
     times = {name: np.exp(np.abs(np.log(s[:, -1] / s[:, 0]))) for name, s in sizes.items()}
     lost = {
         said: np.array(learned[said, KAIMING])
@@ -111,16 +103,8 @@ def main(lesson: Lesson) -> None:
     for row, (name, color) in enumerate(zip(FACTORS, ("c2", "c3", "c5"), strict=True)):
         for layer, values in enumerate(signals[name][0]):
             ax = figure.add_subplot(len(FACTORS), LAYERS, row * LAYERS + layer + 1)
-            ax.hist(values[values > 0], bins=BINS, color=style.COLORS[color])
-            ax.set_xscale("log")
-            ax.set_yticks([])
+            style.histogram(ax, values[values > 0], BINS, style.COLORS[color])
             ax.set_xticks([1e-2, 1, 1e2], ["0.01", "1", "100"])
-            ax.minorticks_off()
-            ax.tick_params(colors=style.INK, labelsize=7, length=0)
-            ax.patch.set_alpha(0.0)
-            for side in ("top", "right", "left"):
-                ax.spines[side].set_visible(False)
-            ax.spines["bottom"].set_color(style.INK)
             if layer == 0:
                 ax.set_ylabel(name, color=style.INK)
             if row == 0:

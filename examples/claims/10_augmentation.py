@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import style
 from images import accuracy, fashion, network
-from lesson import Lesson, Point, mean_and_spread, run
+from lesson import Lesson, Point, run
 
 from kcnn import augment
 from kcnn.augment import Pipeline
@@ -90,11 +90,9 @@ def main(lesson: Lesson) -> None:
             for name, layers in transforms(seed).items():
                 found[size][name].append(reached(data, images, layers, seed, updates))
     lesson.say(f"{updates} updates of {BATCH} images each, whatever the number of pictures.")
-    lesson.table(
-        "Test accuracy, %",
-        ("augmentation", *(f"{size} images" for size in sizes)),
-        [(name, *(mean_and_spread(found[size][name]) for size in sizes)) for name in names],
-    )
+    columns = [f"{size} images" for size in sizes]
+    rows = [(name, ".1f", [found[size][name] for size in sizes]) for name in names]
+    lesson.compare("Test accuracy, %", "augmentation", columns, rows)
     gains = {
         (size, name): np.array(found[size][name]) - np.array(found[size]["none"])
         for size in sizes

@@ -8,72 +8,14 @@ The first step with something to say has caught it. At step 3 the set-up's own r
 "clear and stable". Beside it: what the training to its end takes, and what comes out of it.
 """
 
-import time
-from dataclasses import dataclass
-
 import style
-from faults import FAULTS, SOUND, SetUp
-from images import accuracy
+from faults import FAULTS, SOUND, STEPS, through_the_steps
 from lesson import Lesson, Point, mean_and_spread, run
 
-from kcnn.data import Dataset, load
-from kcnn.recipe import check_initial_loss, overfit_small_sample, read_curves, sweep_learning_rates
+from kcnn.data import load
 
 EPOCHS = 30
 OFTEN_TRAINED = 64_000  # updates of the ResNets for CIFAR in He et al. 2015, arXiv:1512.03385
-RATES = (0.1, 0.01, 0.001)
-STEPS = {1: "initial loss", 2: "small sample", 3: "learning rates", 6: "curves"}
-
-
-@dataclass(frozen=True)
-class Caught:
-    """The step that said something (0: none), what it said, when, and the training's end."""
-
-    step: int
-    said: str
-    seconds: float
-    whole: float
-    accuracy: float
-    updates: int
-
-
-def through_the_steps(setup: SetUp, data: Dataset, seed: int, epochs: int) -> Caught:
-    """Each step in turn; the training runs to its end in any case, to compare."""
-    model, batches = setup.model(data, seed), setup.batches(data, seed)
-    began = time.perf_counter()
-    step, said, seconds = early(model, setup, batches, data, seed)
-    seconds = seconds or time.perf_counter() - began
-    began = time.perf_counter()
-    tests = data.test.x.astype("float32"), data.test.y
-    history = model.fit(
-        batches, epochs=epochs, validation_data=tests, shuffle=False, verbose=0
-    ).history
-    whole = time.perf_counter() - began
-    if not step:
-        reading = read_curves(history)
-        if reading.verdict != "healthy":
-            step, said, seconds = 6, reading.verdict, seconds + whole
-    return Caught(step, said, seconds, whole, accuracy(model, *tests), epochs * len(batches))
-
-
-def early(model, setup: SetUp, batches, data: Dataset, seed: int) -> tuple[int, str, float]:
-    """Steps 1 to 3; the model is as before afterwards."""
-    began = time.perf_counter()
-    first = check_initial_loss(model, batches, classes=data.classes)
-    if not first.ok:
-        return 1, first.findings[0].seen, time.perf_counter() - began
-    sample = overfit_small_sample(model, *setup.rows(data), seed=seed)
-    if not sample.ok:
-        return 2, sample.findings[0].seen, time.perf_counter() - began
-    rates = sorted({setup.rate, *RATES}, reverse=True)
-    found = sweep_learning_rates(model, batches, rates=rates, seed=seed)
-    own = next(curve for curve in found.result.curves if curve.lr == setup.rate)
-    if not found.ok:
-        return 3, found.findings[0].seen, time.perf_counter() - began
-    if own.verdict != "clear and stable":
-        said = f"rate {own.lr:g}: {own.verdict}; better {found.result.suggestion:g}"
-        return 3, said, time.perf_counter() - began
-    return 0, "nothing", 0.0
 
 
 def main(lesson: Lesson) -> None:

@@ -1,18 +1,23 @@
-"""A set-up for the digits that is sound, and the same with one fault planted."""
+"""A sound set-up for the digits, the same with one fault planted, and the six steps over them."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
 import tensorflow as tf
-from images import network, standardized
+from images import accuracy, network, standardized
 
 from kcnn.augment import augmentation
 from kcnn.data import Dataset
+from kcnn.recipe import check_initial_loss, overfit_small_sample, read_curves, sweep_learning_rates
 
-__all__ = ["FAULTS", "SOUND", "SetUp"]
+__all__ = ["FAULTS", "SOUND", "STEPS", "Caught", "SetUp", "through_the_steps"]
+
+RATES = (0.1, 0.01, 0.001)
+STEPS = {1: "initial loss", 2: "small sample", 3: "learning rates", 6: "curves"}
 
 
 @dataclass(frozen=True)
@@ -90,3 +95,54 @@ FAULTS = {
     "pixels 0..255 as they are": replace(SOUND, scaled=False),
     "augmentation gives 0..1": replace(SOUND, unit_range=True),
 }
+
+
+@dataclass(frozen=True)
+class Caught:
+    """The step that said something (0: none), what it said, when, and the training's end."""
+
+    step: int
+    said: str
+    seconds: float
+    whole: float
+    accuracy: float
+    updates: int
+
+
+def through_the_steps(setup: SetUp, data: Dataset, seed: int, epochs: int) -> Caught:
+    """Each step in turn; the training runs to its end in any case, to compare."""
+    model, batches = setup.model(data, seed), setup.batches(data, seed)
+    began = time.perf_counter()
+    step, said, seconds = early(model, setup, batches, data, seed)
+    seconds = seconds or time.perf_counter() - began
+    began = time.perf_counter()
+    tests = data.test.x.astype("float32"), data.test.y
+    history = model.fit(
+        batches, epochs=epochs, validation_data=tests, shuffle=False, verbose=0
+    ).history
+    whole = time.perf_counter() - began
+    if not step:
+        reading = read_curves(history)
+        if reading.verdict != "healthy":
+            step, said, seconds = 6, reading.verdict, seconds + whole
+    return Caught(step, said, seconds, whole, accuracy(model, *tests), epochs * len(batches))
+
+
+def early(model, setup: SetUp, batches, data: Dataset, seed: int) -> tuple[int, str, float]:
+    """Steps 1 to 3; the model is as before afterwards."""
+    began = time.perf_counter()
+    first = check_initial_loss(model, batches, classes=data.classes)
+    if not first.ok:
+        return 1, first.findings[0].seen, time.perf_counter() - began
+    sample = overfit_small_sample(model, *setup.rows(data), seed=seed)
+    if not sample.ok:
+        return 2, sample.findings[0].seen, time.perf_counter() - began
+    rates = sorted({setup.rate, *RATES}, reverse=True)
+    found = sweep_learning_rates(model, batches, rates=rates, seed=seed)
+    own = next(curve for curve in found.result.curves if curve.lr == setup.rate)
+    if not found.ok:
+        return 3, found.findings[0].seen, time.perf_counter() - began
+    if own.verdict != "clear and stable":
+        said = f"rate {own.lr:g}: {own.verdict}; better {found.result.suggestion:g}"
+        return 3, said, time.perf_counter() - began
+    return 0, "nothing", 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import os
+import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import kcnn
 from kcnn.data import Dataset, channel_stats, from_arrays, load
 
-__all__ = ["accuracy", "fashion", "network", "outputs", "standardized", "train"]
+__all__ = ["accuracy", "fashion", "network", "outputs", "standardized", "step_seconds", "train"]
 
 BESIDE = Path(__file__).parents[3] / "shared" / "data" / "fashion-mnist"
 SIDE = 28
@@ -109,6 +110,22 @@ def train(
         jit_compile=False,  # compiling takes longer than such a training
     )
     return model.fit(x, y, batch_size=batch_size, epochs=epochs, verbose=0).history
+
+
+def step_seconds(
+    models: dict[str, keras.Model], x: Any, y: Any, *, rounds: int, steps: int = 10
+) -> dict[str, np.ndarray]:
+    """Seconds of so many training steps of each model, measured in turn, by round."""
+    for model in models.values():
+        train(model, x, y, rate=0.02, epochs=1)
+    taken: dict[str, list[float]] = {name: [] for name in models}
+    for _ in range(rounds):
+        for name, model in models.items():
+            began = time.perf_counter()
+            for _ in range(steps):
+                model.train_on_batch(x, y)
+            taken[name].append(time.perf_counter() - began)
+    return {name: np.array(seconds) for name, seconds in taken.items()}
 
 
 def outputs(model: keras.Model, x: Any) -> np.ndarray:

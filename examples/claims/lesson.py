@@ -105,6 +105,19 @@ class Lesson:
         print(flush=True)
         self._tables.append({"title": title, "columns": list(columns), "rows": cells})
 
+    def compare(
+        self, title: str, corner: str, columns: Iterable[str], rows: Iterable[tuple[str, str, Any]]
+    ) -> None:
+        """A table of means and spreads: rows of a name, a format and the numbers by column."""
+        self.table(
+            title,
+            (corner, *columns),
+            [
+                (name, *(mean_and_spread(cell, form) for cell in cells))
+                for name, form, cells in rows
+            ],
+        )
+
     def figure(self, width: float = 7.2, height: float = 3.4) -> Any:
         """An empty figure in the lessons' style, inches."""
         return new_figure(width, height)
@@ -136,6 +149,8 @@ class Lesson:
 def mean_and_spread(values: Iterable[float], form: str = ".1f") -> str:
     """'87.3 ± 1.2': the mean over the seeds, and half of what lies between least and most."""
     numbers = np.asarray(list(values), float)
+    if not len(numbers):
+        return "-"
     half = (numbers.max() - numbers.min()) / 2
     return f"{numbers.mean():{form}}" + (f" ± {half:{form}}" if len(numbers) > 1 else "")
 

@@ -26,6 +26,7 @@ __all__ = [
     "axes",
     "bars",
     "dots",
+    "histogram",
     "legend",
     "line",
     "log_y",
@@ -102,6 +103,19 @@ def _rows(ax: Axes, names: Sequence[str]) -> None:
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
     ax.grid(axis="x", color=COLORS["grid"])
+
+
+def histogram(ax: Axes, values: Any, bins: Any, color: str) -> None:
+    """How often values come, on a logarithmic scale, without numbers for how often."""
+    ax.hist(values, bins=bins, color=color)
+    ax.set_xscale("log")
+    ax.set_yticks([])
+    ax.minorticks_off()
+    ax.tick_params(colors=INK, labelsize=7, length=0)
+    ax.patch.set_alpha(0.0)
+    for side in ("top", "right", "left"):
+        ax.spines[side].set_visible(False)
+    ax.spines["bottom"].set_color(INK)
 
 
 def log_y(ax: Axes) -> None:
