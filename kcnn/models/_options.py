@@ -2,18 +2,17 @@
 
 import dataclasses
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Literal, get_args, get_origin
 
 import keras
 
 from kcnn.layers._checks import one_of
+from kcnn.layers._typed import Activation, Norm
 
 __all__ = ["Activation", "Norm", "Options", "Pooling"]
 
-Norm = str | type[keras.layers.Layer]
-Activation = str | Callable[..., Any] | None
 Pooling = Literal["avg", "max", None]
 DataFormat = Literal["channels_last", "channels_first", None]
 

@@ -14,8 +14,6 @@ from kcnn.models._registry import register_model
 
 __all__ = ["convnext", "convnext_base", "convnext_small", "convnext_tiny"]
 
-SMALLEST = 32  # pixels; the image shrinks 32-fold
-
 
 @dataclass(frozen=True, kw_only=True)
 class ConvNeXtOptions(Options):
@@ -45,26 +43,22 @@ def convnext(
     >>> kcnn.create_model("convnext_tiny", 10, width=1 / 8, drop_path=0.1).output_shape
     (None, 10)
     """
-    inputs, x = _parts.start(options, name=name, smallest=SMALLEST)
-    plain: dict[str, Any] = {"use_bias": True, "activation": None, "data_format": options.layout}
-    normed: dict[str, Any] = {"norm": options.norm, "norm_kwargs": options.norm_kwargs}
-    sizes = [options.scaled(size) for size in filters]
-    x = ConvNormAct(sizes[0], 4, strides=4, padding="valid", name="stem", **normed, **plain)(x)
+    inputs, x = _parts.start(options, name=name, smallest=4 * 2 ** (len(depths) - 1))
     rates = iter(_parts.drop_rates(options.drop_path, sum(depths)))
+    stem = {**options.normed, "activation": None, "use_bias": True, "padding": "valid"}
+    down = {**stem, "norm": "none"}
+    sizes = [options.scaled(size) for size in filters]
+    x = ConvNormAct(sizes[0], 4, strides=4, name="stem", **stem)(x)
     for i, (depth, size) in enumerate(zip(depths, sizes, strict=True), 1):
         if i > 1:
             x = _parts.norm(options, x, name=f"stage_{i}_norm")
-            x = ConvNormAct(
-                size, 2, strides=2, padding="valid", norm="none", name=f"stage_{i}_down", **plain
-            )(x)
+            x = ConvNormAct(size, 2, strides=2, name=f"stage_{i}_down", **down)(x)
         for j in range(1, depth + 1):
             x = ConvNeXtBlock(
                 layer_scale=options.layer_scale,
-                activation=options.activation,
                 drop_path=next(rates),
-                data_format=options.layout,
                 name=f"stage_{i}_block_{j}",
-                **normed,
+                **options.normed,
             )(x)
 
     def normed_features(x: Any) -> Any:
@@ -89,9 +83,9 @@ def _keras(prefix: str) -> Naming:
         "norm": f"{prefix}_head_layernorm",
         "logits": f"{prefix}_head_dense",
     }
-    for i in (2, 3, 4):
-        table[f"stage_{i}_norm"] = f"{down}_layernorm_{i - 2}"
-        table[f"stage_{i}_down.conv"] = f"{down}_conv_{i - 2}"
+    for i in (0, 1, 2):
+        table[f"stage_{i + 2}_norm"] = f"{down}_layernorm_{i}"
+        table[f"stage_{i + 2}_down.conv"] = f"{down}_conv_{i}"
     return Naming("keras", table, {"block.depthwise": "grouped"})
 
 
@@ -101,9 +95,7 @@ TIMM = Naming(
         "stem.conv": "stem.0",
         "stem.norm": "stem.1",
         "norm": "head.norm",
-        "stage_2_norm": "stages.1.downsample.0",
-        "stage_3_norm": "stages.2.downsample.0",
-        "stage_4_norm": "stages.3.downsample.0",
+        **{f"stage_{i}_norm": f"stages.{i - 1}.downsample.0" for i in (2, 3, 4)},
         "down.conv": "stages.{i0}.downsample.1",
         "block.depthwise": "stages.{i0}.blocks.{j0}.conv_dw",
         "block.norm": "stages.{i0}.blocks.{j0}.norm",
