@@ -10,7 +10,6 @@ from doctor_tools import found
 
 from kcnn.callbacks import Finding, examine
 from kcnn.callbacks.doctor import likely, possible
-from kcnn.callbacks.doctor._page import proof
 from kcnn.callbacks.doctor._words import headline
 from kcnn.callbacks.doctor.interventions import Intervention
 from kcnn.callbacks.doctor.program.copies import copy_model
@@ -21,6 +20,7 @@ from kcnn.callbacks.doctor.program.task import read_task
 from kcnn.callbacks.doctor.trials.gain import Gain
 from kcnn.callbacks.doctor.trials.measure import Outcome
 from kcnn.callbacks.doctor.trials.report import Trial, _in_turn, _told, _yields
+from kcnn_cli._findings_page import proof
 
 RNG = np.random.default_rng(5)
 

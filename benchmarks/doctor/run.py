@@ -22,7 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks.doctor._data import has_fashion
 from benchmarks.doctor._judge import Record, figures, table
-from benchmarks.doctor._registry import PARTS, Program, programs
+from benchmarks.doctor._registry import HALVES, PARTS, Program, programs
 from benchmarks.doctor.verify import holds
 
 HERE = Path(__file__).parent
@@ -108,7 +108,7 @@ def _chosen(options: argparse.Namespace) -> list[tuple[Program, str]]:
         if options.only and not any(fnmatch.fnmatch(w, f"*{options.only}*") for w in words):
             continue
         found += [(one, v) for v in one.variants if options.variant in (None, v)]
-    if options.half == "sealed":  # in no order, so that a part of it is a sample
+    if options.half not in HALVES:  # in no order, so that a part of it is a sample
         found.sort(key=lambda pair: zlib.crc32(pair[0].name.encode()))
     return found
 
@@ -182,7 +182,7 @@ def main() -> int:
         path = HERE / f"result_{options.half.replace('-', '_')}.md"
         part = "" if whole else f", {len(records)} of {len(chosen)} variants so far"
         part += f" (code of {options.code})" if options.code else ""
-        kind = "part" if options.half == "sealed" else "half"
+        kind = "half" if options.half in HALVES else "part"
         path.write_text(table(records, f"The doctor on the {options.half} {kind}{part}"))
         print(f"written: {path}")
     return 0

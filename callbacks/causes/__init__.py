@@ -3,15 +3,20 @@
 Imports nothing outside of this folder, so that `kcnn explain` answers at once.
 """
 
-from ._body import CAUSES as _BODY
+import sys
+from pathlib import Path
+
 from ._cause import Cause
-from ._data import CAUSES as _DATA
-from ._head import CAUSES as _HEAD
-from ._training import CAUSES as _TRAINING
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 __all__ = ["CAUSES", "Cause", "overview"]
 
-CAUSES: dict[str, Cause] = {cause.label: cause for cause in (*_HEAD, *_BODY, *_TRAINING, *_DATA)}
+_TABLES = tomllib.loads(Path(__file__).with_name("causes.toml").read_text(encoding="utf-8"))
+CAUSES = {label: Cause(label=label, **table) for label, table in _TABLES.items()}
 
 # The order in which to look when a network does not train: what is quick to check comes first.
 FAMILIES = {

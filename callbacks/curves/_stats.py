@@ -6,7 +6,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["Valley", "noise_level", "normal_cdf", "slope", "valley"]
+__all__ = ["Valley", "noise_level", "normal_cdf", "slope", "valley", "wander"]
+
+LAGS = 3, 5  # steps, at least, and a share of the curve, after which noise has taken itself back
 
 
 def noise_level(values: ArrayLike) -> float:
@@ -20,6 +22,20 @@ def noise_level(values: ArrayLike) -> float:
         return 0.0
     second = np.diff(values, 2)
     return float(np.median(np.abs(second)) / (0.6745 * math.sqrt(6)))
+
+
+def wander(values: ArrayLike) -> float:
+    """Standard deviation of one step of a curve that wanders without a trend.
+
+    The long-run one (Newey & West 1987): noise that scatters a curve around its trend takes its
+    steps back, and counts little.
+    """
+    steps = np.diff(np.asarray(values, "float64"))
+    steps = steps - steps.mean()
+    lags, total = max(LAGS[0], len(steps) // LAGS[1]), float(steps @ steps)
+    for lag in range(1, min(lags, len(steps) - 1) + 1):
+        total += 2 * (1 - lag / (lags + 1)) * float(steps[lag:] @ steps[:-lag])
+    return math.sqrt(max(total, 0.0) / max(len(steps) - 1, 1))
 
 
 def slope(values: ArrayLike, noise: float | None = None) -> tuple[float, float]:

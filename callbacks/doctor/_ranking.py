@@ -59,7 +59,7 @@ def rank(context: Any, report: TrialReport | None = None) -> Diagnosis:
         if (told := _told(context, one, {} if report is None else report.refuted)) is not None
     ]
     case = context.case
-    rest += [] if report is None else report.unexplained
+    rest += [] if report is None else report.warnings
     rest += [Finding("examination", "note", note, "") for note in case.notes]
     rest.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     numbers = {} if report is None else dict(report.numbers)

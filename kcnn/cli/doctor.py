@@ -67,8 +67,8 @@ def doctor(
         raise FileNotFoundError(2, "No such script", str(script))
     start_tensorflow()
     from kcnn.callbacks._settings import read_settings
-    from kcnn.callbacks.doctor._page import page
     from kcnn.callbacks.doctor._script import examine_script
+    from kcnn_cli._findings_page import page
 
     settings = read_settings(script.parent).over(
         select=_ids(select), ignore=_ids(ignore), fail_on=fail_on
@@ -117,8 +117,8 @@ def _print_visit(visit, *, debug: bool = False) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from kcnn.callbacks.doctor._page import proof
     from kcnn.callbacks.doctor._words import headline, short
+    from kcnn_cli._findings_page import proof
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     words, good = headline(visit.diagnosis)

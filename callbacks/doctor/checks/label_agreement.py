@@ -1,3 +1,5 @@
+import numpy as np
+
 from kcnn.callbacks.doctor._registry import check, likely, parameter, proven
 from kcnn.callbacks.doctor.program.neighbours import (
     agreement,
@@ -8,7 +10,7 @@ from kcnn.callbacks.doctor.program.neighbours import (
 
 @check(
     "label_agreement", "label_misalignment", "augmentation_breaks_label", stage="end", cost="rows",
-    needs=("trials", "targets", "arrays"),
+    needs=("trials", "targets"),
 )  # fmt: skip
 def label_agreement(
     context,
@@ -28,7 +30,7 @@ def label_agreement(
         return
     z, share, blind = mine
     beside = 0.0, 0.0, 0.0  # the same for the validation rows
-    if case.val is not None and case.val.single and labels is not None:
+    if case.val is not None and isinstance(case.val.y, np.ndarray) and labels is not None:
         beside = agreement(case.val, task) or beside
     sure = beside[0] > surely
     if z < chance and placeless_agreement(context.graph, case.train, task) >= chance:
@@ -46,6 +48,8 @@ def label_agreement(
         )  # fmt: skip
         return
     kind = proven if z < chance and sure and not context.trials.data.held_out else likely
+    if kind is likely and not case.train.single:
+        return  # what a label says of several inputs together may take more rows to show
     yield kind(
         f"near neighbours share a label no more often than chance ({share:.2f}, chance "
         f"{blind:.2f}), and no change of the training helps",

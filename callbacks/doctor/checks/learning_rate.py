@@ -2,8 +2,12 @@ import numpy as np
 
 from kcnn.callbacks.doctor._registry import check, likely, parameter, possible, proven
 from kcnn.callbacks.doctor.interventions import AS_IT_IS, Intervention
+from kcnn.callbacks.doctor.program.graph import is_norm
 
 WHERE = "compile(optimizer=...)"
+# What normalization stands: SGD with momentum 0.9 at 0.1 (arXiv:1512.03385), at 0.01 without
+# (arXiv:1409.1556).
+NORMALIZED = 10.0
 
 
 def told(context, kind, seen, strength=0.0, cure=AS_IT_IS, cause="", expected=""):
@@ -41,13 +45,15 @@ def rate_too_high(
     odd=parameter(18, "the same, odd in itself"),
 ):
     """A rate of the wrong sign, or far above what is customary."""
-    rate = context.rate
+    rate, times_usual = context.rate, pace(context)
+    if context.optimizer_name == "SGD" and any(is_norm(layer) for layer in context.layers):
+        times_usual /= NORMALIZED
     if not np.isfinite(rate) or rate < 0:
         seen = f"learning rate {rate:g}: the loss is climbed, not descended"
         yield told(context, proven, seen)
-    elif pace(context) >= times:
-        kind = likely if pace(context) >= odd else possible
-        strength = np.log10(pace(context) / odd) / 1.25 if kind is likely else 0.5
+    elif times_usual >= times:
+        kind = likely if times_usual >= odd else possible
+        strength = np.log10(times_usual / odd) / 1.25 if kind is likely else 0.5
         seen = f"learning rate {rate:g} of {context.optimizer_name}"
         yield told(context, kind, seen, strength, lowered(context))
 

@@ -1,4 +1,6 @@
-from kcnn.callbacks.curves import judge_overfitting
+import numpy as np
+
+from kcnn.callbacks.curves import judge_overfitting, wander
 from kcnn.callbacks.doctor._registry import check, likely, parameter, proven
 
 ADVICE = "Stop early (EarlyStopping(restore_best_weights=True)), or add dropout or data."
@@ -14,6 +16,9 @@ def overfitting(
     gap=parameter(0.15, "skill on training rows less that on validation rows"),
     lost=parameter(0.25, "the same: wrong answers, not only confident ones"),
     right=parameter(0.82, "mean recall with which a classifier is of use all the same"),
+    heart=parameter(0.5, "the gap of what is learned by heart: there a small rise is enough"),
+    small=parameter(1.05, "that rise, over the best"),
+    walk=parameter(2.45, "rise in steps of a walk since its lowest place: 1 in 20 gets so far"),
 ):
     """A validation loss that turns up while the training loss falls."""
     final, epochs = context.final, len(context.history.get("val_loss", []))
@@ -21,9 +26,14 @@ def overfitting(
     if turned is None or epochs < (6 if final is None else 4) or turned.low <= 0:
         return  # a log likelihood has no ratios
     times, onset = 1 + turned.rise / turned.low, turned.onset_epoch
+    if final is not None and final.train > 0.95 and final.train - final.val >= heart:
+        rise = small
     if times < rise or turned.rise < excess * turned.first or onset > early * epochs:
         return
     kind, evidence = proven, {"rise": times, "best_epoch": onset}
+    after = context.history["val_loss"][onset - 1 :]
+    if turned.rise < walk * wander(after) * np.sqrt(len(after) - 1):
+        kind = likely
     if final is not None:
         evidence["gap"] = final.train - final.val
         if evidence["gap"] < gap or final.train < 0.7:

@@ -6,10 +6,14 @@ from kcnn.callbacks.doctor.interventions import Intervention
 from kcnn.callbacks.doctor.program.rows import on_tensorflow
 
 STANDARD = Intervention(plain_step=True)
+BARE = Intervention(bare=True)
 FALLS = "a loss that falls"
 
 
-@check("own_step", "frozen_layers", "lr_too_high", stage="end", cost="training", needs=("trials",))
+@check(
+    "own_step", "frozen_layers", "loss_activation_mismatch", "lr_too_high", stage="end",
+    cost="training", needs=("trials",),
+)  # fmt: skip
 def own_step(
     context,
     *,
@@ -17,6 +21,7 @@ def own_step(
     change=parameter(0.01, "share of the first loss: less is none"),
     steady=parameter(0.75, "of the epochs lower than the one before: slow, and no standstill"),
     gain=parameter(0.2, "skill that the standard step wins: no rounding, no other order"),
+    most=parameter(0.5, "share of that gain which what explains it wins by itself"),
 ):
     """A train_step that moves no or only some weights, or does worse than the standard one."""
     if type(context.model).train_step is keras.Model.train_step:
@@ -48,6 +53,19 @@ def own_step(
             f"({', '.join(resting[:4])}), which the standard one trains", "all of them trained",
             "Apply gradients to self.trainable_variables in train_step, not to a part of them.",
             "train_step", evidence={"own": context.final.score, "standard": out.score},
+        )  # fmt: skip
+        return
+    squashed = context.head.activation
+    bare = context.trials.run(BARE) if squashed in ("softmax", "sigmoid") else None
+    if bare is not None and bare.score - context.final.score >= most * (
+        out.score - context.final.score
+    ):
+        yield proven(
+            f"without its {squashed} the model does far better under its own train_step, whose "
+            "loss seems to squash once more", "one softmax or sigmoid",
+            "Remove the activation of the last layer, or take a loss of probabilities in "
+            "train_step.", context.head.layer, cause="loss_activation_mismatch",
+            evidence={"own": context.final.score, "bare": bare.score},
         )  # fmt: skip
         return
     grew = not np.isfinite(after) or after > 1.02 * before

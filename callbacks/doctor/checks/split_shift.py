@@ -4,6 +4,7 @@ from kcnn.callbacks.data import even_rows
 from kcnn.callbacks.doctor._registry import check, likely, parameter, possible, proven
 
 MOST = 2000  # rows of each side
+ROWS = 30  # at the end of the training rows that tell whether they are a series
 
 
 @check(
@@ -18,6 +19,7 @@ def split_shift(
     far=parameter(4, "spreads that no trend moves a column: a straight one over as many rows, 3.5"),
     moved=parameter(0.8, "spreads by which the typical column moved"),
     odd_moved=parameter(0.35, "the same, for the mean over columns"),
+    near=parameter(0.3, "spreads from row to row, and from one part to the other, in a series"),
 ):
     """Validation inputs that were prepared in another way than the training inputs."""
     case = context.case
@@ -48,6 +50,8 @@ def split_shift(
         kind = likely
     if kind is not None and case.moving and ratio < times and shift <= far:
         kind = possible  # random transforms shift the training inputs by themselves
+    if kind is not None and _goes_on(case, spread, alive) < near:
+        kind = possible  # a series that wanders: where it goes was not prepared otherwise
     if kind is not None:
         yield kind(
             f"validation inputs differ: spread {ratio:.3g} times that of training, mean moved by "
@@ -56,3 +60,11 @@ def split_shift(
             "validation_data", strength=strength,
             evidence={"spread_ratio": ratio, "shift": typical},
         )  # fmt: skip
+
+
+def _goes_on(case, spread, alive):
+    """The longer of two steps in spreads: from row to row, and from training to validation rows."""
+    tail, head = case.train.x[-ROWS:], case.val.x[:1]
+    rows = np.concatenate([tail, head]).reshape(len(tail) + 1, -1)[:, alive].astype("float64")
+    steps = (np.abs(np.diff(rows, axis=0)) / spread[alive]).mean(1)
+    return float(max(steps[:-1].mean(), steps[-1]))

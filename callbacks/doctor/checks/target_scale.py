@@ -8,19 +8,19 @@ MOST = 3.6  # powers of ten from which no more is told
 
 
 @check(
-    "target_scale", "unnormalized_targets", stage="data", cost="rows", needs=("targets",),
+    "target_scale", "unnormalized_targets", stage="data", cost="rows", per_output=True,
     cure=Intervention(scale_y=True),
 )  # fmt: skip
 def target_scale(
-    context,
+    output,
     *,
     large=parameter(8, "mean or spread: the last bias climbs there in hundreds of steps"),
     small=parameter(0.005, "the loss is noise of the start"),
 ):
     """Regression targets of a size the network cannot reach."""
-    if context.task.kind != "regression":
+    if output.task.kind != "regression" or output.places:
         return
-    y = context.case.train.y
+    y = output.y
     values = np.asarray(y, "float64")[np.isfinite(y)]
     if not values.size:
         return

@@ -41,6 +41,7 @@ WORDS = {
                 "Pass class_weight={...} to fit so that every class counts alike."),
     "clip": ("gradients clipped (clipnorm=1.0)", "Set clipnorm=1.0 in the optimizer."),
     "head": ("the customary last activation and loss", ""),
+    "bare": ("the last activation taken out", "Remove the activation of the last layer."),
     "fresh": ("weights drawn anew (random normal, biases 0)",
               "Remove kernel_initializer and bias_initializer, or use 'he_normal'."),
     "shuffle": ("shuffled rows", "Set shuffle=True, or shuffle the rows before fit "
@@ -66,6 +67,7 @@ class Intervention:
         clip: Gradients clipped.
         longer: Training goes on from where the run ended.
         head: The customary last activation and loss.
+        bare: No activation behind the last layer: scores, which the loss squashes.
         fresh: Weights drawn anew.
         plain_step: The standard training step in place of the model's own.
         edit: A change of layers.
@@ -87,6 +89,7 @@ class Intervention:
     clip: bool = False
     longer: bool = False
     head: bool = False
+    bare: bool = False
     fresh: bool = False
     plain_step: bool = False
     edit: Edit | None = None

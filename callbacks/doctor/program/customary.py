@@ -74,8 +74,12 @@ class CustomaryEnd:
             return squashed and loss.kind != "bce" and not own  # the user's own may be anything
         return self.facts.kind == loss.kind and (squashed or bare)
 
-    def edit(self, model: keras.Model) -> Callable[[Any], Any] | None:
-        """Layers of the end replaced; None when the last kernel has no activation to set."""
+    def edit(self, model: keras.Model, *, bare: bool) -> Callable[[Any], Any] | None:
+        """Layers of the end replaced; None when the last kernel has no activation to set.
+
+        `bare` leaves no activation in place of the customary one.
+        """
+        activation = "linear" if bare else self.activation
         layers = flat_layers(model)
         at = [i for i, layer in enumerate(layers) if kernel_of(layer) is not None]
         if not at or not hasattr(layers[at[-1]], "activation"):
@@ -87,7 +91,7 @@ class CustomaryEnd:
 
         def change(layer):
             if layer.name == last.name:
-                return changed(layer, activation=self.activation)
+                return changed(layer, activation=activation)
             if layer.name in after and layer_activation(layer) is not None:
                 return keras.layers.Identity(name=layer.name)
             return None

@@ -18,18 +18,10 @@ def agreement(rows: Rows, task: TaskFacts, seed: int = 0):
     The five nearest of up to 1500 rows, in standardised and (wide data) projected columns;
     for numbers, agreement is the correlation of a target with its neighbours' mean.
     """
-    if not isinstance(rows.x, np.ndarray) or rows.x.dtype.kind not in "fiu" or rows.n < 60:
-        return None
     pick = np.random.default_rng(seed).permutation(rows.n)[:1500]
-    x = rows.x[pick]
-    wide = int(np.prod(x.shape[1:])) / 4096
-    if x.ndim == 4 and wide > 1:
-        step = int(np.ceil(np.sqrt(wide)))
-        x = x[:, ::step, ::step]
-    x = np.nan_to_num(flat_rows(x, len(x)))
-    if rows.x.ndim <= 2:
-        x = x - x.mean(0)
-        x = x / (x.std(0) + 1e-9)
+    x = _columns(keras.tree.flatten(rows.take(pick).x)) if rows.n >= 60 else None
+    if x is None:
+        return None
     near = (x**2).sum(1)[:, None] + (x**2).sum(1)[None] - 2 * x @ x.T
     np.fill_diagonal(near, np.inf)
     five = np.argpartition(near, 5, axis=1)[:, :5]
@@ -55,6 +47,25 @@ def agreement(rows: Rows, task: TaskFacts, seed: int = 0):
     return max(r * np.sqrt(n), _linear(x, y[:, None])), r, 0.0
 
 
+def _columns(inputs: list[Any]) -> np.ndarray | None:
+    """Inputs as columns (n, columns) in which distances can be taken; None where there are none.
+
+    Several inputs stand side by side and count alike; ids among them have no distances.
+    """
+    parts = []
+    for x in inputs:
+        numbers = "fiu" if len(inputs) == 1 or x.ndim > 2 else "f"
+        if not isinstance(x, np.ndarray) or x.dtype.kind not in numbers:
+            return None
+        step = int(np.ceil(np.sqrt(np.prod(x.shape[1:]) / 4096))) if x.ndim == 4 else 1
+        part = np.nan_to_num(flat_rows(x[:, ::step, ::step] if step > 1 else x, len(x)))
+        if x.ndim <= 2:
+            part = part - part.mean(0)
+            part = part / (part.std(0) + 1e-9)
+        parts.append(part / (np.sqrt(part.var(0).sum()) + 1e-9) if len(inputs) > 1 else part)
+    return np.concatenate(parts, 1)
+
+
 def _linear(x: np.ndarray, y: np.ndarray) -> float:
     """How far above chance a linear fit on one half of the rows answers the other, in z."""
     if x.shape[1] > 400:
@@ -74,6 +85,8 @@ def placeless_agreement(graph: Any, rows: Rows, task: TaskFacts) -> float:
 
     Texts are compared by their words, images and series by the size of their spectra.
     """
+    if not rows.single:
+        return 0.0
     most = slice(0, len(even_rows(rows.x, 1500)))
     x = np.asarray(rows.x[most], "float64")
     if any(isinstance(layer, keras.layers.Embedding) for layer in flat_layers(graph)):
@@ -93,7 +106,7 @@ def placeless_agreement(graph: Any, rows: Rows, task: TaskFacts) -> float:
 
 def contradicts(rows: Rows, labels: np.ndarray | None) -> bool:
     """The very same inputs come again with other labels: no transform did that."""
-    if labels is None:
+    if labels is None or not rows.single:
         return False
     first: dict[int, int] = {}
     other = again = 0

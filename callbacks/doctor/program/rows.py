@@ -7,7 +7,7 @@ import numpy as np
 
 __all__ = ["few", "on_tensorflow", "tensors"]
 
-NUMBERS = 2_000_000  # that are looked at, and rows at least and at most
+NUMBERS = 1_000_000  # that are looked at, and rows at least and at most
 FEWEST, MOST = 16, 256
 
 

@@ -24,6 +24,7 @@ __all__ = ["TRIAL_STEPS", "judge_run"]
 TRIAL_STEPS = 600  # of a trial: changes that matter part from their rival earlier (tuning half)
 NO_SKILL = 3  # standard deviations above chance under which nothing is known
 BRIEF = 30  # steps in which nothing may be learned yet
+SETTLED = 0.95  # score of a run, validation rows too, with which no check would name a cause
 HELPED = 0.08  # gain that speaks for a change where nothing is learned without it
 
 
@@ -42,6 +43,8 @@ def judge_run(context: Any, run: Run, *, until: Deadline) -> TrialReport:
         return _numbers(context, TrialReport())
     if context.trials.data.held_out:
         _base(context)
+    elif context.final.score >= SETTLED:
+        return _numbers(context, TrialReport())
     context.start, context.now = context.trials.reading(), context.trials.reading(run.weights)
     context.history = run.history
     curves = list(context.hypotheses("run"))
@@ -53,7 +56,7 @@ def judge_run(context: Any, run: Run, *, until: Deadline) -> TrialReport:
     if not context.trials.data.held_out and context.trials.length < context.trials.steps:
         _base(context)
     report = run_trials(context, [h for h in context.found if h.cure], context.base)
-    if not report.confirmed:
+    if not (report.confirmed or report.warnings):
         _fall_back(context, report)
     return _numbers(context, report)
 
@@ -126,7 +129,7 @@ def _fall_back(context: Any, report: TrialReport) -> None:
         and (context.trials.data.held_out or context.final.score < BADLY)
         and _above_chance(context) < NO_SKILL
     ):
-        report.unexplained.append(_nothing_learned(context))
+        report.warnings.append(_nothing_learned(context))
 
 
 def _nothing_learned(context: Any) -> Finding:

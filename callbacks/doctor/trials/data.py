@@ -23,13 +23,15 @@ VALIDATION = 10  # validation rows that can judge
 class TrialData:
     """Rows that train, that judge (or None), and training rows that are looked at.
 
-    `held_out` says that the judging rows were taken from the training rows.
+    `held_out` says that the judging rows were taken from the training rows; `numbers` are the
+    places of targets that are numbers among all of them, by the place of their output.
     """
 
     train: Rows
     val: Rows | None
     look: Rows
     held_out: bool = False
+    numbers: dict[int, int] = dataclasses.field(default_factory=dict)
     moments: dict[bool, list[Any]] = dataclasses.field(default_factory=dict)
 
 
@@ -48,29 +50,36 @@ def split_rows(context: Any, steps: int, own_validation: bool = True) -> TrialDa
     look = train.take(np.random.default_rng(3).permutation(train.n)[:most])
     if val is not None and val.n > most:
         val = val.take(np.random.default_rng(4).permutation(val.n)[:most])
-    return TrialData(train, val, look, held_out)
+    outputs = [one for one in context.outputs if one.task.kind == "regression" and not one.places]
+    numbers = {one.place: one.target for one in outputs}
+    return TrialData(train, val, look, held_out, numbers)
 
 
 def scaled(data: TrialData, change: Intervention) -> Rows:
     """Training rows under a change."""
-    x, y = data.train.x, data.train.y
-    x = scaled_inputs(data, x, change)
+    x, y = scaled_inputs(data, data.train.x, change), data.train.y
     if change.scale_y:
-        mean, std = _target_moments(data)
-        y = ((np.asarray(y, "float64") - mean) / std).astype("float32")
+        leaves = keras.tree.flatten(y)
+        for at in data.numbers.values():
+            mean, std = _target_moments(leaves[at])
+            leaves[at] = ((leaves[at] - mean) / std).astype("float32")
+        y = keras.tree.pack_sequence_as(y, leaves)
     return Rows(x, y)
 
 
 def unscaled(data: TrialData, change: Intervention, out: Any) -> Any:
     """Predictions in the units of the targets."""
-    if not change.scale_y or not isinstance(out, np.ndarray):
+    if not change.scale_y:
         return out
-    mean, std = _target_moments(data)
-    return out * std.reshape(-1)[: out.shape[-1]] + mean
+    leaves, targets = keras.tree.flatten(out), keras.tree.flatten(data.train.y)
+    for place, at in data.numbers.items():
+        mean, std = _target_moments(targets[at])
+        leaves[place] = leaves[place] * std.reshape(-1)[: leaves[place].shape[-1]] + mean
+    return keras.tree.pack_sequence_as(out, leaves)
 
 
-def _target_moments(data: TrialData) -> tuple[Any, Any]:
-    values = np.asarray(data.train.y, "float64")
+def _target_moments(target: np.ndarray) -> tuple[Any, Any]:
+    values = np.asarray(target, "float64")
     return values.mean(0), values.std(0) + 1e-12
 
 

@@ -64,6 +64,9 @@ def _skill(context: Any, data: TrialData, trainer: Any, rows: Rows, change: Inte
         head, loss = context.head, context.loss
         if change.head:
             head, loss = context.customary.head, context.customary.facts
+        elif change.bare:
+            head = dataclasses.replace(head, activations=())
+            loss = dataclasses.replace(loss, from_logits=True)
         ids = task.classes_of(rows.y)
         if ids is not None:
             balanced = balanced_skill(classes_of(out, head, loss), ids)

@@ -6,7 +6,7 @@ from typing import Any
 
 from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor._hypothesis import Certainty, Hypothesis
-from kcnn.callbacks.doctor._ranking import RATES
+from kcnn.callbacks.doctor._ranking import RATES, loss_falls
 from kcnn.callbacks.doctor.interventions import AS_IT_IS
 from kcnn.callbacks.doctor.trials.gain import Gain, convincing, gain_of
 from kcnn.callbacks.doctor.trials.measure import Outcome
@@ -17,6 +17,7 @@ NAMED = 2  # causes that are named at most: what a third change wins is mostly t
 SURE = 0.15  # a gain that two seeds do not differ by; a smaller one must come again
 NOTHING = 0.15  # skill under which nothing is learned: there a trial that wins nothing is no proof
 SHORT = 200  # steps of a run: fewer are few, see `training_length`
+LEARNS = 0.3  # skill on training rows of a run that is on its way
 KEPT = 0.02  # a trial shorter than the run must end better than the run by this
 
 
@@ -37,13 +38,13 @@ class Trial:
 
 @dataclasses.dataclass
 class TrialReport:
-    """What trials say: causes to name, notes on what they refute (by key), numbers."""
+    """What trials say: causes to name, notes on what they refute (by key), warnings, numbers."""
 
     confirmed: list[Finding] = dataclasses.field(default_factory=list)
     refuted: dict[Any, Finding] = dataclasses.field(default_factory=dict)
     numbers: dict[str, Any] = dataclasses.field(default_factory=dict)
     trials: list[Trial] = dataclasses.field(default_factory=list)
-    unexplained: list[Finding] = dataclasses.field(default_factory=list)
+    warnings: list[Finding] = dataclasses.field(default_factory=list)
 
 
 def report_of(context: Any, base: Outcome, trials: list[Trial]) -> TrialReport:
@@ -66,7 +67,10 @@ def report_of(context: Any, base: Outcome, trials: list[Trial]) -> TrialReport:
     named: set[str] = set()
     for trial in _in_turn(trials):
         if len(report.confirmed) < NAMED and _names(context, base, trial, trials, named):
-            report.confirmed.append(_told(context, base, trial, "failure"))
+            if _only_early(context, trial):
+                report.warnings.append(_early(context, base, trial))
+            else:
+                report.confirmed.append(_told(context, base, trial, "failure"))
             cause = trial.hypothesis.cause
             named |= RATES if cause in RATES else {cause}
     if context.final.train >= NOTHING:
@@ -111,6 +115,25 @@ def _yields(trial: Trial, trials: list[Trial], steps: int) -> bool:
     return ordinary and steps < SHORT and bool(longer)
 
 
+def _only_early(context: Any, trial: Trial) -> bool:
+    """An ordinary rate with which a short run learns, though it learns faster at a lower one.
+
+    What is best in few steps need not be in many, and the run may be a first try.
+    """
+    one, run = trial.hypothesis, context.run
+    ordinary = one.cause == "lr_too_high" and one.stage == "end" and not one.cure.optimizer
+    on_its_way = context.final.train > LEARNS and loss_falls(run.history.get("loss", []))
+    return ordinary and context.trials.steps < SHORT and on_its_way
+
+
+def _early(context: Any, base: Outcome, trial: Trial) -> Finding:
+    finding = _told(context, base, trial, "warning")
+    seen = f"{finding.seen}: usual, but in a run of {context.trials.steps} steps a lower one wins"
+    return dataclasses.replace(
+        finding, seen=seen, expected="a longer run, or a rate for so few steps"
+    )
+
+
 def _comes_again(context: Any, base: Outcome, trial: Trial) -> bool:
     """A small gain must come again with another seed."""
     cure = trial.hypothesis.cure
@@ -134,7 +157,7 @@ def _told(context: Any, base: Outcome, trial: Trial, severity: str) -> Finding:
         epochs = math.ceil((steps + trial.outcome.steps) * context.case.epochs / steps)
         advice = f"Train longer: epochs={epochs}."
     return dataclasses.replace(one, advice=advice).finding(
-        severity, confirmed_by_trial=severity == "failure", gain=trial.gain.value,
+        severity, confirmed_by_trial=severity != "note", gain=trial.gain.value,
         before=base.score, after=trial.outcome.score, trial_steps=trial.outcome.steps,
         run_steps=context.trials.steps, tried=cure.tried(context.rate), by_loss=context.by_loss,
     )  # fmt: skip

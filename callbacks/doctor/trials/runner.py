@@ -71,7 +71,8 @@ class TrialRunner:
     def trainer(self, change: Intervention = AS_IT_IS) -> Trainer | None:
         """The copy with the loop for this change, made once; None where it cannot be made."""
         weighted = class_weights(self.context, self.data, change) is not None
-        key = change.edit, change.optimizer, change.clip, change.head, change.plain_step, weighted
+        end = change.head, change.bare
+        key = change.edit, change.optimizer, change.clip, end, change.plain_step, weighted
         if key not in self._trainers:
             self._trainers[key] = self._made(change, weighted)
         return self._trainers[key]
@@ -80,8 +81,9 @@ class TrialRunner:
         sample = keras.tree.map_structure(lambda leaf: leaf[:2], self.data.train.x)
         custom = self.context.customary
         edit = change.edit.build(self.graph) if change.edit is not None else None
-        if change.head:
-            edit = custom.edit(self.graph) if custom.differs(self.context) else None
+        if change.bare or change.head:
+            known = change.bare or custom.differs(self.context)
+            edit = custom.edit(self.graph, bare=change.bare) if known else None
             if edit is None:
                 return None
         for trainer in self._trainers.values():
@@ -145,13 +147,13 @@ class TrialRunner:
         return self.measure(trainer)
 
     def reading(self, values: list[np.ndarray] | None = None) -> LayerReading | None:
-        """A look into the layers with some weights, by default those of the start."""
+        """A look into the layers with some weights; at those of the start at gradients, too."""
         trainer, rows = self.trainer(), self.data.look
         rows = rows.take(slice(0, few(rows.x)))
         assert trainer is not None
         trainer.reset(values)
         try:
-            if not on_tensorflow() or self.context.by_loss:
+            if values is not None or not on_tensorflow() or self.context.by_loss:
                 return read_activations(trainer.model, rows.x)
             return read_layers(trainer.model, rows.x, rows.y)
         except Exception as error:

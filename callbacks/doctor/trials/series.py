@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from kcnn.callbacks.doctor._hypothesis import Hypothesis
+from kcnn.callbacks.doctor._hypothesis import Certainty, Hypothesis
+from kcnn.callbacks.doctor._ranking import RATES
 from kcnn.callbacks.doctor.trials.gain import Gain, convincing, gain_of, hopeless
 from kcnn.callbacks.doctor.trials.measure import Outcome
 from kcnn.callbacks.doctor.trials.report import NAMED, Trial, TrialReport, report_of
@@ -30,6 +31,7 @@ def run_trials(context: Any, hypotheses: Iterable[Hypothesis], base: Outcome) ->
         for one in candidates:
             if one.cure.last:
                 series.attempt(one)
+    series.rival_rate()
     series.repeat_best()
     if series.untried:
         context.case.unseen.append(f"{series.untried} changes were not tried: time was up")
@@ -114,6 +116,26 @@ class _Series:
             )
             passed = base.balanced < BALANCED and convincing(gain, one.prior, 0.0)
         return Trial(one, outcome, gain, passed)
+
+    def rival_rate(self) -> None:
+        """A rate that is odd in itself against longer training, over as many steps.
+
+        Longer training makes up for much; in a short run a rate's own trial may not tell yet.
+        """
+        longer = next((t for t in self.trials if t.passed and t.hypothesis.cure.longer), None)
+        odd = [
+            trial for trial in self.trials
+            if trial.hypothesis.cause in RATES
+            and trial.hypothesis.certainty is Certainty.LIKELY and not trial.passed
+        ]  # fmt: skip
+        if longer is None or not odd or not self.runner.time_left:
+            return
+        rate = max(odd, key=lambda trial: trial.hypothesis.prior)
+        steps = self.runner.length if self.runner.data.held_out else self.runner.steps
+        outcome = self.runner.run(rate.hypothesis.cure, steps=steps + longer.outcome.steps)
+        if outcome is not None and gain_of(outcome, longer.outcome).helps:
+            self.trials.remove(longer)
+            rate.outcome, rate.gain, rate.passed = outcome, gain_of(outcome, self.base), True
 
     def repeat_best(self) -> None:
         """The best of short trials once more over the steps of the run, where these are few."""
