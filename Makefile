@@ -61,7 +61,7 @@ types: $(VENV)/.dev
 check: lint types
 
 causes: $(VENV)/.installed
-	$(BIN)/python -m kcnn.callbacks.causes docs/causes
+	$(BIN)/python docs/cause_pages.py docs/causes
 
 claims: $(VENV)/.installed
 	$(BIN)/python examples/claims

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from kcnn.callbacks.causes import CAUSES, overview
-from kcnn.callbacks.causes.__main__ import write_pages
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "docs"))
+
+from cause_pages import write_pages  # noqa: E402
+
 LABELS = [  # the taxonomy that findings are judged by
     "wrong_output_activation",
     "wrong_output_units",

@@ -7,7 +7,7 @@ from doctor_tools import found
 
 from kcnn.callbacks.data import Rows, draw
 from kcnn.callbacks.doctor._reading import read_context
-from kcnn.callbacks.doctor.checks.fading_schedule import fading
+from kcnn.callbacks.doctor.checks.learning_rate import fading
 from kcnn.callbacks.doctor.program.loss import read_loss
 from kcnn.callbacks.doctor.program.neighbours import agreement, placeless_agreement
 from kcnn.callbacks.doctor.program.rates import step_rates

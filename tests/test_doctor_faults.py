@@ -233,4 +233,5 @@ def test_a_validation_loss_that_wanders_does_not_overfit_for_sure():
     assert sum(one == ["LIKELY"] for one in said) > 5
     assert sum(one == ["PROVEN"] for one in said) <= 3  # one in twenty
     climbing = np.concatenate([fall[:15], np.linspace(fall[14], 2.5, 25)])
-    assert overfits(1.0, 0.6, list(climbing + 0.08 * RNG.normal(size=40))) == ["PROVEN"]
+    noisy = [list(climbing + 0.08 * RNG.normal(size=40)) for _ in range(40)]
+    assert sum(overfits(1.0, 0.6, curve) == ["PROVEN"] for curve in noisy) >= 32

@@ -17,9 +17,9 @@ from kcnn.callbacks import Diagnosis, Doctor, OverfitDetector, examine, read_cur
 from kcnn.callbacks.data import draw
 from kcnn.callbacks.doctor import _reading, _registry, registered
 from kcnn.callbacks.doctor._deadline import Deadline
-from kcnn.callbacks.doctor._page import proof
 from kcnn.callbacks.doctor.program.loss import read_loss
 from kcnn.callbacks.doctor.program.task import read_task
+from kcnn_cli._findings_page import proof
 
 RNG = np.random.default_rng(3)
 Y = RNG.integers(0, 3, 240)

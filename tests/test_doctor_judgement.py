@@ -10,7 +10,6 @@ from doctor_tools import found
 
 from kcnn.callbacks import Finding, examine
 from kcnn.callbacks.doctor import likely, possible
-from kcnn.callbacks.doctor._words import headline
 from kcnn.callbacks.doctor.interventions import Intervention
 from kcnn.callbacks.doctor.program.copies import copy_model
 from kcnn.callbacks.doctor.program.head import HeadFacts
@@ -20,7 +19,7 @@ from kcnn.callbacks.doctor.program.task import read_task
 from kcnn.callbacks.doctor.trials.gain import Gain
 from kcnn.callbacks.doctor.trials.measure import Outcome
 from kcnn.callbacks.doctor.trials.report import Trial, _in_turn, _told, _yields
-from kcnn_cli._findings_page import proof
+from kcnn_cli._findings_page import headline, proof
 
 RNG = np.random.default_rng(5)
 

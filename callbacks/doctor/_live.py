@@ -7,12 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks._finding import Finding
+from kcnn.callbacks._finding import SEVERITIES, Finding
 from kcnn.callbacks.data import draw
 from kcnn.callbacks.doctor._context import Context
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._hypothesis import Certainty, Hypothesis
-from kcnn.callbacks.doctor._ranking import SEVERITIES, loss_falls
+from kcnn.callbacks.doctor._ranking import loss_falls
 from kcnn.callbacks.doctor._reading import read_context
 from kcnn.callbacks.doctor._registry import Selection
 from kcnn.callbacks.doctor.program.graph import flat_layers, kernel_of
@@ -75,7 +75,7 @@ class Doctor(keras.callbacks.Callback):
     @property
     def diagnosis(self) -> Diagnosis:
         """The findings so far."""
-        ordered = sorted(self.findings, key=lambda f: SEVERITIES.index(f.severity))
+        ordered = sorted(self.findings, key=lambda f: -SEVERITIES.index(f.severity))
         if self._context is None:
             return Diagnosis(tuple(ordered))
         case = self._context.case

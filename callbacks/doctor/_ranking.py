@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kcnn.callbacks._finding import Finding
+from kcnn.callbacks._finding import SEVERITIES, Finding
 from kcnn.callbacks.data import Part
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 from kcnn.callbacks.doctor._hypothesis import Certainty, Hypothesis
@@ -17,7 +17,7 @@ from kcnn.callbacks.doctor.trials.gain import hopeless
 if TYPE_CHECKING:
     from kcnn.callbacks.doctor.trials.report import TrialReport
 
-__all__ = ["BADLY", "EXCUSED", "RATES", "SEVERITIES", "in_order", "loss_falls", "rank"]
+__all__ = ["BADLY", "EXCUSED", "RATES", "in_order", "loss_falls", "rank"]
 
 # Of several proven causes: what must be mended before the next one can show.
 FIRST = (
@@ -34,7 +34,6 @@ EXCUSED = frozenset({
 
 
 RATES = {"lr_too_high", "lr_too_low"}  # one advice on the rate, not two
-SEVERITIES = ("failure", "warning", "note", "ok")
 BADLY = 0.5  # score of a program under which something must be wrong
 PATIENCE = 3  # epochs after which a loss that has not fallen speaks against the rate
 
@@ -61,7 +60,7 @@ def rank(context: Any, report: TrialReport | None = None) -> Diagnosis:
     case = context.case
     rest += [] if report is None else report.warnings
     rest += [Finding("examination", "note", note, "") for note in case.notes]
-    rest.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    rest.sort(key=lambda finding: -SEVERITIES.index(finding.severity))
     numbers = {} if report is None else dict(report.numbers)
     if context.run is not None:
         numbers |= {"run_seconds": context.run.seconds, "history": context.run.history}

@@ -8,7 +8,7 @@ from pathlib import Path
 from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor._diagnosis import Diagnosis
 
-__all__ = ["after", "headline", "print_error", "short"]
+__all__ = ["after", "print_error", "short"]
 
 
 def short(file: str) -> str:
@@ -45,21 +45,6 @@ def _first_line(error: BaseException) -> str:
         told = [line for line in lines if not line.strip().startswith(skip)]
         lines = told[-1:] or lines
     return f"{type(error).__name__}: {lines[0].strip()[:200]}"
-
-
-def headline(diagnosis: Diagnosis) -> tuple[str, bool]:
-    """What a diagnosis comes to in a few words, and whether that is good."""
-    if diagnosis.causes:
-        return ", ".join(diagnosis.causes), False
-    if any(f.severity == "failure" for f in diagnosis.findings):
-        return "fit fails", False
-    if any(f.check == "fit" for f in diagnosis.findings):
-        return "nothing found so far", False
-    if any(f.check == "skill" for f in diagnosis.findings):
-        return "nothing learned, no cause found", False
-    if diagnosis.blind:
-        return "unknown: a part of the examination did not run", False
-    return "healthy" if diagnosis.complete else "healthy as far as it was examined", True
 
 
 def print_error(error: Exception) -> None:

@@ -1,14 +1,10 @@
-"""The findings of a script as one self-contained HTML page."""
+"""The findings of a script in words, and as one self-contained HTML page."""
 
 import html
 from collections.abc import Iterable
+from typing import Any
 
-from kcnn.callbacks._finding import Finding
-from kcnn.callbacks.causes import CAUSES
-from kcnn.callbacks.doctor._script import Visit
-from kcnn.callbacks.doctor._words import headline, short
-
-__all__ = ["page", "proof"]
+__all__ = ["headline", "page", "proof"]
 
 STYLE = """
 :root{color-scheme:light dark}
@@ -26,8 +22,10 @@ small,dt,summary{color:#a0a0a0}.healthy{color:#7fd18f}.failed{color:#ff8a80}}
 """
 
 
-def page(script: str, visits: Iterable[Visit]) -> str:
+def page(script: str, visits: Iterable[Any]) -> str:
     """HTML with every finding of every `fit`; no script, no network."""
+    from kcnn.callbacks.doctor._words import short
+
     text = html.escape
     parts = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
@@ -50,7 +48,9 @@ def page(script: str, visits: Iterable[Visit]) -> str:
     return "\n".join(parts) + "</body></html>\n"
 
 
-def _article(finding: Finding, place: str) -> list[str]:
+def _article(finding: Any, place: str) -> list[str]:
+    from kcnn.callbacks.causes import CAUSES
+
     text = html.escape
     rows = [("seen", finding.seen), ("expected", finding.expected), ("to do", finding.advice)]
     rows.append(("trial", proof(finding)))
@@ -77,7 +77,7 @@ def _article(finding: Finding, place: str) -> list[str]:
     return [*lines, "</article>"]
 
 
-def proof(finding: Finding) -> str:
+def proof(finding: Any) -> str:
     """One sentence about the trial of a finding; empty where there was none."""
     told = finding.evidence
     if "before" in told and "after" in told:
@@ -97,6 +97,21 @@ def proof(finding: Finding) -> str:
     if told.get("confirmed_by_trial") is False:
         return "Not confirmed: no single change that was tried mends the run."
     return ""
+
+
+def headline(diagnosis: Any) -> tuple[str, bool]:
+    """What a diagnosis comes to in a few words, and whether that is good."""
+    if diagnosis.causes:
+        return ", ".join(diagnosis.causes), False
+    if any(f.severity == "failure" for f in diagnosis.findings):
+        return "fit fails", False
+    if any(f.check == "fit" for f in diagnosis.findings):
+        return "nothing found so far", False
+    if any(f.check == "skill" for f in diagnosis.findings):
+        return "nothing learned, no cause found", False
+    if diagnosis.blind:
+        return "unknown: a part of the examination did not run", False
+    return "healthy" if diagnosis.complete else "healthy as far as it was examined", True
 
 
 def _number(value: object) -> str:

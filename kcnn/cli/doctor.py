@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from kcnn_cli._findings_page import headline, page, proof
 from kcnn_cli._start import start_tensorflow
 
 __all__ = ["doctor"]
@@ -68,7 +69,6 @@ def doctor(
     start_tensorflow()
     from kcnn.callbacks._settings import read_settings
     from kcnn.callbacks.doctor._script import examine_script
-    from kcnn_cli._findings_page import page
 
     settings = read_settings(script.parent).over(
         select=_ids(select), ignore=_ids(ignore), fail_on=fail_on
@@ -117,8 +117,7 @@ def _print_visit(visit, *, debug: bool = False) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from kcnn.callbacks.doctor._words import headline, short
-    from kcnn_cli._findings_page import proof
+    from kcnn.callbacks.doctor._words import short
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     words, good = headline(visit.diagnosis)

@@ -85,3 +85,56 @@ def rate_up_or_down(context):
         more = {"expected": "the rate at which this network learns best"}
         yield told(context, possible, seen, cure=lowered(context), **more)
         yield told(context, possible, seen, cure=raised(context), cause="lr_too_low", **more)
+
+
+@check(
+    "fading_schedule", "lr_too_low", stage="end", needs=("trials",), cure=Intervention(hold=True)
+)
+def fading_schedule(
+    context, *, most=parameter(0.3, "share of steps under a hundredth of the start")
+):
+    """A learning rate that has faded for much of the run."""
+    rates = context.trials.rates
+    share = fading(rates)
+    if share > most:
+        yield possible(
+            f"the learning rate falls from {rates.max():.2g} to {rates[-1]:.2g}: in "
+            f"{100 * share:.0f} % of the steps it is under a hundredth of its start",
+            "a rate that falls late in training", "Let the schedule fall more slowly.",
+            "compile(optimizer=...)", strength=share,
+            evidence={"largest": float(rates.max()), "last": float(rates[-1])},
+        )  # fmt: skip
+
+
+def fading(rates: np.ndarray) -> float:
+    """Share of the steps taken at less than a hundredth of the largest rate."""
+    return float(np.mean(rates < 0.01 * rates.max())) if rates.size else 0.0
+
+
+PLAIN = ("SGD", "Adadelta", "Adagrad", "Ftrl")
+
+
+@check(
+    "plain_optimizer", "lr_too_low", "lr_too_high", stage="end", needs=("trials",),
+    cure=Intervention(optimizer="Adam", rate=3e-3, last=True),
+)  # fmt: skip
+def plain_optimizer(
+    context,
+    *,
+    odd=parameter(0.7, "prior of a hypothesis that is likelier: Adam gets over many a fault"),
+    times=parameter(2, "of the customary rate, up to which a rate may be too low"),
+):
+    """A run that learned nothing under a plain optimizer: does Adam learn in its place?"""
+    name = context.optimizer_name
+    lost = context.final.train < 0.15
+    others = [h for h in context.found if h.prior >= odd and (lost or not h.cure)]
+    if name not in PLAIN or context.base.score >= 0.5 or others:
+        return
+    low = context.rate <= times * context.customary_rate
+    yield possible(
+        f"{name} at learning rate {context.rate:g} leaves the network where it started, Adam does "
+        "not", "an optimizer and a rate under which the loss falls",
+        f"Use keras.optimizers.Adam(0.003), or another learning rate of {name}.",
+        "compile(optimizer=...)", cause="lr_too_low" if low else "lr_too_high",
+        evidence={"learning_rate": context.rate},
+    )  # fmt: skip

@@ -1,6 +1,6 @@
 import numpy as np
 
-from kcnn.callbacks.doctor._registry import check, likely, parameter, proven
+from kcnn.callbacks.doctor._registry import check, likely, parameter, possible, proven
 from kcnn.callbacks.doctor.interventions import Intervention
 
 SHUFFLE = "Set shuffle=True, or shuffle the rows (dataset.shuffle(len(x)))."
@@ -72,3 +72,15 @@ def _sorted(context, bound):
             BEFORE if split else SHUFFLE, "fit(shuffle=...)", strength=float(split),
             evidence={"rank_correlation": correlation},
         )  # fmt: skip
+
+
+@check(
+    "unshuffled", "missing_shuffle", stage="end", needs=("trials",),
+    cure=Intervention(shuffle=True),
+)  # fmt: skip
+def unshuffled(context):
+    """Rows that are not shuffled may come in a bad order: worth a trial in random order."""
+    if not context.case.shuffled:
+        arrays = context.case.source == "arrays"
+        advice = "Set shuffle=True." if arrays else "Add dataset.shuffle(len(x))."
+        yield possible("rows are not shuffled", "rows in random order", advice, "fit(shuffle=...)")

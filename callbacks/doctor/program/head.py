@@ -12,8 +12,6 @@ from kcnn.callbacks.keras_internals import origin_of
 
 __all__ = ["HeadFacts", "read_head"]
 
-SQUASHING = ("softmax", "sigmoid", "tanh", "relu")
-
 
 @dataclasses.dataclass(frozen=True)
 class HeadFacts:

@@ -74,7 +74,7 @@ def _received(model: keras.Model, layer: Any) -> Any:
 
 
 def input_scale(x: np.ndarray) -> dict[str, float]:
-    """Size of the inputs: overall, per column, offset and unevenness (all unitless)."""
+    """Size of the inputs: overall, per column, offset and how spreads differ (all unitless)."""
     flat = np.asarray(x, "float64").reshape(-1, x.shape[-1])
     if len(flat) > MOST:
         flat = flat[:: len(flat) // MOST + 1]
@@ -87,7 +87,6 @@ def input_scale(x: np.ndarray) -> dict[str, float]:
         "rms": float(np.sqrt((flat**2).mean())),
         "largest": float(np.abs(flat).max(initial=0)),
         "largest_column": float(rms.max(initial=0)),
-        "unevenness": float(spread.max() / max(np.median(spread), 1e-12)),
         "spread_ratio": float(spread.max() / max(spread.min(), 1e-12)),
         "offset": float((np.abs(mean[alive]) / spread).max()) if alive.any() else 0.0,
     }

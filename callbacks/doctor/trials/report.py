@@ -67,10 +67,12 @@ def report_of(context: Any, base: Outcome, trials: list[Trial]) -> TrialReport:
     named: set[str] = set()
     for trial in _in_turn(trials):
         if len(report.confirmed) < NAMED and _names(context, base, trial, trials, named):
-            if _only_early(context, trial):
-                report.warnings.append(_early(context, base, trial))
-            else:
-                report.confirmed.append(_told(context, base, trial, "failure"))
+            early = _only_early(context, trial)
+            told = _told(context, base, trial, "warning" if early else "failure")
+            if early:
+                steps = f"usual, but in a run of {context.trials.steps} steps a lower one wins"
+                told = dataclasses.replace(told, seen=f"{told.seen}: {steps}")
+            (report.warnings if early else report.confirmed).append(told)
             cause = trial.hypothesis.cause
             named |= RATES if cause in RATES else {cause}
     if context.final.train >= NOTHING:
@@ -124,14 +126,6 @@ def _only_early(context: Any, trial: Trial) -> bool:
     ordinary = one.cause == "lr_too_high" and one.stage == "end" and not one.cure.optimizer
     on_its_way = context.final.train > LEARNS and loss_falls(run.history.get("loss", []))
     return ordinary and context.trials.steps < SHORT and on_its_way
-
-
-def _early(context: Any, base: Outcome, trial: Trial) -> Finding:
-    finding = _told(context, base, trial, "warning")
-    seen = f"{finding.seen}: usual, but in a run of {context.trials.steps} steps a lower one wins"
-    return dataclasses.replace(
-        finding, seen=seen, expected="a longer run, or a rate for so few steps"
-    )
 
 
 def _comes_again(context: Any, base: Outcome, trial: Trial) -> bool:

@@ -43,7 +43,6 @@ class _Series:
         self.context, self.base = context, base
         self.runner: TrialRunner = context.trials
         self.final: Outcome = context.final
-        self.short = self.runner.length < self.runner.steps
         self.trials: list[Trial] = []
         self.untried = 0
 
@@ -123,11 +122,8 @@ class _Series:
         Longer training makes up for much; in a short run a rate's own trial may not tell yet.
         """
         longer = next((t for t in self.trials if t.passed and t.hypothesis.cure.longer), None)
-        odd = [
-            trial for trial in self.trials
-            if trial.hypothesis.cause in RATES
-            and trial.hypothesis.certainty is Certainty.LIKELY and not trial.passed
-        ]  # fmt: skip
+        rates = [t for t in self.trials if t.hypothesis.cause in RATES and not t.passed]
+        odd = [t for t in rates if t.hypothesis.certainty is Certainty.LIKELY]
         if longer is None or not odd or not self.runner.time_left:
             return
         rate = max(odd, key=lambda trial: trial.hypothesis.prior)
@@ -140,7 +136,7 @@ class _Series:
     def repeat_best(self) -> None:
         """The best of short trials once more over the steps of the run, where these are few."""
         self.trials.sort(key=lambda trial: -trial.worth)
-        if not self.short or self.runner.steps > 2 * self.runner.length:
+        if not self.runner.length < self.runner.steps <= 2 * self.runner.length:
             return
         best = [t for t in self.trials if t.passed and not t.hypothesis.cure.longer]
         for trial in best[:NAMED]:

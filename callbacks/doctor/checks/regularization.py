@@ -1,5 +1,5 @@
-from kcnn.callbacks.doctor._registry import check, likely, parameter
-from kcnn.callbacks.doctor.interventions.network import relaxed
+from kcnn.callbacks.doctor._registry import check, likely, parameter, possible
+from kcnn.callbacks.doctor.interventions.network import regularizes, relaxed
 
 PENALTIES = ("kernel_regularizer", "activity_regularizer", "bias_regularizer")
 STRONG = 0.85  # of a dropout, or of a penalty put on its scale
@@ -33,4 +33,20 @@ def strong_regularization(
         yield likely(
             f"{words} in {layer.name}", "dropout up to 0.5, penalties around 1e-4",
             f"Lower it in {layer.name}.", layer.name, strength=float(top >= STRONG),
+        )  # fmt: skip
+
+
+@check(
+    "some_regularization", "excessive_regularization", stage="end", needs=("trials",), cure=relaxed
+)
+def some_regularization(context):
+    """Any regularization may be too much for a network: worth a trial without."""
+    some = [layer for layer in context.layers if regularizes(layer)]
+    if some:
+        most = max(float(getattr(layer, "rate", 0) or 0) for layer in some)
+        yield possible(
+            f"{len(some)} layers with dropout, noise or penalties",
+            "regularization that leaves the training data learnable",
+            f"Lower it in {some[0].name}.", some[0].name,
+            strength=(0.4 * most + 0.05 * len(some) - 0.15) / 0.35,
         )  # fmt: skip

@@ -1,7 +1,24 @@
 import dataclasses
 
-from kcnn.callbacks.doctor._registry import check, parameter, proven
+from kcnn.callbacks.doctor._registry import check, parameter, possible, proven
+from kcnn.callbacks.doctor.interventions.network import untransformed
+from kcnn.callbacks.doctor.program.graph import is_random
 from kcnn.callbacks.doctor.trials.gain import gain_of
+
+
+@check(
+    "random_transforms", "augmentation_breaks_label", stage="end", needs=("trials",),
+    cure=untransformed,
+)  # fmt: skip
+def random_transforms(context):
+    """Augmentation layers may change what the label says: worth a trial without."""
+    names = [layer.name for layer in context.layers if is_random(layer)]
+    if names:
+        yield possible(
+            f"random transforms inside the model ({', '.join(names[:3])})",
+            "transforms that keep the class",
+            f"Remove {names[0]}, or restrict it to changes that keep the label.", names[0],
+        )  # fmt: skip
 
 
 @check(

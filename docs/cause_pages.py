@@ -1,4 +1,4 @@
-"""`python -m kcnn.callbacks.causes FOLDER` writes a page for each cause, and the path to them."""
+"""`python docs/cause_pages.py FOLDER` writes a page for each cause, and the path to them."""
 
 import sys
 from pathlib import Path
