@@ -270,6 +270,7 @@ BAD_SETTINGS = [
     (["--space", "none.toml"], "none.toml"),
     (["--optimizer", "adan"], "adam"),
     (["--time", "soon"], "20m"),
+    (["--storage", "sqlite:////no/such/folder/x.db"], "--storage"),
 ]
 
 

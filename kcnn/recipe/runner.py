@@ -17,6 +17,7 @@ from kcnn.recipe.page import write_report
 from kcnn.recipe.record import headline, opened
 from kcnn.recipe.results import read_result
 from kcnn.recipe.settings import Settings, first_line
+from kcnn.recipe.shared_search import open_storage
 from kcnn.recipe.step import Step, status_of
 from kcnn.recipe.steps import STEPS
 from kcnn.recipe.steps.small_sample import usual_rates
@@ -83,6 +84,8 @@ def run(
     asked = Settings(**settings)
     display = display or Display()
     with RunFolder(out, resume=resume, overwrite=overwrite) as folder:
+        if asked.storage is not None:
+            open_storage(asked.storage, folder.state)  # or a wrong one is found after three steps
         context = Context(
             build,
             data,

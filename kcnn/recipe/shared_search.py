@@ -25,6 +25,8 @@ __all__ = ["ABOUT", "Phase", "announce", "open_storage", "storage_errors"]
 
 ABOUT = "kcnn run"  # attribute of a study with what a worker has to know of the run
 
+KEPT = "Finished trials are kept; go on with --resume when it is back."
+
 POLL = 1.0  # seconds between looks at the others' trials
 STARTUP = 3  # finished trials before the pruner and TPE judge by them
 WARMUP_LOOKS = 1  # validation scores of a trial before it may be pruned
@@ -143,18 +145,17 @@ def announce(storage: Any, name: str, about: Mapping[str, Any]) -> dict[str, Any
 
 
 @contextmanager
-def storage_errors(storage: Any) -> Iterator[None]:
-    """Turn a storage that is not there, or goes away, into a line for people."""
+def storage_errors(storage: Any, then: str = KEPT) -> Iterator[None]:
+    """Turn a storage that is not there, or goes away, into a line for people; `then` ends it."""
     try:
         yield
     except Exception as error:
         names = {kind.__module__.split(".")[0] for kind in type(error).__mro__}
         if names & {"sqlalchemy", "psycopg2", "psycopg"} or isinstance(
-            error, (optuna.exceptions.StorageInternalError, ModuleNotFoundError)
+            error, (optuna.exceptions.StorageInternalError, ImportError)
         ):
             raise RecipeError(
-                f"The storage {storage} can't be used: {first_line(error)}. Finished trials are "
-                "kept; go on with --resume when it is back."
+                f"The storage {storage} can't be used: {first_line(error).rstrip('.')}. {then}"
             ) from error
         raise
 
@@ -166,7 +167,7 @@ def open_storage(storage: str | None, folder: Path) -> Any:
         RecipeError: it can't be reached.
     """
     if storage is not None and "://" in storage:
-        with storage_errors(storage):
+        with storage_errors(storage, "Start it, or give another --storage."):
             return optuna.storages.RDBStorage(storage, engine_kwargs={"pool_pre_ping": True})
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
