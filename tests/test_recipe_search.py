@@ -125,7 +125,7 @@ def test_a_storage_that_can_not_be_reached_is_a_line():
     with pytest.raises(RecipeError, match=r"storage sqlite:.* can't be used.*--storage"):
         open_storage("sqlite:////no/such/folder/x.db", None)
     with (
-        pytest.raises(RecipeError, match="went away. Finished trials are kept.*--resume"),
+        pytest.raises(RecipeError, match=r"went away. Finished trials are kept.*--resume"),
         storage_errors("x"),
     ):
         raise optuna.exceptions.StorageInternalError("it went away")
