@@ -30,7 +30,11 @@ FAMILIES = {
 
 
 def overview() -> str:
-    """All causes, by family, as the path to follow when a network does not train."""
+    """All causes, by family, as the path to follow when a network does not train.
+
+    >>> overview().splitlines()[0]
+    '# My network does not train'
+    """
     lines = ["# My network does not train", ""]
     lines += ["`kcnn doctor train.py` walks this path by itself. By hand, in this order:", ""]
     for number, (family, first) in enumerate(FAMILIES.items(), 1):

@@ -18,6 +18,9 @@ class Cause:
         confirm: How to make sure by hand.
         mend: The mended line, Python.
         source: Where it is described: a paper, or the documentation of Keras.
+
+    >>> kcnn.callbacks.causes.CAUSES["lr_too_low"].meaning
+    'The step is too small.'
     """
 
     family: str

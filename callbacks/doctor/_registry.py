@@ -91,17 +91,29 @@ class Check:
 
 
 def proven(seen: str, expected: str, advice: str, where: Any = None, **more: Any) -> Hypothesis:
-    """A cause that the facts alone prove."""
+    """A cause that the facts alone prove.
+
+    >>> proven("learning rate 0", "about 0.001", "Raise it.").certainty.name
+    'PROVEN'
+    """
     return Hypothesis(Certainty.PROVEN, seen, expected, advice, where, **more)
 
 
 def likely(seen: str, expected: str, advice: str, where: Any = None, **more: Any) -> Hypothesis:
-    """A cause that a trial should confirm: what was seen is odd in itself."""
+    """A cause that a trial should confirm: what was seen is odd in itself.
+
+    >>> likely("dropout of 0.95", "up to 0.5", "Lower it.", "dropout_1").where
+    'dropout_1'
+    """
     return Hypothesis(Certainty.LIKELY, seen, expected, advice, where, **more)
 
 
 def possible(seen: str, expected: str, advice: str, where: Any = None, **more: Any) -> Hypothesis:
-    """An ordinary setting that may be the cause: named only when a trial confirms it."""
+    """An ordinary setting that may be the cause: named only when a trial confirms it.
+
+    >>> possible("batches of 4", "16 to 128", "Enlarge them.").is_proven
+    False
+    """
     return Hypothesis(Certainty.POSSIBLE, seen, expected, advice, where, **more)
 
 

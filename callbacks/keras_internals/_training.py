@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -115,13 +116,5 @@ def _global_state() -> Any:
     try:
         from keras.src.backend.common import global_state
     except ImportError:
-        return _NoGlobalState()
+        return SimpleNamespace(get_global_attribute={}.get, set_global_attribute={}.setdefault)
     return global_state
-
-
-class _NoGlobalState:
-    def get_global_attribute(self, name: str) -> Any:
-        return None
-
-    def set_global_attribute(self, name: str, value: Any) -> None:
-        pass

@@ -1,23 +1,22 @@
 import numpy as np
 
 from kcnn.callbacks.doctor._registry import check, likely, parameter, possible, proven
-from kcnn.callbacks.doctor.interventions import AS_IT_IS, Intervention
+from kcnn.callbacks.doctor.interventions import Intervention
 from kcnn.callbacks.doctor.program.graph import is_norm
 
 WHERE = "compile(optimizer=...)"
+PLAIN = ("SGD", "Adadelta", "Adagrad", "Ftrl")
 # What normalization stands: SGD with momentum 0.9 at 0.1 (arXiv:1512.03385), at 0.01 without
 # (arXiv:1409.1556).
 NORMALIZED = 10.0
 
 
-def told(context, kind, seen, strength=0.0, cure=AS_IT_IS, cause="", expected=""):
+def told(context, kind, seen, *, expected="", advice="", **more):
     """A hypothesis about the rate."""
     name, usual = context.optimizer_name, context.customary_rate
-    return kind(
-        seen, expected or f"about {usual:g}", f"Set learning_rate={usual:g} in {name}(...).", WHERE,
-        strength=strength, cure=cure, cause=cause,
-        evidence={"learning_rate": context.rate, "usual": usual, "optimizer": name},
-    )  # fmt: skip
+    advice = advice or f"Set learning_rate={usual:g} in {name}(...)."
+    evidence = {"learning_rate": context.rate, "usual": usual, "optimizer": name}
+    return kind(seen, expected or f"about {usual:g}", advice, WHERE, evidence=evidence, **more)
 
 
 def lowered(context):
@@ -55,7 +54,7 @@ def rate_too_high(
         kind = likely if times_usual >= odd else possible
         strength = np.log10(times_usual / odd) / 1.25 if kind is likely else 0.5
         seen = f"learning rate {rate:g} of {context.optimizer_name}"
-        yield told(context, kind, seen, strength, lowered(context))
+        yield told(context, kind, seen, strength=strength, cure=lowered(context))
 
 
 @check("rate_too_low", "lr_too_low", stage="static")
@@ -74,7 +73,7 @@ def rate_too_low(
         kind = likely if below >= 0 else possible
         strength = below / 1.45 if kind is likely else 1 + below / np.log10(times / odd)
         seen = f"learning rate {rate:g} of {context.optimizer_name}"
-        yield told(context, kind, seen, strength, raised(context))
+        yield told(context, kind, seen, strength=strength, cure=raised(context))
 
 
 @check("rate_up_or_down", "lr_too_high", "lr_too_low", stage="end", needs=("trials",))
@@ -94,24 +93,19 @@ def fading_schedule(
     context, *, most=parameter(0.3, "share of steps under a hundredth of the start")
 ):
     """A learning rate that has faded for much of the run."""
-    rates = context.trials.rates
-    share = fading(rates)
+    rates, share = context.trials.rates, fading(context.trials.rates)
     if share > most:
-        yield possible(
+        seen = (
             f"the learning rate falls from {rates.max():.2g} to {rates[-1]:.2g}: in "
-            f"{100 * share:.0f} % of the steps it is under a hundredth of its start",
-            "a rate that falls late in training", "Let the schedule fall more slowly.",
-            "compile(optimizer=...)", strength=share,
-            evidence={"largest": float(rates.max()), "last": float(rates[-1])},
-        )  # fmt: skip
+            f"{100 * share:.0f} % of the steps it is under a hundredth of its start"
+        )
+        more = {"expected": "a rate that falls late in training", "strength": share}
+        yield told(context, possible, seen, advice="Let the schedule fall more slowly.", **more)
 
 
 def fading(rates: np.ndarray) -> float:
     """Share of the steps taken at less than a hundredth of the largest rate."""
     return float(np.mean(rates < 0.01 * rates.max())) if rates.size else 0.0
-
-
-PLAIN = ("SGD", "Adadelta", "Adagrad", "Ftrl")
 
 
 @check(
@@ -131,10 +125,9 @@ def plain_optimizer(
     if name not in PLAIN or context.base.score >= 0.5 or others:
         return
     low = context.rate <= times * context.customary_rate
-    yield possible(
-        f"{name} at learning rate {context.rate:g} leaves the network where it started, Adam does "
-        "not", "an optimizer and a rate under which the loss falls",
-        f"Use keras.optimizers.Adam(0.003), or another learning rate of {name}.",
-        "compile(optimizer=...)", cause="lr_too_low" if low else "lr_too_high",
-        evidence={"learning_rate": context.rate},
+    seen = f"{name} at learning rate {context.rate:g} leaves the network where it started, Adam not"
+    yield told(
+        context, possible, seen, expected="an optimizer and a rate under which the loss falls",
+        advice=f"Use keras.optimizers.Adam(0.003), or another learning rate of {name}.",
+        cause="lr_too_low" if low else "lr_too_high",
     )  # fmt: skip
