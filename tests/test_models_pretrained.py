@@ -353,8 +353,8 @@ def test_files_of_weights_load_into_their_network(tmp_path, kind, classes):
             value = np.asarray(slot.variable)
             turn = {4: (3, 2, 0, 1), 2: (1, 0)}.get(value.ndim)
             state[slot.name] = np.ascontiguousarray(value.transpose(turn) if turn else value)
-        if kind == "npz":
-            np.savez(path, **state)
+        if kind == "npz":  # as saved from several GPUs
+            np.savez(path, **{f"module.{name}": value for name, value in state.items()})
         else:
             pytest.importorskip("safetensors.numpy").save_file(state, path)
     x = RNG.normal(size=(2, 32, 32, 3)).astype("float32")
@@ -384,6 +384,7 @@ def test_what_cannot_be_had_is_answered_with_what_to_do(tmp_path):
     (tmp_path / "broken.h5").write_bytes(b"no hdf5")
     small(width=1 / 4).save_weights(tmp_path / "wide.weights.h5")
     small(width=1 / 4).save(tmp_path / "wide.keras")
+    np.savez(tmp_path / "wide.npz", **{"conv1.weight": np.zeros((16, 3, 7, 7))})
     for call, says in (
         (lambda: kcnn.create_model("resnet50", pretrained="imagnet"), "Did you mean 'imagenet'"),
         (lambda: kcnn.create_model("resnet20", pretrained=True), "It has none of its own"),
@@ -400,9 +401,11 @@ def test_what_cannot_be_had_is_answered_with_what_to_do(tmp_path):
         ),
         (lambda: small(pretrained=tmp_path / "wide.weights.h5"), "does not fit; build"),
         (lambda: small(pretrained=tmp_path / "wide.keras"), "does not fit: .*Nothing was"),
+        (lambda: small(pretrained=tmp_path / "wide.npz"), "wide.npz does not fit resnet18.*missing"),
     ):
-        with pytest.raises(ValueError, match=says):
+        with pytest.raises(ValueError, match=says) as caught:
             call()
+        assert str(caught.value).count("\n") < 2
     with pytest.raises(FileNotFoundError, match=r"no file .*absent.keras"):
         small(pretrained=tmp_path / "absent.keras")
 

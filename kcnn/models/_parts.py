@@ -62,9 +62,9 @@ def _check_image(input_shape: Any, *, name: str, smallest: int, layout: str) -> 
     for size in shape[1:] if first else shape[:2]:
         if size is not None and size < smallest:
             raise ValueError(
-                f"{name}: images of {input_shape} are too small for its downsampling; height "
-                f"and width must be at least {smallest} pixels. Enlarge the images or take a "
-                "network that shrinks less, such as resnet20 or one with stem='cifar'."
+                f"{name}: images of {input_shape}, {order}, are too small for its downsampling; "
+                f"height and width must be at least {smallest} pixels. Enlarge the images or take "
+                "a network that shrinks less, such as resnet20 or one with stem='cifar'."
             )
 
 

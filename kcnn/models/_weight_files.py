@@ -10,7 +10,7 @@ import numpy as np
 
 from kcnn.models._memory import without_memory
 from kcnn.models._registry import Network
-from kcnn.models.weights import head_names, load_weights, read_tensors, tensor_names
+from kcnn.models.weights import fill, head_names, load_weights, named_tensors, tensor_names
 from kcnn.preprocessing import Preprocessing
 
 __all__ = ["build_from_file", "top_names"]
@@ -33,7 +33,7 @@ def build_from_file(
         return _from_model(entry, path, classes, options)
     if path.name.endswith(".weights.h5"):
         return _from_weights(entry, path, classes, options)
-    tensors = read_tensors(path)
+    label, tensors = named_tensors(path)
     model = entry(classes, **options)
     head = [name for name in head_names(model) if name in tensors]
     count = int(tensors[head[-1]].shape[0]) if head else None
@@ -43,7 +43,7 @@ def build_from_file(
         head = top_names(entry, options, tensors)
     elif not head or model.get_layer("logits").units == count:
         head = []
-    load_weights(model, tensors, skip=head)
+    fill(model, label, tensors, skip=head)
     return model
 
 
@@ -90,7 +90,7 @@ def _from_weights(
     except (ValueError, KeyError) as error:
         raise ValueError(
             f"{entry.name}: {path} does not fit; build the network as the file's was (norm, width, "
-            f"stem, use_bias): {error}"
+            f"stem, use_bias): {str(error).partition('. ')[0]}."
         ) from error
     if source.output_shape[-1] == (count if classes is None else classes):
         return source

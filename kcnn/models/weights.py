@@ -75,8 +75,18 @@ def load_weights(
     """
     if naming is not None:
         one_of("load_weights", "naming", naming, NAMINGS)
-    label, tensors = _tensors(source)
-    skip = [skip] if isinstance(skip, str) else list(skip)
+    return fill(model, *named_tensors(source), naming, [skip] if isinstance(skip, str) else skip)
+
+
+def fill(
+    model: keras.Model,
+    label: str,
+    tensors: Mapping[str, Any],
+    naming: str | None = None,
+    skip: Iterable[str] = (),
+) -> LoadReport:
+    """`load_weights` of tensors by name, of a source called `label`."""
+    skip = list(skip)
     naming, wanted = _choose(model, tensors, naming)
 
     def skipped(name: str) -> bool:
@@ -99,7 +109,7 @@ def load_weights(
 
 def tensor_names(model: keras.Model, source: Any) -> list[str]:
     """What the weights of `model` are called in the naming that `source` fits best."""
-    _, tensors = _tensors(source)
+    _, tensors = named_tensors(source)
     return [slot.name for slot in _choose(model, tensors, None)[1]]
 
 
@@ -172,7 +182,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{path} cannot be read as an .npz file: {error}.") from None
 
 
-def _tensors(source: Any) -> tuple[str, Mapping[str, Any]]:
+def named_tensors(source: Any) -> tuple[str, Mapping[str, Any]]:
     """What the source is called, and its tensors by name."""
     if isinstance(source, keras.Model):
         return source.name, {
