@@ -80,6 +80,23 @@ def test_cached_features_are_what_the_head_sees():
     np.testing.assert_allclose(head(cached.x[0]), model(x, training=False), atol=1e-5)
 
 
+def test_a_network_is_traced_once_for_all_its_features():
+    traces = []
+
+    class Traced(keras.layers.Layer):
+        def call(self, x):
+            traces.append(x.shape)
+            return x
+
+    images = keras.Input((8, 8, 3))
+    model = transfer.linear_probe(keras.Model(images, Traced()(images)), 3)
+    x, y = np.zeros((4, 8, 8, 3), "float32"), np.zeros(4)
+    transfer.cache_features(model, x, y)
+    before = len(traces)
+    transfer.cache_features(model, x, y)
+    assert len(traces) == before
+
+
 def test_training_on_cached_features_takes_the_steps_of_fit():
     """With the same order of the images, the head ends at the same weights."""
     x, y = data()

@@ -2,6 +2,7 @@
 
 import numbers
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import keras
 
@@ -13,6 +14,7 @@ from kcnn.transfer._inference import InferenceBody
 __all__ = ["backbone_of", "feature_model", "head_of", "linear_probe"]
 
 _POOLS = {"avg": "Average", "max": "Max"}
+_FEATURE_MODELS: WeakKeyDictionary[keras.Model, keras.Model] = WeakKeyDictionary()
 
 
 def linear_probe(
@@ -83,9 +85,15 @@ def backbone_of(model: Any, who: str) -> keras.Model:
 
 
 def feature_model(model: keras.Model, who: str) -> keras.Model:
-    """Images to the features that the head sees, of a model of `linear_probe`."""
-    features = _seen_by_head(model, who).output
-    return keras.Model(model.input, features, name=f"{model.name}_features")
+    """Images to the features that the head sees, of a model of `linear_probe`.
+
+    The same one each time, so that it is traced once.
+    """
+    last = _seen_by_head(model, who)
+    if model not in _FEATURE_MODELS:
+        name = f"{model.name}_features"
+        _FEATURE_MODELS[model] = keras.Model(model.input, last.output, name=name)
+    return _FEATURE_MODELS[model]
 
 
 def head_of(model: keras.Model) -> keras.Model:
