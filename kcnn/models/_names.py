@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +75,8 @@ def fitting(model: keras.Model, among: Collection[str] = ()) -> dict[str, list[S
     found: dict[str, list[list[Slot]]] = {}
     for naming in namings():
         with contextlib.suppress(KeyError):
-            table = _placed(model, leaves, naming)
+            names = naming.table(model)
+            table = [_slot(model, leaf, naming, names) for leaf in leaves]
             found.setdefault(naming.kind, []).append(table)
 
     def hits(table: list[Slot]) -> int:
@@ -126,19 +127,14 @@ def _walk(layer: Any) -> Iterator[tuple[Any, tuple[str, ...], list[keras.Variabl
             yield deeper, path if wrapped else (part.name, *path), weights
 
 
-def _placed(model: keras.Model, leaves: list[_Leaf], naming: Naming) -> list[Slot]:
-    """The slots of one table; KeyError with the first path that it does not know."""
-    table = naming.table(model)
-    return [_slot(model, leaf, naming, table) for leaf in leaves]
-
-
-def _slot(model: keras.Model, leaf: _Leaf, naming: Naming, table: Any) -> Slot:
+def _slot(model: keras.Model, leaf: _Leaf, naming: Naming, table: Mapping[str, str]) -> Slot:
+    """A row of one table; KeyError with the path that it does not know."""
     key = next((path for path in leaf.paths if path in table), None)
     kind = leaf.variable.path.rpartition("/")[2]
     if key is None or kind not in _TORCH:
         raise KeyError(leaf.variable.path)
     theirs = table[key].format(**leaf.numbers)
-    shape = tuple(leaf.variable.shape)
+    own = shape = tuple(leaf.variable.shape)
     if "/" in key:
         return Slot(theirs, shape, leaf.variable, np.asarray)
     if kind != "kernel":
@@ -149,44 +145,32 @@ def _slot(model: keras.Model, leaf: _Leaf, naming: Naming, table: Any) -> Slot:
         "grouped": lambda: (*shape[:2], 1, shape[2]),
     }.get(naming.shaped.get(key, ""), lambda: shape)()
     if naming.kind == "keras":
-        return Slot(f"{theirs}/kernel", shape, leaf.variable, _reshaped(leaf.variable.shape))
+        return Slot(f"{theirs}/kernel", shape, leaf.variable, lambda value: value.reshape(own))
     return _torch_kernel(model, leaf, f"{theirs}.weight", shape)
 
 
 def _torch_kernel(model: keras.Model, leaf: _Leaf, name: str, shape: tuple[int, ...]) -> Slot:
     """PyTorch has (out, in, h, w), depthwise (channels, 1, h, w), and (out, in) in dense layers."""
-    own = leaf.variable.shape
     if len(shape) == 2:
-        cells = _cells_before_dense(model) if leaf.layer.name == "dense_1" else None
-        convert = _flattened(cells) if cells else np.transpose
+        side = next((layer.size for layer in model.layers if layer.name == "grid"), None)
+        convert = _flattened(side) if side and leaf.layer.name == "dense_1" else np.transpose
         return Slot(name, shape[::-1], leaf.variable, convert)
     depthwise = isinstance(leaf.layer, keras.layers.DepthwiseConv2D)
     turn = (2, 3, 0, 1) if depthwise else (2, 3, 1, 0)
     there = tuple(shape[turn.index(axis)] for axis in range(4))
 
     def convert_kernel(kernel: np.ndarray) -> np.ndarray:
-        return np.reshape(np.transpose(kernel, turn), tuple(own))
+        return np.reshape(np.transpose(kernel, turn), tuple(leaf.variable.shape))
 
     return Slot(name, there, leaf.variable, convert_kernel)
 
 
-def _reshaped(shape: Any) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda value: np.reshape(value, tuple(shape))
-
-
-def _flattened(cells: tuple[int, int]) -> Callable[[np.ndarray], np.ndarray]:
-    """PyTorch flattens (channels, height, width), Keras (height, width, channels)."""
+def _flattened(side: int) -> Callable[[np.ndarray], np.ndarray]:
+    """PyTorch flattens (channels, side, side), Keras (side, side, channels)."""
 
     def convert(matrix: np.ndarray) -> np.ndarray:
         out, size = matrix.shape
-        maps = matrix.reshape(out, size // (cells[0] * cells[1]), *cells)
+        maps = matrix.reshape(out, size // side**2, side, side)
         return np.transpose(maps, (2, 3, 1, 0)).reshape(size, out)
 
     return convert
-
-
-def _cells_before_dense(model: keras.Model) -> tuple[int, int] | None:
-    for layer in model.layers:
-        if layer.name == "grid":
-            return (layer.size, layer.size)
-    return None

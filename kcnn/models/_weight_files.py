@@ -105,13 +105,9 @@ def _classes_in(network: str, path: Path) -> int | None:
 
     try:
         with h5py.File(path) as file:
-            names = [name for name in file.get("layers", {}) if re.fullmatch(r"dense(_\d+)?", name)]
-            if not names:
-                return None
-            last = max(
-                names, key=lambda name: int(name.rpartition("_")[2] or 0) if "_" in name else 0
-            )
-            return int(file[f"layers/{last}/vars/1"].shape[0])
+            matches = (re.fullmatch(r"dense_?(\d*)", name) for name in file.get("layers", {}))
+            found = [(int(match[1] or 0), match[0]) for match in matches if match]
+            return int(file[f"layers/{max(found)[1]}/vars/1"].shape[0]) if found else None
     except (OSError, KeyError) as error:
         raise ValueError(
             f"{network}: {path} cannot be read as a .weights.h5 file: {error}"

@@ -2,6 +2,7 @@
 
 import fnmatch
 import os
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from kcnn.layers._checks import one_of
 from kcnn.models._names import NAMINGS, Slot, fitting, slots
+from kcnn.models._torch_file import read_torch
 
 __all__ = ["LoadReport", "load_weights", "read_tensors"]
 
@@ -138,9 +140,9 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     readers: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
         ".safetensors": _read_safetensors,
         ".npz": _read_npz,
-        ".pt": _read_torch,
-        ".pth": _read_torch,
-        ".bin": _read_torch,
+        ".pt": read_torch,
+        ".pth": read_torch,
+        ".bin": read_torch,
     }
     if path.suffix not in readers:
         raise ValueError(
@@ -166,15 +168,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{path} cannot be read as a safetensors file: {error}.") from None
 
 
-def _read_torch(path: Path) -> dict[str, np.ndarray]:
-    from kcnn.models._torch_file import read_torch
-
-    return read_torch(path)
-
-
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    import zipfile
-
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}

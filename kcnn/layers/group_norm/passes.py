@@ -4,8 +4,10 @@ Each is one elementwise expression, summed up or written down. All take the tens
 axes (see `layout`), `shift` and the other vectors broadcastable to them. `blocks` is how many
 blocks of space a sum adds up elementwise: XLA compiles a reduction fused with what it reduces
 into a strided loop that no vector unit helps, but a sum of blocks into one vectorized loop with
-a result as many times smaller; two sums share it as the halves of one complex sum. `PLAIN`
-are the same passes for operations that run one by one: they leave all summing to the caller.
+a result as many times smaller; two sums share it as the halves of one complex sum. Eight blocks,
+blocks of neighbouring rows, longer rows, or a loop for each sum are no faster: large tensors go
+at the speed of the memory. `PLAIN` are the same passes for operations that run one by one: they
+leave all summing to the caller.
 """
 
 import functools

@@ -11,7 +11,9 @@ compiles anew for every shape, so the compiled passes serve
 and all else (the last part of an epoch, images of changing size) takes the plain operations.
 Nothing is compiled where TensorFlow sees a device other than CPUs, has no XLA for them, or finds
 KCNN_COMPILED_NORM=0 in the environment. All layers share the passes compiled for a shape, which
-go when the last of these layers goes.
+go when the last of these layers goes. Compiled whole, in one each way, small maps take about half
+the time and large ones a tenth less, but the first step of a ResNet-20 then takes 3.3 times the
+processor seconds that it takes with Keras's layer, instead of 1.7.
 """
 
 import functools
