@@ -235,3 +235,22 @@ def test_a_validation_loss_that_wanders_does_not_overfit_for_sure():
     climbing = np.concatenate([fall[:15], np.linspace(fall[14], 2.5, 25)])
     noisy = [list(climbing + 0.08 * RNG.normal(size=40)) for _ in range(40)]
     assert sum(overfits(1.0, 0.6, curve) == ["PROVEN"] for curve in noisy) >= 32
+
+
+def test_a_validation_loss_that_climbs_ever_more_slowly_is_no_walk():
+    climb = 1.6 + 0.35 * np.log(np.arange(1, 61))
+    noisy = [list(climb + 0.03 * RNG.normal(size=60)) for _ in range(20)]
+    assert sum(overfits(1.0, 0.1, curve) == ["PROVEN"] for curve in noisy) >= 18
+
+
+@pytest.mark.parametrize(("copies", "leaks"), [(3, True), (1, False)])
+def test_pictures_copied_before_the_split_leak(copies, leaks):
+    pictures = RNG.normal(size=(120, 6, 6, 1)).astype("float32")
+    x = pictures[RNG.permutation(120 * copies) % 120]
+    y = RNG.integers(0, 3, len(x))
+    model = keras.Sequential([
+        keras.Input((6, 6, 1)), keras.layers.Flatten(), keras.layers.Dense(3, "softmax"),
+    ])  # fmt: skip
+    model.compile("adam", SPARSE)
+    causes = {h.cause for h in found(model, x, y, validation_split=0.25)}
+    assert ("data_leak" in causes) == leaks

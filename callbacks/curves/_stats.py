@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 __all__ = ["Valley", "noise_level", "normal_cdf", "slope", "valley", "wander"]
 
+WHOLE = 12  # values of a curve that is too short to be looked at in halves
 LAGS = 3, 5  # steps, at least, and a share of the curve, after which noise has taken itself back
 
 
@@ -28,9 +29,16 @@ def wander(values: ArrayLike) -> float:
     """Standard deviation of one step of a curve that wanders without a trend.
 
     The long-run one (Newey & West 1987): noise that scatters a curve around its trend takes its
-    steps back, and counts little.
+    steps back, and counts little. Of the calmer half: a rise that levels off is no walk.
     """
-    steps = np.diff(np.asarray(values, "float64"))
+    values = np.asarray(values, "float64")
+    half = len(values) // 2
+    parts = [values] if len(values) < WHOLE else [values[: half + 1], values[half:]]
+    return min(_long_run(part) for part in parts)
+
+
+def _long_run(values: np.ndarray) -> float:
+    steps = np.diff(values)
     steps = steps - steps.mean()
     lags, total = max(LAGS[0], len(steps) // LAGS[1]), float(steps @ steps)
     for lag in range(1, min(lags, len(steps) - 1) + 1):

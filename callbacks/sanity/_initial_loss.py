@@ -145,9 +145,7 @@ class InitialLossCheck(keras.callbacks.Callback):
         self._fresh = _untrained(self.model)
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.finding is not None or not logs or "loss" not in logs:
-            return
-        if batch + 1 < self.batches:
+        if self.finding is not None or batch + 1 < self.batches or "loss" not in (logs or {}):
             return
         if self._penalty is None:  # built by the first step; one small step has changed it
             self._penalty = weight_penalty(self.model)

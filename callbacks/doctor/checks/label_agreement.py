@@ -33,9 +33,9 @@ def label_agreement(
     if case.val is not None and isinstance(case.val.y, np.ndarray) and labels is not None:
         beside = agreement(case.val, task) or beside
     sure = beside[0] > surely
-    if z < chance and placeless_agreement(context.graph, case.train, task) >= chance:
-        return
     if z >= chance and not (sure and beside[1] - share > 0.25):
+        return
+    if z < chance <= placeless_agreement(context.graph, case.train, task):
         return
     if case.moving and sure and not contradicts(case.train, labels):
         yield proven(

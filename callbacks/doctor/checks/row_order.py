@@ -61,12 +61,10 @@ def _sorted(context, bound):
     if context.task.kind != "regression" or (case.shuffled and not split):
         return
     column = case.train.y.reshape(case.train.n, -1)[:, 0].astype("float64")
-    if not np.ptp(column):
-        return
     rank = np.argsort(np.argsort(column))
     correlation = abs(float(np.corrcoef(rank, np.arange(len(rank)))[0, 1]))
-    steps = np.abs(np.diff(column)).mean() / float(np.ptp(column))
-    if correlation > bound and steps * len(rank) < 8:
+    steps = np.abs(np.diff(column)).mean() / float(np.ptp(column) or np.inf)
+    if correlation > bound and 0 < steps * len(rank) < 8:
         yield likely(
             f"targets are sorted (rank correlation {correlation:.2f})", "rows in random order",
             BEFORE if split else SHUFFLE, "fit(shuffle=...)", strength=float(split),

@@ -3,6 +3,8 @@ import numpy as np
 from kcnn.callbacks.data import row_keys
 from kcnn.callbacks.doctor._registry import check, parameter, proven
 
+VALUES = 64  # more of them among so many images: two are not alike by chance
+
 
 @check("split_leak", "data_leak", stage="data", cost="rows", needs=("arrays", "validation"))
 def split_leak(
@@ -21,13 +23,12 @@ def split_leak(
         return
     keys = row_keys(train)
     known, met = np.unique(keys), np.isin(row_keys(val), keys)
-    if met.sum() < fewest:
-        return
     # Among a part of the training rows only as many can be met.
     seen = case.part.share
     inner, hits = (1 - len(known) / len(keys)) / seen, min(1.0, float(met.mean()) / seen)
     copies = hits > copied and _fine(train, len(known))
-    if (copies or hits > max(shared, times * inner)) and len(known) > 50:
+    shares = copies or hits > max(shared, times * inner)
+    if shares and met.sum() >= fewest and len(known) > 50:
         yield proven(
             f"{100 * hits:.0f} % of the validation rows stand in the training data",
             "disjoint rows",
@@ -38,7 +39,7 @@ def split_leak(
 
 
 def _fine(x: np.ndarray, rows: int) -> bool:
-    """A column of numbers so fine that (nearly) every distinct row has its own."""
+    """Images of many values, or a column of which (nearly) every distinct row has its own."""
     if x.ndim != 2 or x.dtype.kind != "f":
-        return False
+        return x.ndim > 2 and len(np.unique(x[:VALUES])) > VALUES
     return any(len(np.unique(column)) > 0.9 * rows for column in x[:, :64].T)

@@ -50,9 +50,7 @@ def validation_rows(
             return
     other = trials.on(split_rows(context, trials.steps, own_validation=False))
     out, trainer = other.run(), other.trainer()
-    if out is None or not np.isfinite(out.val):
-        return
-    if out.val < skill or out.val - final.val < least:
+    if out is None or not out.val >= max(skill, final.val + least):
         return
     if order is not None:
         yield dataclasses.replace(order, certainty=Certainty.PROVEN)

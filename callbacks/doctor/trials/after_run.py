@@ -31,9 +31,7 @@ HELPED = 0.08  # gain that speaks for a change where nothing is learned without 
 def judge_run(context: Any, run: Run, *, until: Deadline) -> TrialReport:
     """What the end of a run and trials say; hypotheses go into `context.found`."""
     proven = [h for h in context.found if h.is_proven and h.cause != "wrong_metric"]
-    if any(one.cause not in EXCUSED for one in proven):
-        return TrialReport()
-    if not _open(context, run, until):
+    if any(one.cause not in EXCUSED for one in proven) or not _open(context, run, until):
         return TrialReport()
     if proven:
         if _does_well(context):

@@ -65,9 +65,8 @@ class _Series:
         for _ in range(RATE_STEPS):
             if outcome is None or one.cure.rate == 1.0 or one.cure.optimizer:
                 return
-            if not (gain_of(outcome, self.base).helps or outcome.lost):
-                return
-            if not self.runner.time_left:
+            moves = gain_of(outcome, self.base).helps or outcome.lost
+            if not (moves and self.runner.time_left):
                 return
             factor = 10.0 if one.cure.rate > 1 else 0.1
             further = dataclasses.replace(one.cure, rate=one.cure.rate * factor)
