@@ -191,6 +191,14 @@ def test_fine_tuning_moves_the_whole_network_and_leaves_the_backbone(digits, tmp
     assert again == tuned
 
 
+def test_fine_tuning_ends_with_the_time(digits, tmp_path):
+    context = context_of(digits, tmp_path, time=8)
+    context.data._kept()["seconds_per_image"] = np.array(1e-9)  # as many epochs as one likes
+    tuned, _ = fine_tune(context, context.data, [frozen_run(context)])
+    assert tuned.epochs < 10_000
+    assert tuned.history["learning_rate"][-1] == pytest.approx(0, abs=1e-5)
+
+
 def test_fine_tuning_that_does_not_fit_the_time_is_said(digits, tmp_path):
     context = context_of(digits, tmp_path, time=0.05)
     context.data._kept()["seconds_per_image"] = np.array(1.0)

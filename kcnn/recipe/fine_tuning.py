@@ -60,9 +60,16 @@ def fine_tune(
         model = _compiled(data, hp)
         of = run_folder(context.state, list(runs).index(frozen))
         head_of(model).set_weights(Checkpoint.best_weights(of, frozen.best_epoch))
-        title = "fine-tuning the whole network"
         run = train_long(
-            context, len(runs), model, hp, length, data=data.images, title=title, regime=FINE_TUNED
+            context,
+            len(runs),
+            model,
+            hp,
+            length,
+            data=data.images,
+            title="fine-tuning the whole network",
+            regime=FINE_TUNED,
+            seconds=_seconds_for(context, data),
         )
     finally:
         data.transfer.restore(before)
@@ -83,15 +90,24 @@ def _compiled(data: FeatureData, hp: dict[str, Any]) -> keras.Model:
     return unfreeze(model, learning_rate=hp["learning_rate"])
 
 
+def _seconds_for(context: Context, data: FeatureData) -> float | None:
+    """Of the time that is left, what fine-tuning may take."""
+    if context.clock.left is None:
+        return None
+    left = context.clock.left - data.seconds_per_image * len(data.dataset.test)
+    return (1 - TIME_KEPT) * max(1.0, left)
+
+
 def _length(context: Context, data: FeatureData, batch_size: int) -> tuple[Length | None, float]:
     """How long to fine-tune, None where it is not worth beginning; and seconds of an epoch."""
     forward = data.seconds_per_image
     epoch = forward * (BACKWARD * data.train_images + data.val_images)
     least, most = PASSES[context.settings.budget]
-    allowed = SECONDS[context.settings.budget]
-    if context.clock.left is not None:
-        left = context.clock.left - forward * len(data.dataset.test)
-        allowed, most = (1 - TIME_KEPT) * max(0.0, left), 10_000
+    allowed = _seconds_for(context, data)
+    if allowed is None:
+        allowed = SECONDS[context.settings.budget]
+    else:
+        most = 10_000
     passes = min(most, allowed / max(epoch, 1e-6))
     per_pass = max(1, data.train_images // batch_size)
     if passes < least and (data.transfer.regime.name != "fine_tune" or passes * per_pass < 50):
