@@ -401,7 +401,10 @@ def test_what_cannot_be_had_is_answered_with_what_to_do(tmp_path):
         ),
         (lambda: small(pretrained=tmp_path / "wide.weights.h5"), "does not fit; build"),
         (lambda: small(pretrained=tmp_path / "wide.keras"), "does not fit: .*Nothing was"),
-        (lambda: small(pretrained=tmp_path / "wide.npz"), "wide.npz does not fit resnet18.*missing"),
+        (
+            lambda: small(pretrained=tmp_path / "wide.npz"),
+            "wide.npz does not fit resnet18.*missing",
+        ),
     ):
         with pytest.raises(ValueError, match=says) as caught:
             call()
