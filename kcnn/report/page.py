@@ -23,6 +23,7 @@ _FILTERS = {"duration": words.duration, "svg": to_svg}
 class Section:
     """A card of the page. `status` is a verdict, or "" for none.
 
+    >>> from kcnn.report import Note
     >>> Section("data", "The data", [Note("1,294 images")]).id
     'data'
     """
