@@ -1,5 +1,6 @@
 """Versions come, go and break under load; workers die; SIGTERM drains: no request is lost."""
 
+import gc
 import json
 import os
 import shutil
@@ -9,10 +10,13 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
 from server_tools import Server, oracle, random_images, save_tiny
+
+from kcnn_server import versions
 
 pytest.importorskip("fastapi")
 IMAGES = random_images(1)
@@ -117,6 +121,37 @@ def test_a_new_version_takes_over_without_a_lost_request(saved, tmp_path):
     assert kinds[0] == WINNERS[0]
     assert kinds[-1] == WINNERS[2]
     assert set(kinds) == set(WINNERS.values())
+
+
+def test_a_replaced_version_leaves_no_memory_behind(tmp_path, monkeypatch):
+    class Loaded:
+        def __init__(self, folder, version, *, threads):
+            self.version, self.circle = version, self  # as TensorFlow's graphs hold themselves
+
+        def retire(self):
+            pass
+
+    monkeypatch.setattr(versions, "load_model", Loaded)
+
+    def add(version):
+        (tmp_path / str(version)).mkdir()
+        (tmp_path / str(version) / "saved_model.pb").touch()
+
+    served = versions.Versions(tmp_path, "tiny", labels={}, threads=1, report=lambda *a, **k: None)
+    add(1)
+    served.update()
+    first = weakref.ref(served.newest)
+    gc.freeze()  # as the server does once it is ready
+    try:
+        served.update()
+        assert first() is served.newest
+        add(2)
+        served.update()
+        assert served.newest.version == 2
+        assert first() is None
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
 
 
 def test_a_version_that_is_copied_slowly_is_loaded_once_it_is_whole(saved, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -66,6 +67,7 @@ class Versions:
 
     def update(self) -> None:
         """Load what should be loaded and is not, then let go of what should not be."""
+        before = list(map(id, self._loaded.values()))  # holds none of them
         there = _versions_in(self.folder)
         wanted = [v for v in set(self.labels.values()) if v in there]
         for version in wanted:
@@ -82,6 +84,8 @@ class Versions:
             self._unload(version)
         for version in [v for v in self._broken if v not in there]:
             del self._broken[version]
+        if before and before != list(map(id, self._loaded.values())):
+            _let_go()
 
     def _ensure(self, version: int, stamp: Stamp, *, newest: bool = False) -> bool:
         """Whether the version is loaded as its files are now, after loading it if need be.
@@ -148,6 +152,13 @@ class Versions:
         if loading is not None and loading not in self._loaded:
             states[loading] = VersionState(loading, "LOADING")
         return [states[v] for v in sorted(states, reverse=True)]
+
+
+def _let_go() -> None:
+    """Free what a replaced version left; the rest need not be looked at again."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def _told(error: Exception) -> str:
