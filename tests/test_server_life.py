@@ -1,6 +1,7 @@
 """Versions come, go and break under load; workers die; SIGTERM drains: no request is lost."""
 
 import gc
+import http.client
 import json
 import os
 import shutil
@@ -74,11 +75,7 @@ class Load:
                 connection.request("POST", path, BODY)
                 reply = connection.getresponse()
                 answer = json.loads(reply.read())
-            except OSError as error:  # told to the client: the connection broke
-                self.lost.append(error)
-                connection.close()
-                continue
-            except Exception as error:
+            except Exception as error:  # which ones a client may see, the test says
                 self.lost.append(error)
                 connection.close()
                 continue
@@ -272,9 +269,11 @@ def test_thirty_seconds_with_swaps_a_broken_version_and_a_killed_worker(saved, t
     codes = [code for code, _ in load.answers]
     assert set(codes) == {200}
     assert len(codes) > 1000
-    # what the killed worker held broke visibly: at most one request per client
+    # what the killed worker held broke visibly, some in the midst of an answer: at most one request
+    # per client
     assert len(load.lost) <= 16
-    assert all(isinstance(error, OSError) or "Remote" in repr(error) for error in load.lost)
+    told = OSError, http.client.IncompleteRead
+    assert all(isinstance(error, told) for error in load.lost), load.lost
     kinds = [winner for _, winner in load.answers]
     assert kinds[0] == WINNERS[0]
     assert kinds[-1] == WINNERS[2]
