@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from kcnn.data._rows import Stream
 
 __all__ = ["decode"]
 
-_AT_ONCE = 64  # images handed over at a time
+_AT_ONCE = 64  # images handed over at a time, fewer of large ones:
+_VALUES = 1 << 19  # of such a batch; a dozen of them as float32 are under way
 
 
 def decode(split: Split, numbers: np.ndarray, *, skip_bad: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -29,7 +31,8 @@ def decode(split: Split, numbers: np.ndarray, *, skip_bad: bool) -> tuple[np.nda
     stream = isinstance(rows, Stream)
     if stream:
         wanted.cache = None  # read once, here
-    batches = build_pipeline(rows, wanted, _AT_ONCE)
+    at_once = max(1, min(_AT_ONCE, _VALUES // math.prod(split.image_shape)))
+    batches = build_pipeline(rows, wanted, at_once)
     out = np.empty((len(numbers), *batches.element_spec[0].shape[1:]), rows.dtype)
     kept: list[Any] = []
     try:

@@ -43,6 +43,7 @@ def conclude(context: Context, folder: Path, record: dict[str, Any]) -> None:
     partial = folder / "partial.keras"
     model.save(partial)
     os.replace(partial, folder / "model.keras")
+    context.models.release()  # the export holds two graphs of the network itself
     export(
         model,
         folder / "saved_model",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,8 @@ def write(servable: Servable, folder: Path, pictures: np.ndarray) -> dict[str, A
     """Write saved_model.pb and variables/ into `folder`, whose assets/ is filled already."""
     import tensorflow as tf
 
-    module, signatures = _module(servable, folder / "assets")
-    # Gradients are not exported: they would carry the layers' custom backward kernels along.
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(module, str(folder), signatures=signatures, options=options)
-    make_portable(folder)
+    signatures = _save(servable, folder)
+    gc.collect()  # what was traced, some hundred MB, is let go before as much is loaded
     default = tf.saved_model.load(str(folder)).signatures["serving_default"]
     done = check(
         servable,
@@ -33,7 +31,19 @@ def write(servable: Servable, folder: Path, pictures: np.ndarray) -> dict[str, A
         what="the SavedModel",
         exact=True,
     )
-    return {"file": ".", "signatures": list(signatures), "check": done}
+    return {"file": ".", "signatures": signatures, "check": done}
+
+
+def _save(servable: Servable, folder: Path) -> list[str]:
+    """Write the files; the names of the signatures."""
+    import tensorflow as tf
+
+    module, signatures = _module(servable, folder / "assets")
+    # Gradients are not exported: they would carry the layers' custom backward kernels along.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(folder), signatures=signatures, options=options)
+    make_portable(folder)
+    return list(signatures)
 
 
 def _module(servable: Servable, assets: Path) -> tuple[Any, dict[str, Any]]:
