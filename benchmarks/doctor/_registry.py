@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from kcnn.callbacks.causes import CAUSES
 
 HALVES = ("tune", "held-out")
-PARTS = (*HALVES, "sealed", "fourth")
+PARTS = (*HALVES, "sealed", "fourth", "fifth")
 
 
 class Case(NamedTuple):
@@ -116,6 +116,7 @@ def healthy(
 def programs(half: str = "all", only: str = "") -> Iterator[Program]:
     """The registered programs of a half whose name or labels contain `only`."""
     from benchmarks.doctor import (  # noqa: F401  (importing them registers them)
+        fifth,
         fourth,
         held_out,
         sealed,
