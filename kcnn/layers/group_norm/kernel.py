@@ -12,7 +12,14 @@ from typing import Any
 from keras import ops
 
 from kcnn.layers.group_norm.layout import Layout
-from kcnn.layers.group_norm.passes import PLAIN, Passes
+from kcnn.layers.group_norm.passes import (
+    PLAIN,
+    Passes,
+    affine,
+    gradient_affine,
+    gradient_moments,
+    moments,
+)
 from kcnn.layers.group_norm.reference import NormSpec
 
 __all__ = ["backward", "forward"]
@@ -22,15 +29,15 @@ def forward(
     spec: NormSpec, x: Any, gamma: Any, beta: Any, *, passes: Passes = PLAIN
 ) -> tuple[Any, Any, Any, Any]:
     """Returns y, and (batch, groups) each: shift, rest and 1 / sqrt(var + epsilon)."""
-    view = Layout(spec, x, passes is not PLAIN)
+    view = Layout(spec, x, passes.fused)
     shift = view.part_means()
     x3, wide_shift = view.flat(x), view.wide(view.channels(shift))
-    sums = view.totals(passes["moments"](view.space, x3, wide_shift))
-    rest, squares = map(view.group_means, sums)
+    rest, squares = map(view.group_means, passes.sums(view, moments, wide_shift, x3))
     inv = ops.rsqrt(ops.maximum(squares - ops.square(rest), 0.0) + spec.epsilon)
     scale = view.channels(inv) * gamma
     offset = beta - view.channels(rest) * scale
-    y = passes["affine"](spec.dtype, x3, wide_shift, view.wide(scale), view.wide(offset))
+    vectors = map(view.wide, (scale, offset))
+    y = passes.values(spec.dtype, affine, wide_shift, x3, *vectors)
     return view.restored(y), shift, rest, inv
 
 
@@ -46,9 +53,9 @@ def backward(
     passes: Passes = PLAIN,
 ) -> tuple[Any, Any, Any]:
     """Returns (dx, dgamma, dbeta), given what `forward` returned."""
-    view = Layout(spec, x, passes is not PLAIN)
+    view = Layout(spec, x, passes.fused)
     dy3, x3, wide_shift = view.flat(dy), view.flat(x), view.wide(view.channels(shift))
-    sums, sums_of_d = view.totals(passes["gradient_moments"](view.space, dy3, x3, wide_shift))
+    sums, sums_of_d = passes.sums(view, gradient_moments, wide_shift, dy3, x3)
     wide_rest, wide_inv = view.channels(rest), view.channels(inv)
     sums_of_d = sums_of_d - wide_rest * sums
     dgamma = ops.sum(sums_of_d * wide_inv, axis=0)
@@ -60,5 +67,5 @@ def backward(
         view.channels(inv * mean_d),
         view.channels(inv * (rest * mean_d - mean)),
     ]
-    dx = passes["gradient_affine"](x.dtype, dy3, x3, wide_shift, *map(view.wide, vectors))
+    dx = passes.values(x.dtype, gradient_affine, wide_shift, dy3, x3, *map(view.wide, vectors))
     return view.restored(dx), dgamma, dbeta

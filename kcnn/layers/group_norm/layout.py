@@ -6,6 +6,7 @@ is left after whole vectors, and in one over 16 none are whole. Channels first: 
 channels, pixels).
 """
 
+import functools
 import math
 from typing import Any
 
@@ -67,11 +68,12 @@ class Layout:
         XLA repeats an expansion but not a division; this one, by a 1 that it can't foresee,
         changes no value and makes it keep the quotients.
         """
-        if not self.fused:
-            return x
-        some = ops.cast(ops.reshape(self.x, (-1,))[:1], x.dtype)
-        one = ops.minimum(ops.abs(some), 0.0) + 1.0
-        return x / ops.where(ops.isnan(some), ops.ones_like(one), one)
+        return x / self._one if self.fused else x
+
+    @functools.cached_property
+    def _one(self) -> Any:
+        some = ops.isnan(ops.reshape(self.x, (-1,))[:1])
+        return ops.minimum(ops.cast(some, compute_type(self.x)), 0.0) + 1.0
 
     def part_means(self) -> Any:
         """The means of the groups over every `_PART`-th pixel: (batch, groups).
@@ -87,13 +89,11 @@ class Layout:
         return self._per_group(ops.sum(x, axis=self.space), rows * self.spec.depth)
 
     def totals(self, parts: list[Any]) -> tuple[Any, Any]:
-        """The two sums over space, (batch, channels) each, of what a pass has left of them."""
-        if not self.fused:
-            return self._sum(parts[0]), self._sum(parts[1])
+        """The two sums over space, (batch, channels) each, of the complex partial ones."""
         both = sum(self._product(part) for part in parts)
         return ops.real(both), ops.imag(both)
 
-    def _sum(self, values: Any) -> Any:
+    def sum(self, values: Any) -> Any:
         """In two steps: short sums keep the accuracy that one long float32 sum loses."""
         c, run, width = self.spec.channels, self.run, self.run * self.spec.channels
         rows = self.size // run

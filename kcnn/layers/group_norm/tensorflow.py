@@ -28,7 +28,8 @@ import tensorflow as tf
 
 from kcnn.layers.group_norm import kernel
 from kcnn.layers.group_norm.backend import Held
-from kcnn.layers.group_norm.passes import FUSED, Passes
+from kcnn.layers.group_norm.layout import Layout
+from kcnn.layers.group_norm.passes import FUSED, PLAIN, Fused, Terms, Values, partial_sums
 from kcnn.layers.group_norm.reference import NormSpec, reference
 
 try:  # says whether any gradient tape is recording; not part of TensorFlow's public API
@@ -103,41 +104,57 @@ def _backward(spec: NormSpec, held: Held | None, statistics: Any, dy: Any, *tens
 
 
 def _kernel(which: str, spec: NormSpec, held: Held | None, *tensors: Any) -> Any:
-    """Run `kernel.forward` or `.backward`, with compiled passes where the batch allows it."""
-    batch = tensors[0].shape[0]
-    plain = functools.partial(getattr(kernel, which), spec)
-    if held is None or not (batch is None or _compiled_batch(batch)):
-        return plain(*tensors)
-    key = which, spec, _signature(tensors)
-    return _shared(held, key, lambda: _by_batch(plain, _compiled(held), batch))(*tensors)
+    """Run `kernel.forward` or `.backward`: one graph for all layers that are alike."""
+    run = functools.partial(getattr(kernel, which), spec)
+    batch, *size = tensors[0].shape
+    if held is None or (batch is not None and not _compiled_batch(batch)):
+        return run(*tensors)
+    passes = Compiled(held) if math.prod(size) >= _SMALLEST else PLAIN
+    if passes is PLAIN and tf.executing_eagerly():
+        return run(*tensors)
+
+    def make() -> Any:
+        return tf.function(functools.partial(run, passes=passes), **_ONE_GRAPH)
+
+    return _shared(held, (which, spec, _signature(tensors)), make)(*tensors)
 
 
-def _by_batch(plain: Callable[..., Any], passes: Passes, batch: int | None) -> Any:
-    """The compiled passes or the plain ones, decided when the batch size is known."""
-    fast = functools.partial(plain, passes=passes)
-    if batch is not None:
-        return tf.function(fast, **_ONE_GRAPH)
+class Compiled(Fused):
+    """Each pass compiled by XLA for itself, for batch sizes that are; the plain one for others."""
 
-    def choose(*tensors: Any) -> Any:
-        batch = tf.shape(tensors[0])[0]
-        odd = batch // tf.maximum(tf.bitwise.bitwise_and(batch, -batch), 1)
-        known = tf.reduce_any(tf.equal(odd, tf.constant(_ODD_PARTS)))
-        return tf.cond(known, lambda: fast(*tensors), lambda: plain(*tensors))
+    def __init__(self, held: Held):
+        self.held = held
 
-    return tf.function(choose, **_ONE_GRAPH)
+    def sums(self, view: Layout, terms: Terms, *tensors: Any) -> Any:
+        fast = functools.partial(partial_sums, view.space, terms)
+        return _by_batch(
+            lambda: view.totals(self._compiled((terms, view.space), fast, tensors)),
+            lambda: PLAIN.sums(view, terms, *tensors),
+            tensors,
+        )
+
+    def values(self, dtype: str, values: Values, *tensors: Any) -> Any:
+        fast = functools.partial(FUSED.values, dtype, values)
+        return _by_batch(
+            lambda: self._compiled((values, dtype), fast, tensors),
+            lambda: PLAIN.values(dtype, values, *tensors),
+            tensors,
+        )
+
+    def _compiled(self, name: Any, run: Any, tensors: Any) -> Any:
+        def make() -> Any:
+            return tf.function(run, jit_compile=True, autograph=False)
+
+        return _shared(self.held, ("compiled", *name, _signature(tensors)), make)(*tensors)
 
 
-def _compiled(held: Held) -> Passes:
-    """`FUSED`, each compiled by XLA for itself."""
-
-    def run(name: str, constant: Any, *tensors: Any) -> Any:
-        def compile() -> Any:
-            one = functools.partial(FUSED[name], constant)
-            return tf.function(one, jit_compile=True, autograph=False)
-
-        return _shared(held, ("compiled", name, constant, _signature(tensors)), compile)(*tensors)
-
-    return {name: functools.partial(run, name) for name in FUSED}
+def _by_batch(fast: Any, plain: Any, tensors: Any) -> Any:
+    """The one or the other, decided when the batch size is known."""
+    if tensors[1].shape[0] is not None:
+        return fast()
+    batch = tf.shape(tensors[1])[0]
+    odd = batch // tf.maximum(tf.bitwise.bitwise_and(batch, -batch), 1)
+    return tf.cond(tf.reduce_any(tf.equal(odd, tf.constant(_ODD_PARTS))), fast, plain)
 
 
 def _shared(held: Held, key: Any, make: Callable[[], Any]) -> Any:
@@ -163,7 +180,7 @@ def _signature(tensors: Any) -> tuple[Any, ...]:
 def _compilable(spec: NormSpec, x: Any, held: Held) -> bool:
     """Whether x's size is known, there is space, and it is not one size too many."""
     size = tuple(x.shape[1:])
-    if len(size) < 2 or None in size or math.prod(size) < _SMALLEST or not compiles():
+    if len(size) < 2 or None in size or 0 in size or not compiles():
         return False
     if size not in held.sizes and len(held.sizes) >= _SIZES:
         return False
