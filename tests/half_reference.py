@@ -1,9 +1,13 @@
-"""What half precision costs a network: its float32 twin with every layer's answer rounded.
+"""What half precision costs a network: its float32 twin, weights and layers' answers rounded.
 
 An untrained residual network of a hundred layers answers noise with noise: how far the
 logits of a half-precision run may stray depends on the network, so no fixed bound serves
 both resnet20 (logits of 0.1, off by 0.001) and resnet152. This reference computes in
-float32 throughout and rounds only what passes from layer to layer.
+float32 throughout and rounds what mixed precision rounds: the weights that Keras casts, and
+what passes from layer to layer. The weights count: an answer's rounding differs from pixel to
+pixel and averages out, a kernel's moves a whole map for all images alike, and a deep plain
+network, whose images look ever more alike, divides by their small spread. The logits of
+plain110 in float16 are off by 0.538, this reference's by 0.538, without the kernels by 0.060.
 """
 
 import keras
@@ -33,7 +37,7 @@ def settle(model, x):
 
 
 def rounded_logits(model, x, half):
-    """The logits of a float32 `model` whose input and layers' answers are rounded to `half`."""
+    """The logits of a float32 `model`: input, cast weights and layers' answers as `half` has them."""
 
     def rounding(answer):
         return tf.cast(tf.cast(answer, HALF[half]), tf.float32)
@@ -42,6 +46,13 @@ def rounded_logits(model, x, half):
         return lambda *args, **kwargs: keras.tree.map_structure(rounding, call(*args, **kwargs))
 
     layers = list(model._flatten_layers(include_self=False))
+    exact = model.get_weights()
+    model.set_weights(
+        [
+            rounding(value) if weight._autocast else value
+            for weight, value in zip(model.weights, exact, strict=True)
+        ]
+    )
     for layer in layers:
         layer.call = rounded(layer.call)
     try:
@@ -49,6 +60,7 @@ def rounded_logits(model, x, half):
     finally:
         for layer in layers:
             del layer.call
+        model.set_weights(exact)
 
 
 def rms(difference):

@@ -206,8 +206,12 @@ def test_mixed_precision_gives_float32_logits_as_near_as_rounding_allows(name, p
 
 @pytest.mark.parametrize("name", COMPILED)
 def test_one_compiled_step_moves_every_weight(name):
-    dropout = {"dropout": 0.0} if name in ("alexnet", "vgg11", "vgg13", "vgg16", "vgg19") else {}
-    model = build(name, **dropout)
+    options = {}
+    if name == "alexnet" or name.startswith("vgg"):
+        options["dropout"] = 0.0
+    elif name.startswith("convnext"):  # 1e-6: a branch's steps are below float32's spacing at 1
+        options["layer_scale"] = 1.0
+    model = build(name, **options)
     model.compile(
         keras.optimizers.SGD(0.1),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
