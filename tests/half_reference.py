@@ -37,7 +37,7 @@ def settle(model, x):
 
 
 def rounded_logits(model, x, half):
-    """The logits of a float32 `model`: input, cast weights and layers' answers as `half` has them."""
+    """The logits of a float32 `model`, rounded to `half`: input, cast weights, every answer."""
 
     def rounding(answer):
         return tf.cast(tf.cast(answer, HALF[half]), tf.float32)
