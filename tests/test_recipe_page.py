@@ -44,6 +44,8 @@ def test_the_page_says_what_the_record_holds(finished):
     assert data["command"] in words
     assert "086a346093da419f" in words
     assert "batch size 64 by data size" in words
+    assert data["config"]["seed"] == 0
+    assert "seed 0" in words
     for wanted in ("keras 3.15.1", "3 min 02 s", "2025-11-23 11:40 UTC", ADVICE):
         assert wanted in words
 

@@ -47,6 +47,10 @@ BAD_SPACES = {
     ),
     "around what": ({"x": Parameter(around=3.0)}, "only learning_rate"),
     "a word": ({"x": "wide"}, "a list of choices"),
+    "words for numbers": ({"x": {"low": 1, "high": "two"}}, "x: high must be a number.*'two'"),
+    "a word for choices": ({"x": {"choices": "ab"}}, "x: choices must be a list"),
+    "a number for true": ({"x": {"low": 1, "high": 2, "log": 1}}, "log must be true or false"),
+    "no condition": ({"x": {"choices": [1], "when": 3}}, "when must be a table"),
 }
 
 

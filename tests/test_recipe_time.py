@@ -4,17 +4,21 @@ import json
 from types import SimpleNamespace
 
 import keras
+import numpy as np
 import pytest
 from rich.console import Console
 
 from kcnn.data import load
 from kcnn.recipe import BUDGETS, Display, RecipeError, Settings, run
 from kcnn.recipe.clock import Clock
+from kcnn.recipe.context import Context
 from kcnn.recipe.files import write_json
 from kcnn.recipe.folder import network_of
 from kcnn.recipe.search_phases import SearchPlan, search_plan
 from kcnn.recipe.step import Outcome
 from kcnn.recipe.steps.learning_rates import LearningRates, SweepLearningRates, _lightened
+from kcnn.recipe.steps.search import Searched, Trial, judge_search
+from kcnn.recipe.steps.small_sample import OverfitSmallSample
 
 UPDATE = 0.1  # seconds
 
@@ -130,3 +134,51 @@ def test_a_time_shorter_than_a_trial_is_a_line_and_keeps_the_steps(tmp_path):
     assert len(record["steps"]) == 3
     again = run(small_net, data, time=record["seconds"] + 8, resume=True, **options)
     assert again["status"] == "finished"
+
+
+def test_learning_by_heart_ends_with_its_share_of_the_time(tmp_path):
+    def slow(hp):
+        return keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), Slow(10)])
+
+    class Slow(keras.layers.Dense):  # far from learning anything by heart
+        def call(self, x):
+            return super().call(0.0 * x)
+
+    data = load("digits", max_images=300)
+    quiet = Display(Console(quiet=True))
+    context = Context(slow, data, Settings(time=20, augment="none"), tmp_path, display=quiet)
+    context.clock = Clock(1.0)
+    before = [np.array(w) for w in context.models.fresh(context.hp).weights]
+    found = OverfitSmallSample().run(context)
+    assert context.clock.spent < 10  # three rates of 200 updates otherwise
+    assert [f.severity for f in found.findings] == ["note"]
+    assert "share of the time" in found.findings[0].seen
+    assert found.result.iterations < 600
+    assert found.result.seconds_per_update > 0
+    for a, b in zip(before, context.models.fresh(context.hp).weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_one_trial_of_a_short_time_is_no_warning():
+    hp = {"learning_rate": 0.1, "weight_decay": 0.005, "batch_size": 64}
+    for updates, severity in ((10, "note"), (400, "warning")):
+        trial = Trial(0, 1, hp, 2.2, 13.9, 0.11, 1, updates, 1.0, "finished")
+        finding = judge_search(Searched("random", "median", (trial,), 0, {}, None), 2.303)
+        assert finding.severity == severity
+
+
+def test_a_step_that_failed_for_want_of_time_is_run_again(tmp_path):
+    def still(hp):  # learns nothing at all in the time there is
+        return keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), Still(10)])
+
+    class Still(keras.layers.Dense):
+        def call(self, x):
+            return super().call(0.0 * x)
+
+    data = load("digits", max_images=300)
+    options = {"out": tmp_path / "run", "augment": "none", "display": Display(Console(quiet=True))}
+    with pytest.raises(RecipeError, match=r"time ended in step \d.*--resume and a --time of \d+s"):
+        run(still, data, time=0.01, **options)
+    record = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert record["status"] == "interrupted"
+    assert all(step["status"] != "failure" for step in record["steps"])

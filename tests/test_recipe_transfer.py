@@ -224,3 +224,19 @@ def test_backbones_that_can_not_be_had_are_a_line(pretrained, said, tmp_path):
     assert said in result.stderr
     assert len(result.stderr.strip().splitlines()) <= 3
     assert not (tmp_path / "run").exists()
+
+
+def test_weights_that_can_not_be_downloaded_are_a_line(monkeypatch, tmp_path):
+    def offline(**options):
+        raise Exception("URL fetch failure on https://there: None -- no route")
+
+    monkeypatch.setattr(keras.applications, "MobileNetV3Small", offline)
+    out = tmp_path / "run"
+    result = CliRunner().invoke(
+        cli.main,
+        ["recipe", "--pretrained", "keras.applications.MobileNetV3Small", "--out", str(out)],
+    )
+    assert result.exit_code == 2
+    assert "can't be had: URL fetch failure" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not out.exists()

@@ -12,7 +12,6 @@ from PIL import Image
 
 import kcnn.report
 from kcnn.report import (
-    Bars,
     Cell,
     Code,
     Columns,
@@ -33,7 +32,7 @@ from kcnn.report import (
 from kcnn.report.axes import curve
 from kcnn.report.canvas import axes
 from kcnn.report.pictures import data_uri
-from kcnn.report.words import duration, num, percent, rate
+from kcnn.report.words import duration, loss, num, percent, rate
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -95,7 +94,6 @@ def every_block(word="word"):
         Note(word, strong=True),
         Heading(word),
         Code("Code", f"print({word!r})"),
-        Bars((("a", 1.0, word), ("b", float("nan"), "–"))),
         Findings([{**FINDING, "seen": word}]),
         Table("A table", ("Rate", "Word"), rows, frozenset({0}), sortable=True),
         Definitions((("Term", word),)),
@@ -284,6 +282,8 @@ def test_a_failed_write_keeps_the_page_before(tmp_path, monkeypatch):
         (percent, 0.99999, "99.9%"),  # not all of them
         (percent, 1.0, "100%"),
         (num, 2.302585, "2.303"),
+        (num, 0.00001, "1e-5"),
+        (loss, 8.94e-8, "8.94e-8"),
         (num, float("inf"), "∞"),
         (num, {"float": "nan"}, "–"),
         (duration, 3661, "1 h 01 min"),

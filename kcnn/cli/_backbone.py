@@ -53,10 +53,19 @@ def _application(name: str, image_size: int | None) -> Any:
     import keras
 
     from kcnn.models.cards._keras import caffe, tensorflow, torch
+    from kcnn.recipe.settings import first_line
 
     make, takes_pixels = application_named(name)
     size = image_size or 224
-    network = make(weights="imagenet", include_top=False, input_shape=(size, size, 3))
+    try:
+        network = make(weights="imagenet", include_top=False, input_shape=(size, size, 3))
+    except ValueError:
+        raise
+    except Exception as error:  # Keras says in no other way that a download failed
+        raise ValueError(
+            f"The weights of {APPLICATIONS}{name} can't be had: {first_line(error)}. Go online "
+            "once, or give a .keras file."
+        ) from error
     if takes_pixels:
         return network
     kind = name.lower()

@@ -1,6 +1,7 @@
 """From what was asked for to what the steps work with; an impossible wish is said here."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from kcnn.recipe.identity import identity_of
 from kcnn.recipe.model_cache import Build, ModelCache, as_builder
 from kcnn.recipe.parameter import Parameter
 from kcnn.recipe.settings import BUDGETS, Budget, RecipeError, Settings, seconds_of
+from kcnn.recipe.shared_search import open_storage
 from kcnn.recipe.space import Space
 from kcnn.recipe.training_data import ImageData, TrainingData, default_batch_size
 from kcnn.recipe.transfer import FeatureData, Transfer
@@ -105,6 +107,11 @@ class Context:
     def budget(self) -> Budget:
         """The numbers of the budget that was asked for."""
         return BUDGETS[self.settings.budget]
+
+    @cached_property
+    def storage(self) -> Any:
+        """Of the search's trials; RecipeError where it can't be reached."""
+        return open_storage(self.settings.storage, self.state)
 
     @property
     def hp(self) -> dict[str, Any]:

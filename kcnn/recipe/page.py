@@ -109,7 +109,7 @@ def _page(record: dict[str, Any], images: dict[str, np.ndarray]) -> Page:
         settings=[
             (key.replace("_", " "), str(value))
             for key, value in {**settings, "data": record["data"]["fingerprint"]}.items()
-            if value not in (None, False)
+            if value is not None and value is not False  # a seed of 0 is one
         ],
         command=record.get("command", ""),
         foot=[
@@ -164,7 +164,7 @@ def _facts(record: dict[str, Any], steps: dict[str, Any]) -> list[tuple[str, str
     best = refined.get("best")
     accuracy = None if best is None else refined["runs"][best]["val_accuracy"]
     if accuracy is not None:
-        facts.insert(1, ("Validation accuracy", percent(accuracy), "best epoch of the longer runs"))
+        facts.insert(1, ("Validation accuracy", percent(accuracy), "of the epoch that was kept"))
     done = f"for {len(steps)} of {len(STEPS)} steps"
     return [*facts, ("Time", duration(record["seconds"]), done)]
 

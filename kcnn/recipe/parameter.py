@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from numbers import Real
 from typing import Any
 
 from kcnn.recipe.settings import RecipeError, did_you_mean
@@ -10,6 +11,12 @@ from kcnn.recipe.settings import RecipeError, did_you_mean
 __all__ = ["Parameter", "check_parameter", "parameter_of"]
 
 GRID_POINTS = 3  # of a range, in a grid search
+KINDS: dict[str, tuple[Any, str]] = {
+    **dict.fromkeys(("low", "high", "around"), (Real, "a number")),
+    **dict.fromkeys(("log", "integer"), (bool, "true or false")),
+    "choices": ((list, tuple), "a list"),
+    "when": (Mapping, "a table of names and values"),
+}
 
 
 @dataclass(frozen=True)
@@ -98,13 +105,18 @@ def parameter_of(name: str, given: Any) -> Parameter:
                 f"{did_you_mean(key, known)}"
             )
     values = dict(given)
-    if "choices" in values:
+    if isinstance(values.get("choices"), list):
         values["choices"] = tuple(values["choices"])
     return Parameter(**values)
 
 
 def check_parameter(name: str, p: Parameter, among: Mapping[str, Parameter]) -> None:
     """Refuse an empty range, a rate of 0, a condition on what is not `among` the parameters."""
+    for key, (kind, called) in KINDS.items():
+        value = getattr(p, key)
+        truth = kind is Real and isinstance(value, bool)
+        if value is not None and (truth or not isinstance(value, kind)):
+            raise RecipeError(f"space: {name}: {key} must be {called}; received {value!r}.")
     ways = (p.low is not None or p.high is not None, bool(p.choices), p.around is not None)
     if sum(ways) != 1 or (ways[0] and (p.low is None or p.high is None)):
         raise RecipeError(f"space: {name} needs low and high, or choices, or around.")

@@ -16,8 +16,7 @@ from kcnn.recipe.outcome import conclude, say_outcome
 from kcnn.recipe.page import write_report
 from kcnn.recipe.record import headline, opened
 from kcnn.recipe.results import read_result
-from kcnn.recipe.settings import Settings, first_line
-from kcnn.recipe.shared_search import open_storage
+from kcnn.recipe.settings import RecipeError, Settings, first_line
 from kcnn.recipe.step import Step, status_of
 from kcnn.recipe.steps import STEPS
 from kcnn.recipe.steps.small_sample import usual_rates
@@ -84,8 +83,6 @@ def run(
     asked = Settings(**settings)
     display = display or Display()
     with RunFolder(out, resume=resume, overwrite=overwrite) as folder:
-        if asked.storage is not None:
-            open_storage(asked.storage, folder.state)  # or a wrong one is found after three steps
         context = Context(
             build,
             data,
@@ -100,6 +97,8 @@ def run(
             backbone=backbone,
             source=source,
         )
+        if asked.storage is not None:
+            _ = context.storage  # or a wrong one is found after three steps
         record = folder.record() if resume else None
         if record and record["status"] == "finished":
             check_same(record["identity"], context.identity, f"The run in {folder.path}")
@@ -169,6 +168,11 @@ def _run_step(context: Context, step: Step[Any], number: int) -> dict[str, Any]:
     findings = found.findings
     status = status_of(findings)
     if status == "failure" and step.gates:
+        if context.clock.left == 0 and not context.settings.keep_going:
+            raise RecipeError(
+                f"The time ended in step {number}, {step.title.lower()}: {findings[0].seen}. Go on "
+                f"with --resume and a --time of {3 * context.clock.spent:.0f}s or more."
+            )
         findings += _examined(context)
     return jsonable(
         {

@@ -1,7 +1,6 @@
 """One self-contained HTML page, drawn from typed blocks: whoever has results says what is on it."""
 
 from kcnn.report.blocks import (
-    Bars,
     Block,
     Cell,
     Code,
@@ -20,6 +19,6 @@ from kcnn.report.canvas import Plot
 from kcnn.report.page import Page, Section, write_page
 
 __all__ = [
-    "Bars", "Block", "Cell", "Code", "Columns", "Definitions", "Findings", "Heading", "Matrix",
+    "Block", "Cell", "Code", "Columns", "Definitions", "Findings", "Heading", "Matrix",
     "Note", "Page", "Picture", "Pictures", "Plot", "Row", "Section", "Table", "write_page",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 from kcnn.report.canvas import Plot
 
 __all__ = [
-    "Bars", "Block", "Cell", "Code", "Columns", "Definitions", "Findings", "Heading",
+    "Block", "Cell", "Code", "Columns", "Definitions", "Findings", "Heading",
     "Matrix", "Note", "Picture", "Pictures", "Row", "Table", "plots_in",
 ]  # fmt: skip
 
@@ -48,24 +48,6 @@ class Code:
     title: str
     text: str
     kind = "code"
-
-
-@dataclass(frozen=True)
-class Bars:
-    """Named values as bars on one scale: (name, value, what is written beside it).
-
-    >>> bars = Bars((("ours", 2.0, "2 s"), ("theirs", 4.0, "4 s")))
-    >>> bars.share(2.0)
-    0.5
-    """
-
-    rows: tuple[tuple[str, float, str], ...]
-    kind = "bars"
-
-    def share(self, value: float) -> float:
-        """The part of the largest value, 0 to 1."""
-        largest = max((v for _, v, _ in self.rows if v == v), default=0.0)
-        return min(max(value / largest, 0.0), 1.0) if largest > 0 and value == value else 0.0
 
 
 @dataclass(frozen=True)
@@ -192,19 +174,7 @@ class Columns:
     kind = "columns"
 
 
-Block = (
-    Note
-    | Heading
-    | Code
-    | Bars
-    | Findings
-    | Table
-    | Definitions
-    | Pictures
-    | Matrix
-    | Columns
-    | Plot
-)
+Block = Note | Heading | Code | Findings | Table | Definitions | Pictures | Matrix | Columns | Plot
 
 
 def plots_in(blocks: Sequence[Any]) -> list[Plot]:

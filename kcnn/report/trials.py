@@ -8,7 +8,7 @@ import numpy as np
 
 from kcnn.report.axes import curve, epoch_axis, from_to, numbers, percent_axis, top
 from kcnn.report.canvas import SERIES, Plot, axes, legend, log_ticks
-from kcnn.report.words import num, percent, rate
+from kcnn.report.words import num, percent, rate, setting
 
 __all__ = ["SMOOTHED_OVER", "Point", "parallel_plot", "schedules_plot", "slice_plot", "sweep_plot"]
 
@@ -26,7 +26,7 @@ class Point:
 
 
 def slice_plot(
-    name: str, points: Sequence[Point], *, accuracy: bool, log: bool = False
+    name: str, points: Sequence[Point], *, accuracy: bool, log: bool = False, few: bool = False
 ) -> Plot | None:
     """The score of each trial against one parameter; None where there is nothing to see.
 
@@ -35,18 +35,19 @@ def slice_plot(
         points: trials, those without it are left out.
         accuracy: whether scores are accuracies, else losses.
         log: whether numbers stand on a log scale.
+        few: whether each value has a place of its own, as words have.
     """
     there = [p for p in points if p.values.get(name) is not None]
     scored = [p for p in there if p.score is not None]
     lost = [p for p in there if p.score is None]
     if len(scored) < 2 or len({repr(p.values[name]) for p in there}) < 2:
         return None
-    labels = _labels([p.values[name] for p in there])
+    labels = _labels([p.values[name] for p in there], few)
     words = name.replace("_", " ")
 
     def at(some: Sequence[Point]) -> list[float]:
         values = [p.values[name] for p in some]
-        return [labels.index(str(v)) for v in values] if labels else [float(v) for v in values]
+        return [labels.index(setting(v)) if labels else float(v) for v in values]
 
     def draw(figure, colors) -> None:
         ax = axes(figure, colors, x=words, y=f"validation {'accuracy' if accuracy else 'loss'}")
@@ -54,14 +55,16 @@ def slice_plot(
             ax.set_xscale("log")
         for i, series in enumerate(sorted({p.series for p in scored}, reverse=True)):
             of = [p for p in scored if p.series == series]
-            style: dict[str, Any] = {"s": 46, "alpha": 0.85, "linewidths": 0, "label": series}
+            style: dict[str, Any] = {"s": 46, "alpha": 0.85, "linewidths": 0, "clip_on": False}
+            style["label"] = series
             color = colors[SERIES[i % len(SERIES)]]
             ax.scatter(at(of), [p.score or 0.0 for p in of], color=color, **style)
         if accuracy:
             percent_axis(ax, np.array([p.score for p in scored]))
         best = [p for p in scored if p.best]
-        ring: dict[str, Any] = {"facecolors": "none", "edgecolors": colors["good"], "label": "best"}
-        ax.scatter(at(best), [p.score or 0.0 for p in best], s=190, linewidths=2.2, **ring)
+        ring: dict[str, Any] = {"facecolors": "none", "edgecolors": colors["good"], "s": 190}
+        ring |= {"linewidths": 2.2, "clip_on": False, "label": "best"}
+        ax.scatter(at(best), [p.score or 0.0 for p in best], **ring)
         if lost:
             floor = np.full(len(lost), ax.get_ylim()[0])
             cross: dict[str, Any] = {"marker": "x", "color": colors["bad"], "clip_on": False}
@@ -94,6 +97,7 @@ def parallel_plot(names: Sequence[str], points: Sequence[Point]) -> Plot | None:
         ax = axes(figure, colors, x="", y="")
         ax.grid(visible=False)
         places = np.arange(len(heights))
+        ax.set_xlim(-0.4, len(heights) - 0.6)  # room for the first and the last name
         for point, ys in reversed(list(zip(scored, np.transpose(heights), strict=True))):
             style: dict[str, Any] = {"color": colors["c1"], "alpha": 0.15 + 0.6 * ys[-1]}
             if point.best:
@@ -209,16 +213,17 @@ def _window(curves: Sequence[np.ndarray]) -> tuple[float, float]:
     return low, max(min(float(seen.max()) * 1.05, 3.0 * start), 1.3 * start, 1.2 * low)
 
 
-def _labels(values: Sequence[Any]) -> list[str]:
-    """The words of a parameter; none where all its values are numbers."""
-    numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
-    return [] if numeric else sorted({str(v) for v in values})
+def _labels(values: Sequence[Any], few: bool = False) -> list[str]:
+    """The words of a parameter; none where all its values are numbers, unless they are `few`."""
+    if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
+        return [setting(v) for v in sorted(set(values))] if few else []
+    return sorted({setting(v) for v in values})
 
 
 def _heights(values: Sequence[Any]) -> np.ndarray:
     """Places between 0 and 1, in log units where numbers span much; by rank for words."""
     labels = _labels(values)
-    numbers = np.array([labels.index(str(v)) if labels else v for v in values], dtype=float)
+    numbers = np.array([labels.index(setting(v)) if labels else v for v in values], dtype=float)
     if numbers.min() > 0 and numbers.max() > 20 * numbers.min() and not labels:
         numbers = np.log(numbers)
     spread = numbers.max() - numbers.min()

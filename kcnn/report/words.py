@@ -21,19 +21,19 @@ def number(value: Any) -> float:
 
 
 def num(value: Any, digits: int = 4) -> str:
-    """Four significant digits: 0.08142, 2.303, 1.2e+09."""
+    """Four significant digits: 0.08142, 2.303, 1.2e9."""
     x = number(value)
     if math.isnan(x):
         return NOTHING
     if math.isinf(x):
         return "∞" if x > 0 else "-∞"
-    return f"{x:.0f}" if x == round(x) and abs(x) < 1e6 else f"{x:.{digits}g}"
+    return f"{x:.0f}" if x == round(x) and abs(x) < 1e6 else _exponent(f"{x:.{digits}g}")
 
 
 def loss(value: Any) -> str:
     """Three significant digits, zeros too, for columns: 0.100, 1.18, 0.0893."""
     x = number(value)
-    return f"{x:#.3g}".rstrip(".") if math.isfinite(x) else num(x)
+    return _exponent(f"{x:#.3g}".rstrip(".")) if math.isfinite(x) else num(x)
 
 
 def count(value: Any) -> str:
@@ -47,10 +47,13 @@ def rate(value: Any) -> str:
     x = number(value)
     if not math.isfinite(x):
         return NOTHING
-    if x == 0 or abs(x) >= 1e-3:
-        return f"{x:.3g}"
-    mantissa, exponent = f"{x:.1e}".split("e")
-    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+    return _exponent(f"{x:.3g}" if x == 0 or abs(x) >= 1e-3 else f"{x:.1e}")
+
+
+def _exponent(text: str) -> str:
+    """1e-5 for 1.0e-05."""
+    mantissa, e, exponent = text.partition("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}" if e else text
 
 
 def setting(value: Any) -> str:

@@ -9,8 +9,7 @@ import keras
 from kcnn.callbacks import InitialLossCheck
 from kcnn.recipe.context import Context
 from kcnn.recipe.step import Outcome, Step, require_labels
-from kcnn.report import Bars, Block, Columns, Findings, Note
-from kcnn.report.words import num, number
+from kcnn.report import Block, Findings, Note
 
 __all__ = ["CheckInitialLoss", "InitialLoss", "check_initial_loss"]
 
@@ -79,8 +78,5 @@ class CheckInitialLoss(Step[InitialLoss]):
             )
 
     def page(self, result: InitialLoss, findings: Sequence[dict[str, Any]]) -> list[Block]:
-        measured = ("Before any update", number(result.loss), num(result.loss))
-        guess = ("What guessing costs", number(result.expected), num(result.expected))
         words = f"Mean of {result.batches} batches, regularization left out."
-        right = (Bars((measured, guess)), Note(words))
-        return [Columns(((Findings(findings),), right), wide=True)]
+        return [Findings(findings), Note(words)]

@@ -128,7 +128,8 @@ class Refine(Step[Refined]):
         keys = [accuracy_key(run.history) for run in result.runs]
         curves = [
             (
-                f"run {i + 1}: rate {rate(run.hp.get('learning_rate'))}",
+                f"run {i + 1}{run.regime and ', ' + run.regime}: "
+                f"rate {rate(run.hp.get('learning_rate'))}",
                 numbers(run.history.get(f"val_{key or 'loss'}")),
                 numbers(run.history.get("learning_rate")),
             )

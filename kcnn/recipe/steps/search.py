@@ -13,8 +13,15 @@ from kcnn.recipe.context import Context
 from kcnn.recipe.files import jsonable
 from kcnn.recipe.logs import write_rows
 from kcnn.recipe.results import read_result
-from kcnn.recipe.search_phases import SearchPlan, run_phases, search_plan
-from kcnn.recipe.shared_search import announce, open_storage, storage_errors
+from kcnn.recipe.search_phases import (
+    FEWEST,
+    FEWEST_UPDATES,
+    FREE,
+    SearchPlan,
+    run_phases,
+    search_plan,
+)
+from kcnn.recipe.shared_search import announce, storage_errors
 from kcnn.recipe.step import Outcome, Step
 from kcnn.report import Block, Cell, Columns, Findings, Note, Row, Table
 from kcnn.report.trials import Point, parallel_plot, slice_plot
@@ -85,7 +92,7 @@ class Search(Step[Searched]):
         """
         rate = context.results["learning_rates"].suggestion
         space = context.space.around(rate)
-        storage = open_storage(context.settings.storage, context.state)
+        storage = context.storage
         with storage_errors(context.settings.storage or "in the run's folder"):
             about = {
                 "run": context.run_id,
@@ -150,12 +157,14 @@ class Search(Step[Searched]):
         names = list(result.space)
         trials = sorted(result.trials, key=_rank)
         told = f"{result.sampler} search, {len(trials)} trials, {PRUNING[result.pruner]}."
+        if len(trials) == 1:
+            told = "One trial, of the defaults."
         words: tuple[Block, ...] = (Findings(findings), Note(told))
         accuracy = all(t.val_accuracy is not None for t in trials if t.state == "finished")
         points = [_point(t, accuracy, best=t.number == result.best) for t in trials]
         slices = [
-            slice_plot(n, points, accuracy=accuracy, log=bool(result.space[n].get("log")))
-            for n in names[:SHOWN_SLICES]
+            slice_plot(n, points, accuracy=accuracy, log="log" in p, few="choices" in p)
+            for n, p in list(result.space.items())[:SHOWN_SLICES]
         ]
         plots = [plot for plot in slices if plot is not None]
         blocks: list[Block] = [Columns((tuple(plots[:1]), words), wide=True)] if plots else [*words]
@@ -171,8 +180,14 @@ class Search(Step[Searched]):
 
 
 def judge_search(result: Searched, guess: float | None) -> Finding:
-    """Fails when every trial diverged; warns when the best is hardly better than guessing."""
+    """Fails when every trial diverged; warns when the best is hardly better than guessing.
+
+    The one short trial that a short time allows says nothing.
+    """
     best, trials = result.best_trial, result.trials
+    if best is not None and len(trials) == 1 and best.updates <= FREE * FEWEST_UPDATES:
+        seen = "the time is too short for a search: the defaults are trained"
+        return Finding("search", "note", seen, f"time for {FEWEST} trials or more")
     expected = "a validation loss well below guessing"
     if guess is not None:
         expected += f", which costs {guess:.3f}"

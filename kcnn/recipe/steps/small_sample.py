@@ -7,20 +7,21 @@ from typing import Any
 import keras
 import numpy as np
 
-from kcnn.callbacks import SmallSampleCheck
+from kcnn.callbacks import Finding, SmallSampleCheck
 from kcnn.recipe.clock import Pace
 from kcnn.recipe.context import Context
 from kcnn.recipe.step import Outcome, Step, require_labels
-from kcnn.report import Block, Columns, Findings, Plot, Row, Table
+from kcnn.report import Block, Columns, Findings, Note, Plot
 from kcnn.report.axes import curve, from_to, log_if_wide, numbers
 from kcnn.report.canvas import axes
-from kcnn.report.words import count, num, percent, rate
+from kcnn.report.words import num, rate
 
 __all__ = ["OverfitSmallSample", "SmallSample", "overfit_small_sample"]
 
 IMAGES = 48
 ITERATIONS = 200
 RATES = {"SGD": (0.01, 0.1, 0.001)}  # in turn until one gets there
+TIME_SHARE = 0.1  # of the time left at most
 ADAPTIVE = (1e-3, 1e-2, 1e-4)  # of all optimizers that scale their steps
 
 
@@ -93,6 +94,10 @@ def usual_rates(model: keras.Model) -> tuple[float, ...]:
     return RATES.get(type(optimizer).__name__, ADAPTIVE)
 
 
+class _TimeOver(Exception):
+    """The step's share of the time has ended."""
+
+
 class OverfitSmallSample(Step[SmallSample]):
     """The step of the recipe."""
 
@@ -102,29 +107,41 @@ class OverfitSmallSample(Step[SmallSample]):
     Result = SmallSample
 
     def run(self, context: Context) -> Outcome[SmallSample]:
-        images = max(10, min(IMAGES, context.data.train_images))
-        x, y = context.data.sample(images, seed=context.settings.seed)
+        seed, images = context.settings.seed, max(10, min(IMAGES, context.data.train_images))
+        x, y = context.data.sample(images, seed=seed)
         model = context.models.fresh(context.hp, decay=0.0)
+        left = context.clock.left
+        until = None if left is None else context.clock.spent + TIME_SHARE * left
+        pace = Pace()
+        tried: list[list[float]] = []  # the losses at each rate
+
+        def show(iteration: int, loss: float) -> None:
+            bar.show(iteration + 1, f"loss {loss:.3f}")
+            if iteration == 0:
+                tried.append([])
+            tried[-1].append(loss)
+            over = until is not None and context.clock.spent > until
+            if over and iteration > 0 and np.isfinite(loss):
+                raise _TimeOver
+
         with context.display.progress(f"learning {len(x)} images by heart", ITERATIONS) as bar:
-            return overfit_small_sample(
-                model,
-                x,
-                y,
-                images=images,
-                seed=context.settings.seed,
-                on_iteration=lambda i, loss: bar.show(i + 1, f"loss {loss:.3f}"),
-            )
+            try:
+                return overfit_small_sample(
+                    model, x, y, images=images, seed=seed, on_iteration=pace.ticks(show)
+                )
+            except _TimeOver:
+                losses, at = tuple(tried[-1]), usual_rates(model)[len(tried) - 1]
+        seen = (
+            f"loss {losses[0]:.3g} to {losses[-1]:.3g} on {len(x)} images in {len(losses)} "
+            "iterations, where this step's share of the time ended"
+        )
+        result = SmallSample(len(x), losses, None, len(losses), at, pace.seconds)
+        return Outcome(result, (Finding("small_sample", "note", seen, "a loss near zero"),))
 
     def page(self, result: SmallSample, findings: Sequence[dict[str, Any]]) -> list[Block]:
-        rows = (
-            Row(("Images", count(result.images))),
-            Row(("Iterations", count(result.iterations))),
-            Row(("Learning rate", rate(result.learning_rate))),
-            Row(("Accuracy on them", percent(result.accuracy))),
-        )
-        table = Table("The small sample", ("What", "Here"), rows, frozenset({1}))
         plot = tuple(p for p in [_plot(result)] if p is not None)
-        return [Columns((plot, (Findings(findings), table)), wide=True)]
+        words = Note(f"At learning rate {rate(result.learning_rate)}.")
+        return [Columns((plot, (Findings(findings), words)), wide=True)]
 
 
 def _plot(result: SmallSample) -> Plot | None:
