@@ -258,3 +258,17 @@ def test_a_run_that_turned_is_not_told_to_train_longer():
     checks = {f.check for f in read_curves({"loss": loss, "val_loss": fall}).findings}
     assert "overfitting" in checks
     assert "validation_lags" not in checks
+
+
+@pytest.mark.parametrize(("below", "told"), [(0.0007, False), (0.2, True)])
+def test_validation_is_better_only_beyond_the_noise(below, told):
+    loss = np.array([2.3, 0.4, 0.05, 0.003, 0.002, 0.001]) + (0 if told is False else 0.3)
+    said = read_curves({"loss": loss, "val_loss": loss - below})
+    assert any(one.check == "validation_better" for one in said.findings) == told
+
+
+def test_validation_that_is_better_in_some_epochs_and_worse_in_others_is_not_better():
+    loss = np.linspace(2.0, 1.0, 9)
+    swings = np.array([0.3, -0.3, 0.3, -0.3, 0.3, -0.3, 0.35, -0.1, 0.35])
+    said = read_curves({"loss": loss, "val_loss": loss - swings})
+    assert not any(one.check == "validation_better" for one in said.findings)

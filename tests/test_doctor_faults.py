@@ -254,3 +254,19 @@ def test_pictures_copied_before_the_split_leak(copies, leaks):
     model.compile("adam", SPARSE)
     causes = {h.cause for h in found(model, x, y, validation_split=0.25)}
     assert ("data_leak" in causes) == leaks
+
+
+def test_colours_in_reverse_order_on_one_side_are_no_other_numbering_of_the_classes():
+    keras.utils.set_random_seed(2)
+    colour = RNG.integers(0, 3, 600)
+    x = RNG.random((600, 6, 6, 3)).astype("float32")
+    x[np.arange(600), ..., colour] += 0.5
+    model = keras.Sequential([
+        keras.Input((6, 6, 3)), keras.layers.Conv2D(8, 3, activation="relu"),
+        keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, "softmax"),
+    ])  # fmt: skip
+    model.compile(keras.optimizers.Adam(0.02), SPARSE, metrics=["accuracy"])
+    val = x[400:, ..., ::-1], colour[400:]
+    said = examine(model, x[:400], colour[:400], epochs=6, validation_data=val)
+    assert said.causes == ["preprocessing_mismatch"]
+    assert "colours in reverse order" in said.findings[0].seen

@@ -9,19 +9,23 @@ import pytest
 from doctor_tools import found
 
 from kcnn.callbacks import Finding, examine
-from kcnn.callbacks.doctor import likely, possible
+from kcnn.callbacks.data import Rows
+from kcnn.callbacks.doctor import likely, possible, registered
 from kcnn.callbacks.doctor.interventions import Intervention
 from kcnn.callbacks.doctor.program.copies import copy_model
 from kcnn.callbacks.doctor.program.head import HeadFacts
 from kcnn.callbacks.doctor.program.loss import read_loss
 from kcnn.callbacks.doctor.program.skill import skill
 from kcnn.callbacks.doctor.program.task import read_task
+from kcnn.callbacks.doctor.trials.after_run import _does_well
+from kcnn.callbacks.doctor.trials.data import TrialData
 from kcnn.callbacks.doctor.trials.gain import Gain
 from kcnn.callbacks.doctor.trials.measure import Outcome
-from kcnn.callbacks.doctor.trials.report import Trial, _in_turn, _told, _yields
+from kcnn.callbacks.doctor.trials.report import Trial, _in_turn, _on_course, _told, _yields
 from kcnn_cli._findings_page import headline, proof
 
 RNG = np.random.default_rng(5)
+SPARSE = "sparse_categorical_crossentropy"
 
 
 def two_inputs(end="softmax", outputs=None):
@@ -87,6 +91,73 @@ def test_an_ordinary_rate_yields_to_longer_training_in_a_short_run(stage, steps,
     longer = trial("too_few_epochs", Intervention(longer=True), 0.85)
     assert _yields(raised, [raised, longer], steps) == yields
     assert not _yields(raised, [raised], steps)
+
+
+@pytest.mark.parametrize(("make", "yields"), [(possible, True), (likely, False)])
+def test_an_ordinary_rate_is_not_too_low_while_the_loss_falls_as_it_should(make, yields):
+    one = make("", "", "", cause="lr_too_low", cure=Intervention(rate=10.0), stage="static")
+    raised = Trial(one, Outcome(0.95, 0.95), Gain(0.2, 2.0), passed=True)
+    assert _yields(raised, [raised], 600, on_course=True) == yields
+
+
+@pytest.mark.parametrize(
+    ("losses", "train", "on_course"),
+    [([2.3, 1.6, 1.2, 0.9], 0.2, True), ([2.3, 2.2, 2.1, 2.0], 0.6, True),
+     ([2.3, 2.2, 2.1, 2.0], 0.2, False), ([2.3, 0.9, 1.4, 0.8, 1.0], 0.6, False),
+     ([2.3, 0.2], 0.9, False), ([2.3, np.nan, 0.1], 0.9, False), ([], 0.9, False)],
+)  # fmt: skip
+def test_a_loss_falls_as_it_should_steadily_and_by_half(losses, train, on_course):
+    run = types.SimpleNamespace(history={"loss": losses}, final=Outcome(train, train))
+    assert _on_course(run) == on_course
+
+
+@pytest.mark.parametrize(
+    ("classes", "trusted"), [([0, 1, 2, 3], True), ([0, 1], True), ([3], False)]
+)
+def test_validation_rows_of_few_of_the_classes_excuse_nothing(classes, trusted):
+    ids = np.arange(40) % 4
+    task = read_task(ids, loss=read_loss(SPARSE), units=4, scores=True)
+    val = Rows(np.zeros((40, 1)), np.resize(classes, 40))
+    run = types.SimpleNamespace(
+        task=task,
+        final=Outcome(1.0, 1.0),
+        trials=types.SimpleNamespace(data=TrialData(val, val, val)),
+    )
+    assert _does_well(run) == trusted
+
+
+def known_by_heart(val, val_loss):
+    losses = [1.0] * 5 + [0.01] * 15
+    history = {"loss": losses, "val_loss": np.linspace(1.0, val_loss, 20)}
+    run = types.SimpleNamespace(history=history, final=Outcome(0.99, val))
+    check = next(one for one in registered("run") if one.id == "by_heart")
+    return list(check.hypotheses(run, {}))
+
+
+def test_rows_known_by_heart_for_most_of_the_run_overfit_though_no_loss_turns():
+    (found,) = known_by_heart(0.4, 0.95)
+    assert found.is_proven
+    assert found.evidence["by_heart_since"] == 6
+    assert not known_by_heart(0.8, 0.95)  # validation rows are answered too
+    assert not known_by_heart(0.0, 0.95)  # nothing carries over: labels or inputs are wrong
+    assert not known_by_heart(0.4, 0.5)  # it still falls
+
+
+@pytest.mark.parametrize(("factor", "strength"), [(0.011, 0.0), (0.05, 1.0)])
+def test_penalties_as_large_as_the_loss_of_a_guess_are_odd(factor, strength):
+    penalty = keras.regularizers.L1(factor)
+    model = keras.Sequential(
+        [
+            keras.Input((8,)),
+            keras.layers.Dense(4, "relu", kernel_initializer="ones", kernel_regularizer=penalty),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile("adam", "mse")
+    y = RNG.normal(size=(64, 1)).astype("float32")
+    one = next(h for h in found(model, np.zeros((64, 8), "float32"), y)
+               if h.check == "strong_regularization")  # fmt: skip
+    assert one.strength == strength  # 8 x 4 weights of 1 cost 32 times the factor
 
 
 @pytest.mark.parametrize(("make", "first"), [(likely, "rate"), (possible, "longer")])

@@ -15,6 +15,8 @@ MORE_MODEL = (
     "regularization away"
 )
 
+HARDLY = 0.01  # of the first loss: what is left of it at the end differs by as much for any reason
+
 
 def still_improving(facts: Facts) -> Finding | None:
     """Stopped while the loss was falling."""
@@ -88,9 +90,11 @@ def better_in_validation(facts: Facts) -> Finding | None:
     """Validation clearly better than training: explained, or a leak."""
     if facts.val_loss is None:
         return None
-    below = (facts.loss - facts.val_loss)[-facts.last :]
-    spread = max(noise_level(below), 1e-12)
-    if below.mean() < max(3 * spread / math.sqrt(facts.last), 0.05 * abs(facts.end_loss)):
+    apart = facts.loss - facts.val_loss
+    below = apart[-facts.last :]
+    spread = max(noise_level(apart), float(below.std(ddof=1)), 1e-12)
+    least = max(0.05 * abs(facts.end_loss), HARDLY * facts.scale)
+    if below.mean() < max(3 * spread / math.sqrt(facts.last), least):
         return None
     return Finding(
         "validation_better",

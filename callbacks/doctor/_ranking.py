@@ -17,7 +17,7 @@ from kcnn.callbacks.doctor.trials.gain import hopeless
 if TYPE_CHECKING:
     from kcnn.callbacks.doctor.trials.report import TrialReport
 
-__all__ = ["BADLY", "EXCUSED", "RATES", "in_order", "loss_falls", "rank"]
+__all__ = ["BADLY", "EXCUSED", "PATIENCE", "RATES", "in_order", "loss_falls", "rank"]
 
 # Of several proven causes: what must be mended before the next one can show.
 FIRST = (

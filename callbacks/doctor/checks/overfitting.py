@@ -3,6 +3,7 @@ import numpy as np
 from kcnn.callbacks.curves import judge_overfitting, wander
 from kcnn.callbacks.doctor._registry import check, likely, parameter, proven
 
+BY_HEART = "Use more data, augmentation, dropout or weight decay, or a smaller network."
 ADVICE = "Stop early (EarlyStopping(restore_best_weights=True)), or add dropout or data."
 
 
@@ -45,4 +46,35 @@ def overfitting(
         f"validation loss is {times:.2f} times its best (epoch {onset}) while the training "
         "loss falls", "validation loss that falls or stays", ADVICE, "fit(epochs=...)",
         evidence=evidence,
+    )  # fmt: skip
+
+
+@check("by_heart", "overfitting", stage="run")
+def by_heart(
+    context,
+    *,
+    epochs=parameter(10, "fewer are no long training"),
+    known=parameter(0.95, "skill on training rows: (nearly) all of them by heart"),
+    some=parameter(0.15, "skill on validation rows: without any, labels or inputs are wrong"),
+    gap=parameter(0.4, "skill on training rows less that on validation rows"),
+    spent=parameter(0.05, "of the first loss: nothing is left to learn"),
+    long=parameter(0.5, "of the epochs, in which the training rows were known by heart already"),
+    falls=parameter(0.1, "of the validation loss: one that falls so much in the second half lags"),
+):
+    """Training rows by heart for most of the run, and validation rows far behind."""
+    final, losses = context.final, np.asarray(context.history.get("loss", ()), "float64")
+    val = np.asarray(context.history.get("val_loss", ()), "float64")
+    if final is None or len(losses) < epochs or len(val) != len(losses) or losses[0] <= 0:
+        return
+    idle = losses <= spent * losses[0]
+    if idle.mean() < long or final.train < known or final.val < some:
+        return
+    begin = int(np.argmax(idle))
+    if final.train - final.val < gap or val[-1] < (1 - falls) * val[len(val) // 2]:
+        return
+    yield proven(
+        f"the training rows are known by heart since epoch {begin + 1} (skill {final.train:.2f}), "
+        f"validation rows far worse ({final.val:.2f})",
+        "validation rows answered nearly as well as training rows", BY_HEART, "fit(epochs=...)",
+        evidence={"gap": final.train - final.val, "by_heart_since": begin + 1},
     )  # fmt: skip

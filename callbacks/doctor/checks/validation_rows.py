@@ -1,8 +1,10 @@
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from kcnn.callbacks.data import Rows
 from kcnn.callbacks.doctor._hypothesis import Certainty
 from kcnn.callbacks.doctor._registry import check, parameter, proven
 from kcnn.callbacks.doctor.program.neighbours import agreement
@@ -57,6 +59,11 @@ def validation_rows(
         return
     words = f"skill {out.val:.2f} on held-out training rows, {final.val:.2f} on validation rows"
     more["evidence"] = {"held_out_training_rows": out.val, "validation_rows": final.val}
+    for name, turned in _turned(val):
+        again = trials.on(dataclasses.replace(trials.data, val=turned)).ended_outcome()
+        if again.val >= out.val - odd_gap:
+            yield proven(f"{words}, {again.val:.2f} once they are {name}", ALIKE, SCALING, **more)
+            return
     ids = context.task.classes_of(val.y)
     mine = agreement(val, context.task)
     said = classes_of(trainer.predict(val.x), context.head, context.loss)
@@ -74,6 +81,23 @@ def validation_rows(
         )  # fmt: skip
     else:
         yield proven(words, ALIKE, SCALING, **more)
+
+
+def _turned(rows: Rows) -> Iterator[tuple[str, Rows]]:
+    """Validation rows of one array, undone what is easily done to one side alone."""
+    x = rows.x
+    if not rows.single or x.dtype.kind not in "fiu":
+        return
+    if x.ndim == 4 and x.shape[-1] == 3:
+        yield "taken with their colours in reverse order", _with(rows, x[..., ::-1])
+    if x.ndim >= 3 and x.shape[1] == x.shape[2]:
+        yield "turned from columns to rows", _with(rows, x.swapaxes(1, 2))
+    if x.ndim >= 3:
+        yield "inverted", _with(rows, x.max() + x.min() - x)
+
+
+def _with(rows: Rows, x: np.ndarray) -> Rows:
+    return dataclasses.replace(rows, x=np.ascontiguousarray(x))
 
 
 def renumbered(said: np.ndarray, labels: np.ndarray, classes: int) -> bool:

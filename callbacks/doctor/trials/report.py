@@ -4,9 +4,11 @@ import dataclasses
 import math
 from typing import Any
 
+import numpy as np
+
 from kcnn.callbacks._finding import Finding
 from kcnn.callbacks.doctor._hypothesis import Certainty, Hypothesis
-from kcnn.callbacks.doctor._ranking import RATES, loss_falls
+from kcnn.callbacks.doctor._ranking import BADLY, PATIENCE, RATES, loss_falls
 from kcnn.callbacks.doctor.interventions import AS_IT_IS
 from kcnn.callbacks.doctor.trials.gain import Gain, convincing, gain_of
 from kcnn.callbacks.doctor.trials.measure import Outcome
@@ -17,6 +19,7 @@ NAMED = 2  # causes that are named at most: what a third change wins is mostly t
 SURE = 0.15  # a gain that two seeds do not differ by; a smaller one must come again
 NOTHING = 0.15  # skill under which nothing is learned: there a trial that wins nothing is no proof
 SHORT = 200  # steps of a run: fewer are few, see `training_length`
+STEADY = 0.75  # of the epochs lower than the one before: a loss that falls as it should
 LEARNS = 0.3  # skill on training rows of a run that is on its way
 KEPT = 0.02  # a trial shorter than the run must end better than the run by this
 
@@ -95,7 +98,7 @@ def _names(context: Any, base: Outcome, trial: Trial, trials: list[Trial], named
     one, cure, runner = trial.hypothesis, trial.hypothesis.cure, context.trials
     if not trial.passed or one.cause in named or (named and one.prior < 0.6):
         return False
-    if _yields(trial, trials, runner.steps):
+    if _yields(trial, trials, runner.steps, _on_course(context)):
         return False
     reached = base.score if runner.data.held_out else context.final.score
     short = runner.length < runner.steps
@@ -104,17 +107,32 @@ def _names(context: Any, base: Outcome, trial: Trial, trials: list[Trial], named
     return _comes_again(context, base, trial)
 
 
-def _yields(trial: Trial, trials: list[Trial], steps: int) -> bool:
+def _yields(trial: Trial, trials: list[Trial], steps: int, on_course: bool = False) -> bool:
     """Whether longer training, which helps too, is the better name.
 
     Transforms that only slow training down are no fault where it comes as far with them; nor is
-    an ordinary rate too low in a run that is short at any rate.
+    an ordinary rate too low in a run that is short at any rate, or whose loss falls as it should.
     """
     one, longer = trial.hypothesis, [t for t in trials if t.passed and t.hypothesis.cure.longer]
     if one.cause == "augmentation_breaks_label":
         return any(rival.outcome.score >= trial.outcome.score - KEPT for rival in longer)
-    ordinary = one.cause == "lr_too_low" and one.stage == "end" and not one.cure.optimizer
-    return ordinary and steps < SHORT and bool(longer)
+    ordinary = one.cause == "lr_too_low" and not one.cure.optimizer
+    if ordinary and one.certainty is Certainty.POSSIBLE and on_course:
+        return True
+    return ordinary and one.stage == "end" and steps < SHORT and bool(longer)
+
+
+def _on_course(context: Any) -> bool:
+    """Whether the loss falls from epoch to epoch, and half of what is to be learned is.
+
+    The logged loss tells it too: the skills are those of inference, where averages of
+    BatchNormalization may lag behind.
+    """
+    losses = np.asarray(context.history.get("loss", ()), "float64")
+    if len(losses) < PATIENCE or not np.isfinite(losses).all():
+        return False
+    learned = max(context.final.train, 1 - losses[-1] / losses[0] if losses[0] > 0 else 0.0)
+    return bool(np.mean(np.diff(losses) < 0) >= STEADY and learned >= BADLY)
 
 
 def _only_early(context: Any, trial: Trial) -> bool:
