@@ -270,3 +270,26 @@ def test_colours_in_reverse_order_on_one_side_are_no_other_numbering_of_the_clas
     said = examine(model, x[:400], colour[:400], epochs=6, validation_data=val)
     assert said.causes == ["preprocessing_mismatch"]
     assert "colours in reverse order" in said.findings[0].seen
+
+
+@pytest.mark.parametrize("sides", [True, False])
+def test_a_map_that_flips_what_the_label_says_is_found_by_training_without_it(sides):
+    keras.utils.set_random_seed(3)
+    side = RNG.integers(0, 2, 480)
+    x = 0.3 * RNG.random((480, 4, 8, 1)).astype("float32")
+    x[side == 0, :, :4] += 0.3
+    x[side == 1, :, 4:] += 0.3
+
+    def change(picture, label):
+        if sides:
+            return tf.image.random_flip_left_right(picture), label
+        return tf.image.random_flip_up_down(picture), label
+
+    data = tf.data.Dataset.from_tensor_slices((x[:400], side[:400])).shuffle(400).map(change)
+    model = keras.Sequential([
+        keras.Input((4, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(16, "relu"),
+        keras.layers.Dense(2, "softmax"),
+    ])  # fmt: skip
+    model.compile(keras.optimizers.Adam(0.01), SPARSE, metrics=["accuracy"])
+    said = examine(model, data.batch(32), epochs=5, validation_data=(x[400:], side[400:]))
+    assert said.causes == (["augmentation_breaks_label"] if sides else [])

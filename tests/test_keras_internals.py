@@ -208,6 +208,32 @@ def test_a_twin_gives_the_next_pass_and_takes_nothing():
     assert internals.dataset_twin(Bare()) is None
 
 
+def test_a_twin_without_random_maps_keeps_the_others():
+    def doubled(x, y):
+        return 2 * x, y
+
+    def noisy(x, y):
+        return x + tf.random.normal(tf.shape(x)), y
+
+    def cut(x, y):
+        return tf.image.random_crop(x, (1,)), y
+
+    plain = tf.data.Dataset.from_tensor_slices((np.ones((6, 2), "float32"), np.arange(6)))
+    with_noise = (
+        plain.map(doubled)
+        .map(noisy)
+        .map(lambda x, y: tf.cond(y > 2, lambda: noisy(x, y), lambda: (x, y)))
+    )
+    twin = internals.dataset_twin(with_noise.batch(6), random_maps=False)
+    ((x, y),) = twin
+    assert x.numpy().tolist() == [[2.0, 2.0]] * 6
+    assert y.numpy().tolist() == list(range(6))
+    assert (
+        internals.dataset_twin(plain.map(doubled), random_maps=False) is None
+    )  # none to leave out
+    assert internals.dataset_twin(plain.map(cut), random_maps=False) is None  # another shape
+
+
 def test_the_arrays_behind_a_data_set_are_known():
     assert internals.dataset_sources(dataset()) == [(12, 12 * (2 * 4 + 8))]
     assert internals.dataset_sources(Bare()) is None

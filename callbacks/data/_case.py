@@ -1,6 +1,7 @@
 """One call of `fit`, understood: which rows, which batches, how many steps."""
 
 import dataclasses
+import functools
 import traceback
 from typing import Any
 
@@ -11,6 +12,7 @@ from kcnn.callbacks.data._part import Census, Part
 from kcnn.callbacks.data._rows import Rows, arrays_of, is_array_nest, same_rows
 from kcnn.callbacks.data._sampler import MOST_BYTES, capacity
 from kcnn.callbacks.data._stream import StreamSample, read_generator, read_stream
+from kcnn.callbacks.data._twin import untransformed_twin
 
 __all__ = ["Case", "draw"]
 
@@ -60,6 +62,17 @@ class Case:
     part: Part = dataclasses.field(default_factory=lambda: Part(0, 0, None, exact=False))
     census: Any = None
     tracebacks: list[str] = dataclasses.field(default_factory=list)
+
+    @functools.cached_property
+    def untransformed(self) -> Rows | None:
+        """Rows of the training data set without its maps that draw random numbers, if it has any.
+
+        None too where they change shapes, or the data are too large to be built again.
+        """
+        plain = untransformed_twin(self.x) if self.source == "dataset" else None
+        return (
+            None if plain is None else read_stream(plain, self.kwargs.get("steps_per_epoch")).rows
+        )
 
     def broke(self, what: str, error: Exception, *, blind: bool = True) -> None:
         """Remember that `what` did not run: a check that broke is never a check passed."""

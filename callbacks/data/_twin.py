@@ -22,7 +22,7 @@ from kcnn.callbacks.keras_internals import (
     thinned_dataset,
 )
 
-__all__ = ["kept_random", "twin_of"]
+__all__ = ["kept_random", "twin_of", "untransformed_twin"]
 
 SHARED_BYTES = 64e6  # arrays of a data set beyond this are not copied: they are only read
 
@@ -51,6 +51,14 @@ def twin_of(data: Any, *, most_rows: int, most_bytes: float) -> tuple[Any, int |
     rows = max(count for count, _ in sources)
     keep = int(min(rows, most_rows, max(1, rows * most_bytes // held)))
     return thinned_dataset(data, keep), (rows if keep < rows else None)
+
+
+def untransformed_twin(data: Any) -> Any:
+    """A `tf.data.Dataset` without its random maps; None where it has none, or holds too much."""
+    sources = dataset_sources(data)
+    if sources is None or sum(size for _, size in sources) > SHARED_BYTES:
+        return None
+    return dataset_twin(data, random_maps=False)
 
 
 def _py_twin(data: keras.utils.PyDataset) -> keras.utils.PyDataset:

@@ -53,10 +53,11 @@ _OWN_STATE = {"ShuffleDatasetV3": ("ShuffleDataset", 4), "RandomDatasetV2": ("Ra
 _CACHES = ("CacheDatasetV2", "CacheDataset")
 
 
-def dataset_twin(dataset: Any) -> Any:
+def dataset_twin(dataset: Any, *, random_maps: bool = True) -> Any:
     """A `tf.data.Dataset` of the same elements with shuffles of its own and no cache, or None.
 
-    Its first pass gives what the next first pass of `dataset` will give.
+    Its first pass gives what the next first pass of `dataset` will give. Without `random_maps`
+    those that draw random numbers, and change no shape, are left out; None where there are none.
     """
     try:
         import tensorflow as tf
@@ -67,13 +68,16 @@ def dataset_twin(dataset: Any) -> Any:
         )
         graph.ParseFromString(made.numpy())
         cached = {}
+        maps = [] if random_maps else _random_maps(graph)
+        if not (random_maps or maps):
+            return None
         for node in graph.node:
             if node.op in _OWN_STATE:
                 node.op, inputs = _OWN_STATE[node.op]
                 del node.input[inputs:]
                 if node.op == "RandomDataset":
                     node.attr.pop("rerandomize_each_iteration", None)
-            elif node.op in _CACHES:
+            elif node.op in _CACHES or node.name in maps:
                 cached[node.name] = node.input[0]
         for node in graph.node:
             for at, name in enumerate(node.input):
@@ -93,6 +97,26 @@ def dataset_twin(dataset: Any) -> Any:
         return tf.data.experimental.from_variant(variant, dataset.element_spec)
     except Exception:  # an operation that cannot be written down, or another TensorFlow
         return None
+
+
+def _random_maps(graph: Any) -> list[str]:
+    """Names of the maps of a data set's graph that draw random numbers and change no shape."""
+    functions = {one.signature.name: one for one in graph.library.function}
+    nodes = {node.name: node for node in graph.node}
+
+    def draws(name: str) -> bool:
+        found = functions[name].node_def if name in functions else ()
+        inner = [v.func.name for node in found for v in node.attr.values() if v.HasField("func")]
+        return any("Random" in node.op for node in found) or any(draws(one) for one in inner)
+
+    def alike(node: Any) -> bool:
+        before = nodes[node.input[0].split(":")[0]].attr
+        types = before["Toutput_types" if "Toutput_types" in before else "output_types"]
+        shapes = before["output_shapes"] == node.attr["output_shapes"]
+        return bool(shapes and types == node.attr["output_types"])
+
+    maps = [node for node in graph.node if "MapDataset" in node.op and "Flat" not in node.op]
+    return [node.name for node in maps if draws(node.attr["f"].func.name) and alike(node)]
 
 
 def thinned_dataset(dataset: Any, rows: int, seed: int = 0) -> Any:
