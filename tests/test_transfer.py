@@ -10,7 +10,6 @@ from kcnn.models.preact import PreActOptions, preact
 from kcnn.models.resnet import ResNetOptions
 from kcnn.models.resnet import resnet as build_resnet
 from kcnn.preprocessing import Preprocessing
-from kcnn.transfer import blocks_of
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -77,21 +76,6 @@ def test_the_frozen_backbone_is_in_inference_mode_during_training():
     np.testing.assert_allclose(model(x, training=True), model(x, training=False), atol=1e-6)
 
 
-def test_unfreezing_the_last_blocks_leaves_the_rest_and_all_statistics_to_the_byte():
-    model = probe()
-    transfer.unfreeze(model, blocks=2)
-    before = snapshot(model)
-    fit(model)
-    changed = moved(before, model)
-    body = model.get_layer("backbone").body
-    allowed = [w.path for group in blocks_of(body)[-2:] for layer in group for w in layer.weights]
-    kernels = {path for path in allowed if path.endswith("kernel")}
-    assert changed <= {*allowed, "logits/kernel", "logits/bias"}
-    assert kernels <= changed
-    assert statistics(changed) == set()
-    assert any(path.endswith("gamma") for path in changed)
-
-
 def test_unfreezing_all_moves_every_kernel_and_no_statistic():
     model = probe()
     transfer.unfreeze(model)
@@ -99,23 +83,19 @@ def test_unfreezing_all_moves_every_kernel_and_no_statistic():
     fit(model)
     changed = moved(before, model)
     assert {p for p in before if p.endswith("kernel")} <= changed
+    assert any(path.endswith("gamma") for path in changed)
     assert statistics(changed) == set()
-
-
-def test_more_blocks_learn_each_time_and_fewer_again():
-    model = probe()
-    learning = [
-        len(transfer.unfreeze(model, blocks=blocks).trainable_weights)
-        for blocks in (0, 1, 2, "all", 2, "all")
-    ]
-    assert learning[0] == 2 < learning[1] < learning[2] < learning[3]
-    assert learning[4:] == [learning[2], learning[3]]
+    learning = len(model.trainable_weights)
+    assert len(transfer.unfreeze(model).trainable_weights) == learning  # again
+    model.get_layer("backbone").body.trainable = False
+    assert len(model.trainable_weights) == 2
+    assert len(transfer.unfreeze(model).trainable_weights) == learning
 
 
 def test_unfreeze_keeps_loss_and_metrics_and_divides_the_rate_by_ten():
     model = probe()
     fit(model, 1)
-    transfer.unfreeze(model, blocks=1)
+    transfer.unfreeze(model)
     assert float(model.optimizer.learning_rate) == pytest.approx(1e-3)
     assert int(model.optimizer.iterations) == 0
     assert set(fit(model, 1).history) == {"loss", "accuracy"}
@@ -136,7 +116,7 @@ def test_a_saved_model_goes_on(tmp_path):
         m.train_on_batch(x, y)
     for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
-    transfer.unfreeze(again, blocks=1)  # what linear_probe made is still recognized
+    transfer.unfreeze(again)  # what linear_probe made is still recognized
 
 
 def test_the_backbones_preprocessing_is_found_in_the_probe(tmp_path):
@@ -228,7 +208,7 @@ def test_any_keras_model_is_a_backbone(kind):
     x, y = data(side=side)
     model.fit(x, y, batch_size=6, verbose=0)
     assert moved(before, model) <= {"logits/kernel", "logits/bias"}
-    transfer.unfreeze(model, blocks=1)
+    transfer.unfreeze(model)
     model.fit(x, y, batch_size=6, verbose=0)
     changed = moved(before, model)
     assert len(changed) > 2
@@ -249,32 +229,9 @@ def test_keras_cv_backbones_fit_in():
         input_shape=(32, 32, 3),
     )
     model = probe(backbone)
-    assert len(blocks_of(model.get_layer("backbone").body)) == 1 + 4
     before = snapshot(model)
     model.fit(*data(side=32), verbose=0)
     assert moved(before, model) == {"logits/kernel", "logits/bias"}
-
-
-def test_blocks_are_what_one_tensor_connects():
-    body = keras.Model((m := resnet()).input, m.get_layer("pool").output)
-    names = [[layer.name for layer in group] for group in blocks_of(body)]
-    assert names[0] == ["stem"]
-    assert names[-1] == ["stage_3_block_1", "pool"]
-    assert len(names) == 4
-
-    model = keras.applications.ResNet50(weights=None, include_top=False, input_shape=(32, 32, 3))
-    groups = blocks_of(model)
-    assert len(groups) == 1 + 16
-    assert all(layer.name.startswith("conv5_block3") for layer in groups[-1])
-
-    model = keras.applications.MobileNetV2(
-        weights=None, alpha=0.35, include_top=False, input_shape=(32, 32, 3)
-    )
-    weighted = [layer for layer in model.layers if layer.weights]
-    groups = blocks_of(model)
-    assert len(groups) == 1 + 17 + 1  # stem, inverted residuals, last convolution
-    grouped = [layer for group in groups for layer in group if layer.weights]
-    assert [layer.name for layer in grouped] == [layer.name for layer in weighted]
 
 
 @pytest.mark.parametrize(
@@ -285,7 +242,6 @@ def test_blocks_are_what_one_tensor_connects():
         (lambda m: transfer.linear_probe(m, 3, features="pol"), "no layer 'pol'"),
         (lambda m: transfer.linear_probe(keras.Sequential(), 3), "must be a built Keras model"),
         (lambda m: transfer.unfreeze(m), "was not made by linear_probe"),
-        (lambda m: transfer.unfreeze(probe(m), blocks=5), "blocks must be 'all' or from 0 to 4"),
         (lambda m: transfer.fine_tune(transfer.linear_probe(m, 3), *data()), "compile .* first"),
         (lambda m: transfer.regime(3, 5), "at least one class and one image of each"),
     ],

@@ -1,6 +1,7 @@
 """From what was asked for to what the steps work with; an impossible wish is said here."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,6 @@ class Context:
         optimizer: Any = None,
         loss: Any = None,
         metrics: Sequence[Any] | None = None,
-        compile_args: Mapping[str, Any] | None = None,
         backbone: keras.Model | None = None,
         source: str = "",
     ):
@@ -61,6 +61,9 @@ class Context:
             import tensorflow as tf
 
             tf.config.experimental.enable_op_determinism()
+        if optimizer is not None:  # a name or one of Keras; the record says which
+            named = optimizer if isinstance(optimizer, str) else optimizer.name
+            settings = replace(settings, optimizer=named)
         self.settings, self.state = settings, state
         self.display = display or Display()
         self.clock = Clock(seconds_of(settings.time))
@@ -92,7 +95,6 @@ class Context:
             optimizer=optimizer or settings.optimizer,
             seed=settings.seed,
             precision=settings.precision,
-            compile_args=compile_args,
             strategy=strategy_of(settings.strategy),
             jit=JIT[settings.jit],
         )
@@ -101,6 +103,8 @@ class Context:
         self.identity = identity_of(
             self.build, self.first_model, self.dataset, settings, self.space, source
         )
+        given = {"loss": loss} | ({} if isinstance(optimizer, str) else {"optimizer": optimizer})
+        self.identity["training"] = {k: _told(v) for k, v in given.items() if v is not None}
         self.chosen = [] if settings.batch_size else [f"batch size {self.batch_size} by data size"]
 
     @property
@@ -121,6 +125,13 @@ class Context:
     def updates_per_pass(self, batch_size: int) -> int:
         """Optimizer steps in one pass over the training images."""
         return max(1, self.data.train_images // batch_size)
+
+
+def _told(value: Any) -> str:
+    """What tells an optimizer or a loss from another one."""
+    if hasattr(value, "get_config"):
+        return f"{type(value).__name__} {value.get_config()}"
+    return str(getattr(value, "__name__", value))
 
 
 def _completed(given: Any, batch_size: int, images: int) -> Space:

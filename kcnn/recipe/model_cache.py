@@ -42,7 +42,6 @@ class ModelCache:
         optimizer: a name or an optimizer, for models that come uncompiled.
         seed: of the initial weights, the same for each model.
         precision: dtype policy while building.
-        compile_args: further arguments of `model.compile`, for models that come uncompiled.
         strategy: of `tf.distribute`, in whose scope models are built and compiled.
         jit: whether the training step is compiled by XLA; None leaves it to Keras.
     """
@@ -55,7 +54,6 @@ class ModelCache:
         optimizer: str | keras.optimizers.Optimizer = "sgd",
         seed: int = 0,
         precision: str = "float32",
-        compile_args: Mapping[str, Any] | None = None,
         strategy: Any = None,
         jit: bool | None = None,
     ):
@@ -64,7 +62,6 @@ class ModelCache:
         self._optimizer = optimizer
         self._seed = seed
         self._precision = precision
-        self._compile_args = dict(compile_args or {})
         self._strategy = strategy
         self._jit = jit
         self._entries: dict[tuple, _Entry] = {}
@@ -137,7 +134,7 @@ class ModelCache:
             self.uncompiled = True
             chosen = self._optimizer
             base = optimizer_named(chosen) if isinstance(chosen, str) else chosen
-            self.problem.compile(model, adjustable(base, decays=decays), **self._compile_args)
+            self.problem.compile(model, adjustable(base, decays=decays))
         if self._jit is not None:
             model.jit_compile = self._jit
         if not model.built:

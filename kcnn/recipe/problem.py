@@ -41,14 +41,13 @@ class Problem:
     loss: Any = None
     metrics: Sequence[Any] | None = None
 
-    def compile(self, model: keras.Model, optimizer: Any, **compile_args: Any) -> None:
+    def compile(self, model: keras.Model, optimizer: Any) -> None:
         """Compile a model that came without loss and metrics."""
         logits = self._gives_logits(model)
         model.compile(
             optimizer=optimizer,
             loss=self.loss if self.loss is not None else self._cross_entropy(logits),
             metrics=[_anew(m) for m in self.metrics] if self.metrics else [self._accuracy(logits)],
-            **compile_args,
         )
 
     def labels(self, y: np.ndarray) -> np.ndarray:

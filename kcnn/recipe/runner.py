@@ -43,7 +43,6 @@ def run(
     source: str = "",
     command: str = "",
     chosen: tuple[str, ...] = (),
-    compile_args: dict[str, Any] | None = None,
     backbone: Any = None,
     **settings: Any,
 ) -> dict[str, Any]:
@@ -66,7 +65,6 @@ def run(
         display: the terminal; a quiet one for none.
         source, command, chosen: where the model comes from, the command that makes the run again,
             and what was chosen for the user on the way, for the record.
-        compile_args: further arguments of `model.compile`, for models that come uncompiled.
         backbone: a pretrained model that takes raw images, 0..255; a new head is trained on its
             features, and `build` is None.
         **settings: the fields of `Settings`.
@@ -93,7 +91,6 @@ def run(
             optimizer=optimizer,
             loss=loss,
             metrics=metrics,
-            compile_args=compile_args,
             backbone=backbone,
             source=source,
         )

@@ -49,7 +49,7 @@ def work(
     if out is None and storage is None:
         raise RecipeError("A worker needs the run's folder or its storage.")
     state = Path(out) / "state" if out is not None else Path(tempfile.mkdtemp())
-    names = [field.name for field in fields(Settings)]
+    names = [field.name for field in fields(Settings) if field.name != "optimizer"]
     settings = {name: described.pop(name) for name in names if name in described}
     asked = Settings(storage=storage, **settings)
     context = Context(build, data, asked, state, display=display, **described)

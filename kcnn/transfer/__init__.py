@@ -3,13 +3,12 @@
     model = linear_probe(backbone, classes=10)          # stage 1: the head alone learns
     model.compile("adam", loss, metrics=["accuracy"])
     fit_head(model, cache_features(model, x, y), epochs=20)
-    unfreeze(model, blocks=3, learning_rate=1e-4)       # stage 2: the last blocks, too
+    unfreeze(model, learning_rate=1e-4)                 # stage 2: the backbone, too
     model.fit(x, y, epochs=5)
 
 `fine_tune` does both stages in one call. BatchNorm stays in inference mode throughout.
 """
 
-from kcnn.transfer._blocks import blocks_of
 from kcnn.transfer._cache import CachedFeatures, cache_features
 from kcnn.transfer._freezing import unfreeze
 from kcnn.transfer._heads import head_of, linear_probe
@@ -17,6 +16,6 @@ from kcnn.transfer._regime import Regime, regime
 from kcnn.transfer._stages import FineTuning, fine_tune, fit_head
 
 __all__ = [
-    "CachedFeatures", "FineTuning", "Regime", "blocks_of", "cache_features", "fine_tune",
+    "CachedFeatures", "FineTuning", "Regime", "cache_features", "fine_tune",
     "fit_head", "head_of", "linear_probe", "regime", "unfreeze",
 ]  # fmt: skip

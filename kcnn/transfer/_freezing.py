@@ -1,11 +1,10 @@
-"""Which blocks of a frozen backbone learn, at which rate."""
+"""A backbone that learns, or no longer, and at which rate."""
 
 import numbers
 from typing import Any
 
 import keras
 
-from kcnn.transfer._blocks import blocks_of
 from kcnn.transfer._heads import backbone_of
 
 __all__ = ["compile_anew", "learning_rate_of", "unfreeze"]
@@ -14,55 +13,34 @@ __all__ = ["compile_anew", "learning_rate_of", "unfreeze"]
 def unfreeze(
     model: keras.Model,
     *,
-    blocks: int | str = "all",
     learning_rate: Any = None,
 ) -> keras.Model:
-    """Begin stage 2: let the last blocks of the backbone learn, slowly; compiled anew.
+    """Begin stage 2: let the whole backbone learn, slowly; the model is compiled anew.
 
-    Every BatchNorm's statistics stay; its scale and shift learn with its block.
+    Every BatchNorm's statistics stay; its scale and shift learn. To freeze it all again, set
+    `trainable` of the backbone you gave to False and compile.
 
     Args:
         model: from `linear_probe`; if compiled, its loss, metrics and optimizer settings
             stay and the optimizer starts afresh. Otherwise compile it yourself.
-        blocks: how many of the last blocks learn, or "all"; 0 freezes all of them again.
         learning_rate: of stage 2, a number or a schedule; a tenth of stage 1's if left out.
 
     Returns:
         The same model.
 
     Raises:
-        ValueError: not a model of `linear_probe`, or more blocks than it has.
+        ValueError: not a model of `linear_probe`.
 
     >>> body = kcnn.create_model("resnet8", classes=10, input_shape=(8, 8, 3))
     >>> probe = kcnn.transfer.linear_probe(body, 10)
-    >>> [len(kcnn.transfer.unfreeze(probe, blocks=n).trainable_weights) for n in (0, 1)]
-    [2, 8]
+    >>> len(probe.trainable_weights), len(kcnn.transfer.unfreeze(probe).trainable_weights)
+    (2, 32)
     """
     body: Any = backbone_of(model, "unfreeze")
-    groups = blocks_of(body)
-    if blocks != "all" and not (isinstance(blocks, int) and 0 <= blocks <= len(groups)):
-        raise ValueError(
-            f"unfreeze: blocks must be 'all' or from 0 to {len(groups)}, as many as "
-            f"{model.name}'s backbone has. Received: {blocks!r}."
-        )
-    learning = len(groups) if blocks == "all" else int(blocks)
     body.trainable = False  # or setting True where it is True already stops at the outermost
     body.trainable = True
-    for group in groups[: len(groups) - learning]:
-        for layer in group:
-            layer.trainable = False
-    _recompile(model, learning_rate)
-    return model
-
-
-def learning_rate_of(optimizer: Any) -> Any:
-    """The learning rate in an optimizer's configuration: a number, or a schedule's."""
-    return getattr(optimizer, "inner_optimizer", optimizer).get_config()["learning_rate"]
-
-
-def _recompile(model: Any, learning_rate: Any) -> None:
     if not model.compiled:
-        return
+        return model
     if learning_rate is None:
         rate = learning_rate_of(model.optimizer)
         if not isinstance(rate, numbers.Real):
@@ -71,6 +49,12 @@ def _recompile(model: Any, learning_rate: Any) -> None:
             )
         learning_rate = float(rate) / 10
     compile_anew(model, model, learning_rate)
+    return model
+
+
+def learning_rate_of(optimizer: Any) -> Any:
+    """The learning rate in an optimizer's configuration: a number, or a schedule's."""
+    return getattr(optimizer, "inner_optimizer", optimizer).get_config()["learning_rate"]
 
 
 def compile_anew(model: Any, like: Any, learning_rate: Any) -> None:

@@ -50,6 +50,6 @@ def regime(n_images: int, classes: int) -> Regime:
         return Regime("linear_probe", reason, each)
     reason = (
         f"{each:.0f} images per class are enough to adapt the features: train the head first, "
-        "then the last blocks or all of them at a tenth of the rate."
+        "then all of the network at a tenth of the rate."
     )
     return Regime("fine_tune", reason, each)

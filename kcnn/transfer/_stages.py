@@ -8,7 +8,7 @@ import keras
 
 from kcnn.transfer._cache import CachedFeatures, cache_features
 from kcnn.transfer._freezing import compile_anew, learning_rate_of, unfreeze
-from kcnn.transfer._heads import head_of
+from kcnn.transfer._heads import backbone_of, head_of
 
 __all__ = ["FineTuning", "fine_tune", "fit_head"]
 
@@ -80,7 +80,6 @@ def fine_tune(
     *,
     head_epochs: int = 3,
     epochs: int = 5,
-    blocks: int | str = "all",
     learning_rate: Any = None,
     batch_size: int = 32,
     validation_data: Any = None,
@@ -96,7 +95,7 @@ def fine_tune(
         x, y: images and labels; or x alone: a `Split` of kcnn.data or batches of both, such
             as a `tf.data.Dataset`.
         head_epochs, epochs: of the stages.
-        blocks, learning_rate: of stage 2, as for `unfreeze`.
+        learning_rate: of stage 2, as for `unfreeze`.
         batch_size: of arrays and of a Split, and of the cached features.
         validation_data: (images, labels), a Split or batches.
         views: how many times stage 1 sees each image, where x augments them anew each time.
@@ -113,7 +112,8 @@ def fine_tune(
     if getattr(model, "optimizer", None) is None:
         raise ValueError(f"fine_tune: compile {model.name} first; its optimizer is stage 1's.")
     both = {"class_weight": class_weight, "verbose": verbose}
-    unfreeze(model, blocks=0, learning_rate=learning_rate_of(model.optimizer))
+    backbone_of(model, "fine_tune").trainable = False
+    compile_anew(model, model, learning_rate_of(model.optimizer))
     validation = None
     if validation_data is not None:
         pair = validation_data if isinstance(validation_data, tuple) else (validation_data,)
@@ -127,7 +127,7 @@ def fine_tune(
         validation=validation,
         **both,
     )
-    unfreeze(model, blocks=blocks, learning_rate=learning_rate)
+    unfreeze(model, learning_rate=learning_rate)
     if hasattr(x, "batches"):
         x = x.batches(batch_size, shuffle=True)
     if hasattr(validation_data, "batches"):
