@@ -220,6 +220,13 @@ def test_the_end_is_not_kept_after_overfitting():
     assert told(BestWeights(144, last=12), [*LEVEL[:11], math.nan], [0.97] * 12) == 7
 
 
+def test_a_turn_that_twenty_images_can_not_tell_from_chance_is_none():
+    turned = [0.74, 0.87, 0.56, 0.79, 0.84, 1.02, 1.12, 1.11, 1.14, 1.04, 1.06, 1.1]
+    accuracies = [0.75, 0.8, 0.85, 0.75, 0.6, 0.65, 0.55, 0.6, 0.65, 0.6, 0.65, 0.6]
+    assert told(BestWeights(20, last=12), turned, accuracies) == 12
+    assert told(BestWeights(2000, last=12), turned, accuracies) == 3
+
+
 def small_model():
     keras.utils.set_random_seed(1)
     inputs = keras.Input((4,))

@@ -14,8 +14,8 @@ from kcnn.preprocessing import Preprocessing
 from kcnn.recipe import Display, RecipeError, Settings
 from kcnn.recipe.checkpoint import Checkpoint
 from kcnn.recipe.context import Context
-from kcnn.recipe.fine_tuning import fine_tune, fine_tuned_model
-from kcnn.recipe.long_run import run_folder, train_long
+from kcnn.recipe.fine_tuning import best_regime, fine_tune, fine_tuned_model
+from kcnn.recipe.long_run import LongRun, run_folder, train_long
 from kcnn.recipe.training import Length
 from kcnn.recipe.training_data import ImageData, looked_at_once
 from kcnn.recipe.transfer import FeatureData, Transfer
@@ -240,3 +240,14 @@ def test_weights_that_can_not_be_downloaded_are_a_line(monkeypatch, tmp_path):
     assert "can't be had: URL fetch failure" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert not out.exists()
+
+
+def test_a_fine_tuned_network_gives_way_to_what_is_better_by_more_than_chance():
+    def scored(regime, accuracy, loss=0.5):
+        return LongRun({}, 10, 100, {}, 10, accuracy, loss, regime)
+
+    frozen, tuned = scored("frozen", 0.75), scored("fine-tuned", 0.6)
+    assert best_regime(frozen, tuned, 20) is tuned  # three images of twenty are chance
+    assert best_regime(frozen, tuned, 2000) is frozen
+    assert best_regime(frozen, None, 20) is frozen
+    assert best_regime(frozen, scored("fine-tuned", None, None), 20) is frozen

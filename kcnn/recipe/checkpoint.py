@@ -11,20 +11,17 @@ import numpy as np
 
 from kcnn.callbacks import read_curves
 from kcnn.recipe.files import read_arrays, read_json, write_arrays, write_json
-from kcnn.recipe.training import Score, is_better, standard_error
+from kcnn.recipe.training import Score, clearly_better, is_better, loss_rose
 
 __all__ = ["BestWeights", "Checkpoint"]
-
-
-LUCK = 2.0  # standard errors by which the best of some dozens of equal epochs is above the others
 
 
 class BestWeights(keras.callbacks.Callback):
     """Keeps the weights of the epoch with the best validation score in memory.
 
     Epoch `last`, where the rate has come down to zero, is taken over one that was better by no
-    more than chance or had a higher loss, unless the validation loss has turned up: among so
-    many epochs on few images the best one is the luckiest.
+    more than chance or had a higher loss, unless the validation loss has turned up by more than
+    that: among so many epochs on few images the best one is the luckiest.
 
     Args:
         images: Validation images behind the scores.
@@ -59,11 +56,13 @@ class BestWeights(keras.callbacks.Callback):
             return False
         if score.accuracy is None or self.score.accuracy is None:
             return False
-        noise = standard_error(self.score.accuracy, self.images)
-        close = score.accuracy > self.score.accuracy - LUCK * noise - 1e-6
-        close = close or score.loss <= self.score.loss
+        if score.loss <= self.score.loss:
+            return True
+        if clearly_better(self.score, score, self.images):
+            return False
         losses = {key: self.history[key] for key in ("loss", "val_loss")}
-        return close and read_curves(losses).onset_epoch is None
+        turned_up = read_curves(losses).onset_epoch is not None
+        return not (turned_up and loss_rose(self.score.loss, score.loss, self.images))
 
 
 class Checkpoint(keras.callbacks.Callback):

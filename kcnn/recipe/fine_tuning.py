@@ -9,12 +9,12 @@ from kcnn.recipe.checkpoint import Checkpoint
 from kcnn.recipe.context import Context
 from kcnn.recipe.long_run import FINE_TUNED, LongRun, best_of, planned, run_folder, train_long
 from kcnn.recipe.results import read_result
-from kcnn.recipe.training import Length, length_of
+from kcnn.recipe.training import Length, clearly_better, length_of
 from kcnn.recipe.training_data import looked_at_once
 from kcnn.recipe.transfer import FeatureData
 from kcnn.transfer import head_of, unfreeze
 
-__all__ = ["fine_tune", "fine_tuned_model"]
+__all__ = ["best_regime", "fine_tune", "fine_tuned_model"]
 
 RATE = 5e-4  # Adam's, of the head; benchmarks/transfer.py
 BATCH = 32  # images, at most: fewer of large ones, for the memory
@@ -74,6 +74,19 @@ def fine_tune(
     finally:
         data.transfer.restore(before)
     return run, ""
+
+
+def best_regime(frozen: LongRun | None, tuned: LongRun | None, images: int) -> LongRun | None:
+    """The fine-tuned network, unless the frozen one is better by more than chance.
+
+    Fine-tuning goes on from the frozen network's head: measured over many test images it is the
+    better one with few training images, too, where as few validation images can't tell.
+    """
+    if tuned is None or tuned.score is None:
+        return frozen
+    if frozen is None or frozen.score is None:
+        return tuned
+    return frozen if clearly_better(frozen.score, tuned.score, images) else tuned
 
 
 def fine_tuned_model(data: FeatureData, hp: dict[str, Any], weights: list[Any]) -> keras.Model:

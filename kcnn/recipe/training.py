@@ -10,7 +10,12 @@ from kcnn.distribute import repaired
 from kcnn.recipe.problem import accuracy_key
 from kcnn.recipe.training_data import TrainingData
 
-__all__ = ["Length", "Score", "fit", "is_better", "length_of", "standard_error"]
+__all__ = [
+    "Length", "Score", "clearly_better", "fit", "is_better", "length_of", "loss_rose",
+    "standard_error",
+]  # fmt: skip
+
+LUCK = 2.0  # standard errors of a difference, within which it is taken for chance
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,19 @@ def standard_error(accuracy: float, images: int | None) -> float:
         return 0.0
     share = (accuracy * images + 1) / (images + 2)
     return math.sqrt(share * (1 - share) / images)
+
+
+def clearly_better(score: Score, than: Score, images: int | None) -> bool:
+    """Higher accuracy by more than chance over so many images; without accuracies lower loss."""
+    if score.accuracy is None or than.accuracy is None:
+        return loss_rose(score.loss, than.loss, images)
+    errors = (standard_error(s.accuracy or 0.0, images) for s in (score, than))
+    return score.accuracy - than.accuracy > LUCK * math.hypot(*errors) + 1e-6
+
+
+def loss_rose(before: float, after: float, images: int | None) -> bool:
+    """Whether it rose by more than chance: losses of single images spread as far as their mean."""
+    return after - before > (LUCK * math.hypot(before, after) / math.sqrt(images) if images else 0)
 
 
 def fit(

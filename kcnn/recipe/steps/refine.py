@@ -11,7 +11,7 @@ import numpy as np
 from kcnn.callbacks import Finding
 from kcnn.recipe.checkpoint import Checkpoint
 from kcnn.recipe.context import Context
-from kcnn.recipe.fine_tuning import fine_tune
+from kcnn.recipe.fine_tuning import best_regime, fine_tune
 from kcnn.recipe.long_run import (
     LongRun,
     best_of,
@@ -78,13 +78,13 @@ class Refine(Step[Refined]):
         """
         candidates = _candidates(context)
         runs = [trained(context, i, hp, len(candidates)) for i, hp in enumerate(candidates)]
-        regimes = None
+        regimes, best = None, best_of(runs, context.data.val_images)
         if isinstance(context.data, FeatureData):
             tuned, note = fine_tune(context, context.data, runs)
             runs += [tuned] if tuned else []
+            best = best_regime(best, tuned, context.data.val_images)
             advised = context.data.transfer.regime
             regimes = Regimes(advised.name, advised.reason, note)
-        best = best_of(runs, context.data.val_images)
         result = Refined(tuple(runs), runs.index(best) if best else None, regimes)
         search = context.results["search"]
         return Outcome(result, (judge_refinement(best, search.best_trial),))
