@@ -19,7 +19,8 @@ __all__ = ["recipe"]
 
 THIS_TIME = {"resume", "overwrite", "keep_going"}  # not of the run itself
 LEADERS = THIS_TIME | {"processes", "worker", "log_json"}
-FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, or the share of it that one may use
+# The disk, or the share of it that one may use; None is what the export says itself.
+FULL = (errno.ENOSPC, errno.EDQUOT, None)
 
 _folder = click.Path(path_type=Path, file_okay=False)
 _file = click.Path(path_type=Path, dir_okay=False)
