@@ -112,17 +112,16 @@ def test_a_loss_falls_as_it_should_steadily_and_by_half(losses, train, on_course
 
 
 @pytest.mark.parametrize(
-    ("classes", "trusted"), [([0, 1, 2, 3], True), ([0, 1], True), ([3], False)]
+    ("classes", "among", "trusted"),
+    [(4, 4, True), (4, 2, True), (4, 1, False), (40, 16, True), (40, 5, False)],
 )
-def test_validation_rows_of_few_of_the_classes_excuse_nothing(classes, trusted):
-    ids = np.arange(40) % 4
-    task = read_task(ids, loss=read_loss(SPARSE), units=4, scores=True)
-    val = Rows(np.zeros((40, 1)), np.resize(classes, 40))
-    run = types.SimpleNamespace(
-        task=task,
-        final=Outcome(1.0, 1.0),
-        trials=types.SimpleNamespace(data=TrialData(val, val, val)),
-    )
+def test_validation_rows_of_few_of_the_classes_excuse_nothing(classes, among, trusted):
+    """Of 40 classes 16 rows can hold no more than 16, and hold 13 by chance."""
+    ids = np.arange(400) % classes
+    task = read_task(ids, loss=read_loss(SPARSE), units=classes, scores=True)
+    train, val = Rows(ids, ids), Rows(np.zeros((16, 1)), np.arange(16) % among)
+    trials = types.SimpleNamespace(data=TrialData(train, val, train))
+    run = types.SimpleNamespace(task=task, final=Outcome(1.0, 1.0), trials=trials)
     assert _does_well(run) == trusted
 
 

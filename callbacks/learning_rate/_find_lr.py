@@ -112,9 +112,7 @@ def find_lr(
 
 
 def _climb(
-    probe: ShortTraining,
-    plan: Plan,
-    on_iteration: Callable[[float, int, float], Any] | None,
+    probe: ShortTraining, plan: Plan, on_iteration: Callable[[float, int, float], Any] | None
 ) -> list[Standing]:
     """Run the plan; the standings of all rates, rising."""
     standings = [Standing(rate, [], None) for rate in plan.rates]

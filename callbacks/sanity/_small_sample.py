@@ -164,10 +164,7 @@ class SmallSampleCheck(keras.callbacks.Callback):
         self.run(self.model)
 
     def run(
-        self,
-        model: keras.Model,
-        *,
-        on_iteration: Callable[[int, float], Any] | None = None,
+        self, model: keras.Model, *, on_iteration: Callable[[int, float], Any] | None = None
     ) -> SmallSampleResult:
         """Do it now. `on_iteration(iteration, loss)` is called after every step."""
         require_compiled(model, "SmallSampleCheck")

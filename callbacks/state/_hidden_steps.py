@@ -7,13 +7,7 @@ import numpy as np
 
 from kcnn.callbacks.keras_internals import array_of, fresh_step_function, step_function
 from kcnn.callbacks.state._optimizer import RateControl
-from kcnn.callbacks.state._snapshot import (
-    Snapshot,
-    copies,
-    finished,
-    put_back,
-    state_variables,
-)
+from kcnn.callbacks.state._snapshot import Snapshot, copies, finished, put_back, state_variables
 from kcnn.callbacks.state._torch_random import torch_randoms
 
 __all__ = ["HiddenSteps"]

@@ -1,11 +1,7 @@
 import numpy as np
 
 from kcnn.callbacks.doctor._registry import check, likely, parameter, proven
-from kcnn.callbacks.doctor.program.neighbours import (
-    agreement,
-    contradicts,
-    placeless_agreement,
-)
+from kcnn.callbacks.doctor.program.neighbours import agreement, contradicts, placeless_agreement
 
 
 @check(

@@ -25,7 +25,7 @@ TRIAL_STEPS = 600  # of a trial: changes that matter part from their rival earli
 NO_SKILL = 3  # standard deviations above chance under which nothing is known
 BRIEF = 30  # steps in which nothing may be learned yet
 SETTLED = 0.95  # score of a run, validation rows too, with which no check would name a cause
-PART = 0.5  # of the classes: fewer among the validation rows are no fair draw
+PART = 0.5  # of the classes that a draw would hold: fewer among validation rows are no draw
 HELPED = 0.08  # gain that speaks for a change where nothing is learned without it
 
 
@@ -92,10 +92,13 @@ def _does_well(context: Any) -> bool:
 
     Validation rows of a part of the classes can't tell: those of the others are not asked.
     """
-    final, task, val = context.final, context.task, context.trials.data.val
+    final, task, data = context.final, context.task, context.trials.data
     if task is not None and task.exclusive:
-        if val is not None and len(np.unique(task.classes_of(val.y))) < PART * task.classes:
-            return False
+        if data.val is not None:
+            shares = np.bincount(task.classes_of(data.train.y)) / data.train.n
+            drawn = (1 - (1 - shares) ** data.val.n).sum()  # classes in as many rows by chance
+            if len(np.unique(task.classes_of(data.val.y))) < PART * drawn:
+                return False
         return final.train >= 0.9 and not final.val < 0.9 and final.balanced >= 0.95
     return final.train >= 0.95 and not final.val < 0.95
 

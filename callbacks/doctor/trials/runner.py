@@ -13,11 +13,7 @@ from kcnn.callbacks.doctor._deadline import NEVER, Deadline
 from kcnn.callbacks.doctor.interventions import AS_IT_IS, Intervention
 from kcnn.callbacks.doctor.program.copies import copy_model
 from kcnn.callbacks.doctor.program.graph import flat_layers, kernel_of
-from kcnn.callbacks.doctor.program.layer_reading import (
-    LayerReading,
-    read_activations,
-    read_layers,
-)
+from kcnn.callbacks.doctor.program.layer_reading import LayerReading, read_activations, read_layers
 from kcnn.callbacks.doctor.program.rows import few, on_tensorflow
 from kcnn.callbacks.doctor.trials.compiled import CompiledTrainer
 from kcnn.callbacks.doctor.trials.data import TrialData, class_weights, scaled, split_rows
