@@ -1,20 +1,34 @@
 """What the doctor costs: `examine` beyond the user's own fit, and the live doctor beside it.
 
 Run: python benchmarks/doctor_cost.py [--rows 1000 10000 100000] [--rounds 5] [--only live]
+     python benchmarks/doctor_cost.py --only scripts --rounds 1  # goes on where it was cut
 
 `examine`: seconds beyond the fit inside it, against rows, width and epochs, on a table of 16
 columns and a perceptron; a network that does well, and one whose rate is a thousandth of the
 customary one. Live: ResNet-20 on random 32x32 images with and without `Doctor(x, y)`, alternating,
 in 3 epochs of 100 and in 12 of 8 steps; the median of the paired ratios, and the share of the time
-that is spent in the doctor's own hooks. Writes doctor_cost.json beside this file.
+that is spent in the doctor's own hooks. Scripts: the six of `_doctor_scripts.py`, of a minute or
+more, plain and under `kcnn doctor` by turns, seconds of the whole process by its processors and by
+the clock, and their ratios. Writes doctor_cost.json beside this file.
 """
 
 import argparse
+import functools
+import itertools
 import json
 import os
 import statistics
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+NAMES = (
+    "cnn_with_augmentation", "perceptron", "lstm", "resnet20_on_a_pipeline", "autoencoder",
+    "own_train_step",
+)  # fmt: skip
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -99,28 +113,74 @@ def live(steps: int, batch: int, rounds: int) -> dict[str, float]:
     }
 
 
+def spent(command: list[str]) -> tuple[float, float]:
+    """Seconds of the processors and of the clock that a process takes."""
+    before, begin = os.times(), time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    after = os.times()
+    processors = after.children_user + after.children_system
+    processors -= before.children_user + before.children_system
+    return round(processors, 1), round(time.perf_counter() - begin, 1)
+
+
+def scripts(rounds: int, known: dict[str, Any], keep: Callable[[dict[str, Any]], Any]) -> None:
+    """Each script plain and under the doctor by turns; each run is kept as soon as it is over."""
+    file, tools = str(Path(__file__).with_name("_doctor_scripts.py")), Path(sys.executable).parent
+    ways = {"plain": [sys.executable, file], "watched": [str(tools / "kcnn"), "doctor", file]}
+    runs = known.setdefault("runs", {name: {way: [] for way in ways} for name in NAMES})
+    for turn, name, way in itertools.product(range(rounds), NAMES, ways):
+        if len(runs[name][way]) <= turn:
+            runs[name][way].append(spent([*ways[way], name]))
+            print(name, way, runs[name][way][-1], flush=True)
+            keep({**ratios(runs), "runs": runs})
+
+
+def ratios(runs: dict[str, dict[str, list[tuple[float, float]]]]) -> dict[str, Any]:
+    """Watched over plain: the median of each script's pairs, and the median and largest of all."""
+    found: dict[str, Any] = {"ratios": {}}
+    for at, unit in enumerate(("cpu", "wall")):
+        pairs = {name: list(zip(*ways.values(), strict=False)) for name, ways in runs.items()}
+        each = {
+            name: round(statistics.median(w[at] / p[at] for p, w in both), 3)
+            for name, both in pairs.items()
+            if both
+        }
+        if each:
+            found["ratios"][unit] = each
+            found[f"median_{unit}"] = round(statistics.median(each.values()), 3)
+            found[f"largest_{unit}"] = max(each.values())
+    return found
+
+
 def main() -> None:
     """Measure, print, and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[1000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--only", choices=("examine", "live"))
+    parser.add_argument("--only", choices=("examine", "live", "scripts"))
     options = parser.parse_args()
     file = Path(__file__).with_suffix(".json")
     result = json.loads(file.read_text()) if file.exists() else {}
-    if options.only != "live":
+
+    def keep(part, measured):
+        result[part] = measured
+        file.write_text(json.dumps(result, indent=1) + "\n")
+
+    if options.only in (None, "examine"):
         cases = [(rows, 64, 1, 1e-3) for rows in options.rows]
         cases += [(10_000, width, 1, 1e-3) for width in (16, 1024)]
         cases += [(10_000, 64, 4, 1e-3), (1000, 64, 8, 1e-6), (100_000, 64, 1, 1e-6)]
-        result["examine"] = [examined(*case) for case in cases]
+        keep("examine", [examined(*case) for case in cases])
         for row in result["examine"]:
             print(row)
-    if options.only != "examine":
-        result["live"] = [live(steps, options.batch, options.rounds) for steps in (100, 8)]
+    if options.only in (None, "live"):
+        keep("live", [live(steps, options.batch, options.rounds) for steps in (100, 8)])
         for row in result["live"]:
             print(row)
-    file.write_text(json.dumps(result, indent=1) + "\n")
+    if options.only in (None, "scripts"):
+        known = result.get("scripts", {}) if options.only else {}
+        scripts(options.rounds, known, functools.partial(keep, "scripts"))
 
 
 if __name__ == "__main__":
