@@ -1,4 +1,6 @@
-"""Ordinary training scripts of a minute or more, for `doctor_cost.py`: `_doctor_scripts.py NAME`.
+"""Ordinary training scripts of a minute or more, for `doctor_cost.py`.
+
+Run: python benchmarks/_doctor_scripts.py NAME SHARE  # share of the epochs: 1 for all
 
 Each trains on scikit-learn's digits, drawn again with noise and shifts until there are as many as
 a script of that kind takes, and does what its kind customarily does.
@@ -11,6 +13,10 @@ import numpy as np
 from keras import layers
 
 SPARSE = "sparse_categorical_crossentropy"
+
+
+def epochs(most):
+    return max(1, round(most * float(sys.argv[2])))
 
 
 def pictures(rows, size=8):
@@ -37,7 +43,7 @@ def cnn_with_augmentation():
         layers.Dense(10, activation="softmax"),
     ])  # fmt: skip
     model.compile("adam", SPARSE, metrics=["accuracy"])
-    model.fit(x, y, epochs=45, validation_split=0.2, verbose=2)
+    model.fit(x, y, epochs=epochs(45), validation_split=0.2, verbose=2)
 
 
 def perceptron():
@@ -48,7 +54,7 @@ def perceptron():
         layers.Dense(10, activation="softmax"),
     ])  # fmt: skip
     model.compile("adam", SPARSE, metrics=["accuracy"])
-    model.fit(x[:50_000], y[:50_000], batch_size=128, epochs=25, verbose=2,
+    model.fit(x[:50_000], y[:50_000], batch_size=128, epochs=epochs(25), verbose=2,
               validation_data=(x[50_000:], y[50_000:]))  # fmt: skip
 
 
@@ -59,7 +65,7 @@ def lstm():
         layers.Dense(10, activation="softmax"),
     ])  # fmt: skip
     model.compile(keras.optimizers.Adam(0.002), SPARSE, metrics=["accuracy"])
-    model.fit(x[..., 0], y, batch_size=64, epochs=15, validation_split=0.1, verbose=2)
+    model.fit(x[..., 0], y, batch_size=64, epochs=epochs(15), validation_split=0.1, verbose=2)
 
 
 def resnet20_on_a_pipeline():
@@ -75,11 +81,11 @@ def resnet20_on_a_pipeline():
     data = tf.data.Dataset.from_tensor_slices((x[:1280], y[:1280])).shuffle(1280).map(change)
     test = tf.data.Dataset.from_tensor_slices((x[1280:], y[1280:])).batch(64)
     model = kcnn.create_model("resnet20", classes=10, input_shape=(32, 32, 1))
-    epochs = 12
-    rate = keras.optimizers.schedules.CosineDecay(0.1, epochs * 40)
+    count = epochs(12)
+    rate = keras.optimizers.schedules.CosineDecay(0.1, count * 40)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(rate, momentum=0.9), loss, metrics=["accuracy"])
-    model.fit(data.batch(32).prefetch(2), epochs=epochs, validation_data=test, verbose=2)
+    model.fit(data.batch(32).prefetch(2), epochs=count, validation_data=test, verbose=2)
 
 
 def autoencoder():
@@ -93,7 +99,9 @@ def autoencoder():
         layers.Conv2D(1, 3, padding="same", activation="sigmoid"),
     ])  # fmt: skip
     model.compile("adam", "binary_crossentropy")
-    model.fit(x[:3600], x[:3600], epochs=80, validation_data=(x[3600:], x[3600:]), verbose=2)
+    model.fit(
+        x[:3600], x[:3600], epochs=epochs(80), validation_data=(x[3600:], x[3600:]), verbose=2
+    )
 
 
 class Clipped(keras.Model):
@@ -122,7 +130,9 @@ def own_train_step():
     h = layers.GlobalAveragePooling2D()(h)
     model = Clipped(inputs, layers.Dense(10, activation="softmax")(h))
     model.compile(keras.optimizers.Adam(0.003), SPARSE, metrics=["accuracy"])
-    model.fit(x[:5000], y[:5000], epochs=40, validation_data=(x[5000:], y[5000:]), verbose=2)
+    model.fit(
+        x[:5000], y[:5000], epochs=epochs(40), validation_data=(x[5000:], y[5000:]), verbose=2
+    )
 
 
 SCRIPTS = (

@@ -123,16 +123,20 @@ def spent(command: list[str]) -> tuple[float, float]:
     return round(processors, 1), round(time.perf_counter() - begin, 1)
 
 
-def scripts(rounds: int, known: dict[str, Any], keep: Callable[[dict[str, Any]], Any]) -> None:
+def scripts(
+    rounds: int, share: float, known: dict[str, Any], keep: Callable[[dict[str, Any]], Any]
+) -> None:
     """Each script plain and under the doctor by turns; each run is kept as soon as it is over."""
     file, tools = str(Path(__file__).with_name("_doctor_scripts.py")), Path(sys.executable).parent
     ways = {"plain": [sys.executable, file], "watched": [str(tools / "kcnn"), "doctor", file]}
+    if known.get("share") != share:
+        known = {}
     runs = known.setdefault("runs", {name: {way: [] for way in ways} for name in NAMES})
     for turn, name, way in itertools.product(range(rounds), NAMES, ways):
         if len(runs[name][way]) <= turn:
-            runs[name][way].append(spent([*ways[way], name]))
+            runs[name][way].append(spent([*ways[way], name, str(share)]))
             print(name, way, runs[name][way][-1], flush=True)
-            keep({**ratios(runs), "runs": runs})
+            keep({"share": share, **ratios(runs), "runs": runs})
 
 
 def ratios(runs: dict[str, dict[str, list[tuple[float, float]]]]) -> dict[str, Any]:
@@ -157,6 +161,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[1000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--share", type=float, default=1.0, help="of the scripts' epochs")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--only", choices=("examine", "live", "scripts"))
     options = parser.parse_args()
@@ -180,7 +185,7 @@ def main() -> None:
             print(row)
     if options.only in (None, "scripts"):
         known = result.get("scripts", {}) if options.only else {}
-        scripts(options.rounds, known, functools.partial(keep, "scripts"))
+        scripts(options.rounds, options.share, known, functools.partial(keep, "scripts"))
 
 
 if __name__ == "__main__":
