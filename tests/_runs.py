@@ -180,7 +180,6 @@ def record(*, seed=0, names=NAMES, epochs=30, overfit=True, errors=0.03, trials=
     }
     if steps == 6:
         found["test"] = scores_of(rng, len(names), errors)
-        found["artifacts"] = {"model": "model.keras", "saved_model": "saved_model/1"}
     return found
 
 

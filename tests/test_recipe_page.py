@@ -16,7 +16,7 @@ from kcnn.report.words import percent, rate
 
 
 def page(folder, data, arrays=None):
-    text = write_report(write(folder, data, arrays), plots=False).read_text("utf-8")
+    text = write_report(write(folder, data, arrays)).read_text("utf-8")
     words = re.sub(r"<(style|script).*?</\1>", "", text, flags=re.S)
     words = html_words.unescape(re.sub(r"<[^>]+>", " ", words))
     return text, " ".join(words.split())
@@ -138,7 +138,7 @@ def test_no_mistake_at_all_is_said(tmp_path):
 def test_a_damaged_images_file_is_left_out(tmp_path):
     write(tmp_path, record())
     (tmp_path / "samples.npz").write_bytes(b"PK\x03\x04 not an archive")
-    assert "<img" not in write_report(tmp_path, plots=False).read_text("utf-8")
+    assert "<img" not in write_report(tmp_path).read_text("utf-8")
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):

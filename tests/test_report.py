@@ -8,7 +8,6 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-from PIL import Image
 
 import kcnn.report
 from kcnn.report import (
@@ -244,14 +243,6 @@ def test_images_of_any_kind_become_small_uris(shape):
     uri = data_uri(noise)
     assert uri.startswith("data:image/")
     assert len(uri) < 40_000
-
-
-def test_plots_are_also_png_files_on_white(tmp_path):
-    write_page(page_of([line(), Columns(((line("two"),),))]), tmp_path / "r.html", plots=tmp_path)
-    assert {"line.png", "two.png"} <= {file.name for file in tmp_path.iterdir()}
-    with Image.open(tmp_path / "line.png") as picture:
-        assert picture.width in (1007, 1008)  # older matplotlib truncates
-        assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_drawing_leaves_matplotlib_as_it_was_and_repeats_itself(tmp_path):

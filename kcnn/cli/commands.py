@@ -38,9 +38,29 @@ main.add_command(serve)
 def models(pattern: str) -> None:
     """List the models, all or those that match PATTERN (like "resnet*")."""
     start_tensorflow()
-    from kcnn_cli._tables import print_models
+    from rich.console import Console
+    from rich.table import Table
 
-    print_models(pattern)
+    from kcnn.models import list_models, model_info
+
+    names = list_models(pattern)
+    if not names:
+        raise ValueError(f"No model matches {pattern!r}; `kcnn models` lists all of them.")
+    table = Table(box=None, header_style="bold")
+    for column in ("model", "parameters", "multiply-adds", "input", "weights, top-1"):
+        table.add_column(column, justify="left" if column == "model" else "right")
+    table.add_column("source", no_wrap=False)
+    for name in names:
+        info = model_info(name)
+        table.add_row(
+            name,
+            f"{info.parameters:,}",
+            f"{info.multiply_adds / 1e6:,.0f} M",
+            "x".join(str(n) for n in info.input),
+            ", ".join(f"{card.name} {card.top_1 or 0:.1%}" for card in info.pretrained),
+            info.source,
+        )
+    Console(highlight=False).print(table)
 
 
 @main.command()

@@ -123,10 +123,6 @@ class Display:
         if text.strip():
             self.event("message", text=text.strip())
 
-    def show(self, renderable: Any) -> None:
-        """Print anything that rich can."""
-        self.console.print(renderable)
-
     def step(self, number: int, title: str, *, kept: bool = False) -> None:
         """Announce a step; `kept` says it was finished by an earlier run."""
         kept_note = "  (kept from before)" if kept else ""

@@ -55,7 +55,8 @@ def fine_tune(
         "batch_size": batch_size,
         "dropout": frozen.hp.get("dropout", 0.0),
     }
-    before = data.transfer.backbone.get_weights()
+    backbone = data.transfer.backbone
+    before = backbone.get_weights()
     try:
         model = _compiled(data, hp)
         of = run_folder(context.state, list(runs).index(frozen))
@@ -72,7 +73,8 @@ def fine_tune(
             seconds=_seconds_for(context, data),
         )
     finally:
-        data.transfer.restore(before)
+        backbone.trainable = False
+        backbone.set_weights(before)
     return run, ""
 
 
@@ -84,9 +86,8 @@ def best_regime(frozen: LongRun | None, tuned: LongRun | None, images: int) -> L
     """
     if tuned is None or tuned.score is None:
         return frozen
-    if frozen is None or frozen.score is None:
-        return tuned
-    return frozen if clearly_better(frozen.score, tuned.score, images) else tuned
+    before = frozen.score if frozen else None
+    return frozen if before and clearly_better(before, tuned.score, images) else tuned
 
 
 def fine_tuned_model(data: FeatureData, hp: dict[str, Any], weights: list[Any]) -> keras.Model:

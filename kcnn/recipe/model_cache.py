@@ -76,7 +76,7 @@ class ModelCache:
         key = self._key(hp)
         entry = self._entries.pop(key, None)
         if entry is None:
-            self._release(KEPT - 1)
+            self.release(KEPT - 1)
             with self._strategy.scope() if self._strategy else nullcontext():
                 entry = self._made(hp)
             key = self._key(hp)  # now that it is known what the builder reads
@@ -106,11 +106,8 @@ class ModelCache:
                 f"hp[{ignored[0]!r}] in build, or take it out of the space."
             )
 
-    def release(self) -> None:
-        """Let all models go."""
-        self._release(0)
-
-    def _release(self, kept: int) -> None:
+    def release(self, kept: int = 0) -> None:
+        """Let all models go but the last ones used."""
         if len(self._entries) > kept:
             while len(self._entries) > kept:
                 self._entries.pop(next(iter(self._entries)))

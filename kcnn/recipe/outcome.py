@@ -59,11 +59,6 @@ def conclude(context: Context, folder: Path, record: dict[str, Any]) -> None:
         },
     )
     record["model"] = {**record.get("model", {}), "hp": hp, "config": model.to_json()}
-    record["artifacts"] = {
-        "model": "model.keras",
-        "saved_model": "saved_model/1",
-        "report": "report.html",
-    }
 
 
 def best_model(context: Context, hp: dict[str, Any], weights: list[np.ndarray]) -> keras.Model:

@@ -18,10 +18,10 @@ from kcnn.report.words import loss as loss_words
 __all__ = ["headline", "write_report"]
 
 
-def write_report(run_dir: str | Path, *, plots: bool = True) -> Path:
+def write_report(run_dir: str | Path) -> Path:
     """Draw `report.html` of a run from its `result.json` and `samples.npz`.
 
-    Holds whatever an interrupted run has so far. `plots`: also as PNG files in `plots/`.
+    Holds whatever an interrupted run has so far.
 
     Raises:
         RecipeError: no run there, or its record is damaged.
@@ -31,8 +31,7 @@ def write_report(run_dir: str | Path, *, plots: bool = True) -> Path:
     """
     folder = Path(run_dir)
     record = _record(folder)
-    page = _page(record, _images(folder / "samples.npz"))
-    return write_page(page, folder / "report.html", plots=folder / "plots" if plots else None)
+    return write_page(_page(record, _images(folder / "samples.npz")), folder / "report.html")
 
 
 def headline(record: dict[str, Any]) -> tuple[str, str, tuple[str, str]]:
@@ -114,7 +113,7 @@ def _page(record: dict[str, Any], images: dict[str, np.ndarray]) -> Page:
         command=record.get("command", ""),
         foot=[
             " · ".join(f"{name} {value}" for name, value in record["versions"].items()),
-            "Drawn from result.json of the run; the plots also lie in plots/.",
+            "Drawn from result.json of the run.",
         ],
     )
 

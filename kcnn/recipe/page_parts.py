@@ -81,24 +81,23 @@ def test_section(record: dict[str, Any], images: dict[str, np.ndarray]) -> Secti
 
 def use_section(record: dict[str, Any]) -> Section | None:
     """How to use what the run left."""
-    files = record.get("artifacts")
-    if not files:
+    if record["status"] != "finished":
         return None
     dims = ", ".join(str(n) for n in record["data"]["image_shape"])
     python = (
         "import keras\nimport kcnn  # registers its layers\n\n"
-        f'model = keras.models.load_model("{files["model"]}")\n'
+        'model = keras.models.load_model("model.keras")\n'
         "outputs = model.predict(images)\nclasses = outputs.argmax(axis=1)"
     )
     served = (
-        f'import tensorflow as tf\n\nmodel = tf.saved_model.load("{files["saved_model"]}")\n'
+        'import tensorflow as tf\n\nmodel = tf.saved_model.load("saved_model/1")\n'
         "answer = model(images)  # uint8 or float32\n"
         'answer["probabilities"], answer["label"]'
     )
     words = f"Both take raw images, pixel values 0..255, shape (n, {dims})."
     columns = (
-        (Code(f"In Keras: {files['model']}", python),),
-        (Code(f"In TensorFlow or a server: {files['saved_model']}", served),),
+        (Code("In Keras: model.keras", python),),
+        (Code("In TensorFlow or a server: saved_model/1", served),),
     )
     return Section(
         id="use", title="Use the model", blocks=[Note(words, strong=True), Columns(columns)]

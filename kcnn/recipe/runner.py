@@ -201,7 +201,7 @@ def _must_stop(step: Step[Any], result: Any, kept: dict[str, Any], context: Cont
 
 def _show(display: Display, step: Step[Any], result: Any, kept: dict[str, Any]) -> None:
     for line in step.lines(result):
-        display.show(line)
+        display.console.print(line)
     for finding in kept["findings"]:
         display.finding(Finding.from_dict(finding))
 

@@ -50,11 +50,6 @@ class Transfer:
                 f"{dataset.image_shape}. Give --image-size {shape[0]}."
             )
 
-    @property
-    def features(self) -> int:
-        """How many numbers the head sees of an image."""
-        return int(head_of(self.probe).input_shape[-1])
-
     def model(self, dropout: float) -> keras.Model:
         """The backbone with a new head: images to logits."""
         return linear_probe(self.backbone, self.dataset.classes, dropout=dropout)
@@ -69,11 +64,6 @@ class Transfer:
         model = self.model(dropout)
         head_of(model).set_weights(head.get_weights())
         return model
-
-    def restore(self, weights: list[np.ndarray]) -> None:
-        """Freeze the backbone again, with the weights it had."""
-        self.backbone.trainable = False
-        self.backbone.set_weights(weights)
 
 
 class FeatureData:
@@ -96,9 +86,10 @@ class FeatureData:
         self.dataset = images.dataset
         self.augmented_by = images.augmented_by
         self.train_images, self.val_images = images.train_images, images.val_images
-        self.problem = replace(images.problem, input_shape=(transfer.features,))
+        features = int(head_of(transfer.probe).input_shape[-1])
+        self.problem = replace(images.problem, input_shape=(features,))
         views = VIEWS[settings.budget] if self.augmented_by != "none" else 1
-        most = MEMORY // max(1, 4 * transfer.features * self.train_images)
+        most = MEMORY // max(1, 4 * features * self.train_images)
         self.views = max(1, min(views, most))
         self._left = left
         self.seed = settings.seed

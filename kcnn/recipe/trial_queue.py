@@ -41,10 +41,11 @@ class TrialQueue:
         One at a time, so that a place to be filled again comes before those after it.
         Returns whether there is a trial to take.
         """
-        if self._waiting():
+        if any(trial.state == TrialState.WAITING for trial in self._trials()):
             return True
         owners = self.owners()
-        drawn = {t.user_attrs.get("place"): t.params for t in self._trials() if _drawn(t)}
+        known = [trial for trial in self._trials() if trial.user_attrs.get("drawn")]
+        drawn = {trial.user_attrs.get("place"): trial.params for trial in known}
         for place, fixed in enumerate(places):
             if place not in owners:
                 params = dict(fixed or drawn.get(place) or {})
@@ -64,10 +65,6 @@ class TrialQueue:
     def ended(self) -> dict[int, FrozenTrial]:
         """By place the trials that are done, diverged and pruned ones included."""
         return {p: t for p, t in self.owners().items() if t.state in ENDED}
-
-    def _waiting(self) -> bool:
-        """Whether a trial is queued that nobody has taken."""
-        return any(t.state == TrialState.WAITING for t in self._trials())
 
     def take(self) -> optuna.Trial | None:
         """The next trial for this worker; None when others were faster."""
@@ -136,10 +133,6 @@ class TrialQueue:
 
     def _trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
-
-
-def _drawn(trial: FrozenTrial) -> bool:
-    return bool(trial.user_attrs.get("drawn"))
 
 
 def this_worker() -> dict[str, Any]:

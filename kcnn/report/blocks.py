@@ -8,17 +8,13 @@ from kcnn.report.canvas import Plot
 
 __all__ = [
     "Block", "Cell", "Code", "Columns", "Definitions", "Findings", "Heading",
-    "Matrix", "Note", "Picture", "Pictures", "Row", "Table", "plots_in",
+    "Matrix", "Note", "Picture", "Pictures", "Row", "Table",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Note:
-    """A paragraph; small and quiet unless `strong`.
-
-    >>> Note("Measured once.", strong=True).kind
-    'note'
-    """
+    """A paragraph; small and quiet unless `strong`."""
 
     text: str
     strong: bool = False
@@ -27,11 +23,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading within a section.
-
-    >>> Heading("Trials").text
-    'Trials'
-    """
+    """A heading within a section."""
 
     text: str
     kind = "heading"
@@ -39,11 +31,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Code:
-    """A few lines to copy.
-
-    >>> Code("In Keras", "model.predict(images)").kind
-    'code'
-    """
+    """A few lines to copy."""
 
     title: str
     text: str
@@ -52,11 +40,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Findings:
-    """What instruments said, as `Finding.to_dict` writes it.
-
-    >>> len(Findings([{"check": "loss", "severity": "ok", "seen": "2.3"}]).findings)
-    1
-    """
+    """What instruments said, as `Finding.to_dict` writes it."""
 
     findings: Sequence[Mapping[str, Any]]
     kind = "findings"
@@ -64,11 +48,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: its text, the number it is sorted by, a swatch of a color of the page.
-
-    >>> Cell("3 min", 180.0).value
-    180.0
-    """
+    """A cell: its text, the number it is sorted by, a swatch of a color of the page."""
 
     text: str
     value: float | None = None
@@ -77,11 +57,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """Cells, strings for plain ones; the best row of a table has a word for it.
-
-    >>> Row(("resnet20", Cell("91%", 0.91)), best="best").best
-    'best'
-    """
+    """Cells, strings for plain ones; the best row of a table has a word for it."""
 
     cells: tuple[Cell | str, ...]
     best: str = ""
@@ -89,12 +65,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns by name; those in `numeric` stand right. Sorted by click where `sortable`.
-
-    >>> table = Table("Models", ("Name", "Right"), (Row(("a", "91%")),), frozenset({1}))
-    >>> table.columns
-    ('Name', 'Right')
-    """
+    """Columns by name; those in `numeric` stand right. Sorted by click where `sortable`."""
 
     label: str
     columns: tuple[str, ...]
@@ -110,11 +81,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Definitions:
-    """Terms and what they are here.
-
-    >>> Definitions((("Images", "1,294"),)).rows[0][1]
-    '1,294'
-    """
+    """Terms and what they are here."""
 
     rows: tuple[tuple[str, str], ...]
     kind = "definitions"
@@ -122,11 +89,7 @@ class Definitions:
 
 @dataclass(frozen=True)
 class Picture:
-    """An image as a data URI, with the words of those who do not see it.
-
-    >>> Picture("data:image/png;base64,", "a seven", label="7").label
-    '7'
-    """
+    """An image as a data URI, with the words of those who do not see it."""
 
     uri: str
     alt: str
@@ -138,11 +101,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Pictures:
-    """A row of small images.
-
-    >>> len(Pictures((Picture("data:,", "a seven"),)).pictures)
-    1
-    """
+    """A row of small images."""
 
     pictures: tuple[Picture, ...]
     kind = "pictures"
@@ -150,11 +109,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A table of counts: rows true, columns said; a cell is (count, share of row, diagonal).
-
-    >>> Matrix(("cat", "dog"), (((9, 0.9, True), (1, 0.1, False)),)).names
-    ('cat', 'dog')
-    """
+    """A table of counts: rows true, columns said; a cell is (count, share of row, diagonal)."""
 
     names: tuple[str, ...]
     rows: tuple[tuple[tuple[int, float, bool], ...], ...]
@@ -163,11 +118,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Columns:
-    """Blocks side by side where there is room; `wide`: the first column the wider one.
-
-    >>> Columns(((Note("left"),), (Note("right"),))).wide
-    False
-    """
+    """Blocks side by side where there is room; `wide`: the first column the wider one."""
 
     columns: tuple[tuple[Any, ...], ...]
     wide: bool = False
@@ -175,15 +126,3 @@ class Columns:
 
 
 Block = Note | Heading | Code | Findings | Table | Definitions | Pictures | Matrix | Columns | Plot
-
-
-def plots_in(blocks: Sequence[Any]) -> list[Plot]:
-    """The plots among these blocks, also within columns, in order."""
-    found: list[Plot] = []
-    for block in blocks:
-        if isinstance(block, Plot):
-            found.append(block)
-        elif isinstance(block, Columns):
-            for column in block.columns:
-                found += plots_in(column)
-    return found

@@ -1,43 +1,26 @@
-"""Plots as inline SVG whose colors are the page's CSS variables, and as PNG files."""
+"""Plots as inline SVG whose colors are the page's CSS variables."""
 
 import io
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-# On a white page (the PNG files); report.css has the same names for light and dark.
-COLORS = {
-    "ink": "#1b2330",
-    "muted": "#5a6575",
-    "grid": "#dfe4ea",
-    "card": "#ffffff",
-    "good": "#1a7f4b",
-    "bad": "#c0362c",
-    "c1": "#2b6cd9",
-    "c2": "#c9600c",
-    "c3": "#178257",
-    "c4": "#8449cf",
-    "c5": "#c22f74",
-    "c6": "#0b829b",
-    "c7": "#86681a",
-    "c8": "#5f6b7a",
-}
+# report.css has a color of each name for light and for dark.
+NAMES = ("ink", "muted", "grid", "card", "good", "bad")
 SERIES = ("c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8")
 SPECTRUM = ("c5", "c2", "c3", "c1", "c4", "c6", "c7", "c8")  # for ordered things, as rates
 
 # Colors that stand for a CSS variable until the SVG is written.
-_STAND_INS = {name: f"#00f1{i:02x}" for i, name in enumerate(COLORS)}
+_STAND_INS = {name: f"#00f1{i:02x}" for i, name in enumerate(NAMES + SERIES)}
 _STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "kcnn",
@@ -53,16 +36,12 @@ class Plot:
     """A picture to be drawn.
 
     Attributes:
-        name: file name and id prefix.
+        name: prefix of its ids.
         title: heading.
         alt: what a reader who does not see it should know.
         note: how to read it; "" for none.
         draw: fills an empty figure in the given colors.
         size: inches; 5.6 wide reads well on a phone and in two columns.
-
-    >>> plot = Plot("loss", "Loss", "Loss, falling.", "", lambda figure, colors: None)
-    >>> plot.size
-    (5.6, 3.3)
     """
 
     name: str
@@ -78,7 +57,9 @@ def to_svg(plot: Plot) -> Markup:
     """The plot as an `<svg>` element that scales and follows the page's colors."""
     file = io.StringIO()
     with matplotlib.rc_context(_STYLE):
-        figure = _drawn(plot, _STAND_INS)
+        figure = Figure(figsize=plot.size, layout="constrained")
+        figure.patch.set_alpha(0.0)
+        plot.draw(figure, _STAND_INS)
         FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :]
@@ -91,21 +72,6 @@ def to_svg(plot: Plot) -> Markup:
     box = re.search(r'viewBox="[^"]*"', svg)
     head = f'<svg role="img" aria-label="{escape(plot.alt)}" {box.group() if box else ""}>'
     return Markup(head + svg[svg.index(">") + 1 :].strip())
-
-
-def to_png(plot: Plot, file: Path) -> None:
-    """The plot as a PNG file on white, 1000 pixels wide."""
-    with matplotlib.rc_context(_STYLE):
-        figure = _drawn(plot, COLORS)
-        figure.patch.set_facecolor("white")
-        FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})
-
-
-def _drawn(plot: Plot, colors: Colors) -> Figure:
-    figure = Figure(figsize=plot.size, dpi=180, layout="constrained")
-    figure.patch.set_alpha(0.0 if colors is _STAND_INS else 1.0)
-    plot.draw(figure, colors)
-    return figure
 
 
 def axes(figure: Figure, colors: Colors, *, x: str, y: str, place: tuple = (1, 1, 1)) -> Axes:

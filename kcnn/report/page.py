@@ -11,8 +11,8 @@ import jinja2
 from markupsafe import Markup
 
 from kcnn.report import words
-from kcnn.report.blocks import Block, plots_in
-from kcnn.report.canvas import Plot, to_png, to_svg
+from kcnn.report.blocks import Block
+from kcnn.report.canvas import to_svg
 
 __all__ = ["Page", "Section", "write_page"]
 
@@ -21,12 +21,7 @@ _FILTERS = {"duration": words.duration, "svg": to_svg}
 
 @dataclass(frozen=True)
 class Section:
-    """A card of the page. `status` is a verdict, or "" for none.
-
-    >>> from kcnn.report import Note
-    >>> Section("data", "The data", [Note("1,294 images")]).id
-    'data'
-    """
+    """A card of the page. `status` is a verdict, or "" for none."""
 
     id: str
     title: str
@@ -51,11 +46,6 @@ class Page:
         sections: cards in order.
         settings: how it was made, at the foot of the page.
         foot: the last lines.
-
-    >>> facts, advice = [("Accuracy", "91%", "")], ("What next", "Nothing.", "")
-    >>> page = Page("It trained", "ok", "digits", ["a run"], facts, advice, [], [])
-    >>> page.tone
-    'ok'
     """
 
     title: str
@@ -71,8 +61,8 @@ class Page:
     foot: Sequence[str] = field(default_factory=tuple)
 
 
-def write_page(page: Page, file: str | Path, *, plots: str | Path | None = None) -> Path:
-    """Write the page to `file`, and its plots as PNG files into the folder `plots`.
+def write_page(page: Page, file: str | Path) -> Path:
+    """Write the page to `file`.
 
     The page needs no network and no other file and follows the reader's light or dark setting.
     An earlier one is replaced in one move: a full disk leaves it as it was.
@@ -84,17 +74,8 @@ def write_page(page: Page, file: str | Path, *, plots: str | Path | None = None)
     'report.html'
     """
     file = Path(file)
-    drawn = [plot for section in page.sections for plot in plots_in(section.blocks)]
     _write(file, _render(page))
-    if plots is not None and drawn:
-        _draw(drawn, Path(plots))
     return file
-
-
-def _draw(drawn: Sequence[Plot], folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    for plot in drawn:
-        to_png(plot, folder / f"{plot.name}.png")
 
 
 def _render(page: Page) -> str:

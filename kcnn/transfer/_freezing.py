@@ -10,11 +10,7 @@ from kcnn.transfer._heads import backbone_of
 __all__ = ["compile_anew", "learning_rate_of", "unfreeze"]
 
 
-def unfreeze(
-    model: keras.Model,
-    *,
-    learning_rate: Any = None,
-) -> keras.Model:
+def unfreeze(model: keras.Model, *, learning_rate: Any = None) -> keras.Model:
     """Begin stage 2: let the whole backbone learn, slowly; the model is compiled anew.
 
     Every BatchNorm's statistics stay; its scale and shift learn. To freeze it all again, set

@@ -15,11 +15,7 @@ __all__ = ["FineTuning", "fine_tune", "fit_head"]
 
 @dataclass(frozen=True)
 class FineTuning:
-    """The two histories of `fine_tune`, each metric by epoch as `fit` gives it.
-
-    >>> kcnn.transfer.FineTuning(head={"loss": [1.0]}, whole={"loss": [0.5]}).whole["loss"]
-    [0.5]
-    """
+    """The two histories of `fine_tune`, each metric by epoch as `fit` gives it."""
 
     head: Mapping[str, list[float]]
     whole: Mapping[str, list[float]]
