@@ -30,7 +30,7 @@ def unfreeze(model: keras.Model, *, learning_rate: Any = None) -> keras.Model:
     >>> body = kcnn.create_model("resnet8", classes=10, input_shape=(8, 8, 3))
     >>> probe = kcnn.transfer.linear_probe(body, 10)
     >>> len(probe.trainable_weights), len(kcnn.transfer.unfreeze(probe).trainable_weights)
-    (2, 32)
+    (2, 23)
     """
     body: Any = backbone_of(model, "unfreeze")
     body.trainable = False  # or setting True where it is True already stops at the outermost
