@@ -63,6 +63,12 @@ def rounded_logits(model, x, half):
         model.set_weights(exact)
 
 
-def rms(difference):
-    """Root of the mean square."""
-    return float(np.sqrt(np.mean(np.square(difference, dtype="float64"))))
+def typical(difference):
+    """Root of the mean square over the logits of an image, the median of all images.
+
+    The mean of all would be that of one image where a deep network amplifies rounding without
+    bound: efficientnet_v2_s, asked about one batch moved six times by less than float16 can
+    hold, has a root mean square from 0.04 to 0.25, its reference one from 0.02 to 0.15; the
+    medians are 0.0003 to 0.0006 for both.
+    """
+    return float(np.median(np.sqrt(np.mean(np.square(difference, dtype="float64"), axis=-1))))
