@@ -15,9 +15,28 @@ class BasicBlock(ResidualBlock):
 
     (batch, h, w, c) -> (batch, ceil(h/strides), ceil(w/strides), filters).
     Sub-layers: `conv_1` (strided), `conv_2`, `shortcut` (None where x fits as it is).
-    Arguments as for `ResidualBlock`: strides, norm, norm_kwargs, activation, shortcut,
-    zero_init_residual, drop_path, use_bias, padding, data_format, kernel_regularizer,
-    weight_standardization, se_ratio, seed.
+
+    Args:
+        filters: channels of both convolutions and of the output.
+        strides: of the strided convolution and of the shortcut, in pixels.
+        norm, norm_kwargs: for every `ConvNormAct`.
+        activation: after every convolution but the last, and after the sum.
+        shortcut: "conv", "avgpool-conv" or "identity-pad", used where the shape changes.
+        zero_init_residual: start the last normalization's gamma at zero (the last kernel
+            where there is none), so that the block starts as its shortcut. Goyal et al.,
+            arXiv:1706.02677.
+        drop_path: rate of `StochasticDepth` on the residual branch.
+        use_bias: of the convolutions; None: only without a norm.
+        padding: "same" or "symmetric", see `ConvNormAct`.
+        data_format: "channels_last", "channels_first" or None for Keras's setting.
+        kernel_regularizer: of every convolution.
+        weight_standardization: of every convolution, see `StandardizedConv2D`.
+        se_ratio: of `SqueezeExcitation` at the end of the branch: its inner channels are this
+            share of the outer ones, a multiple of 8 (SENet: 1/16); 0 for none.
+        seed: integer for reproducible `drop_path`.
+
+    Raises:
+        ValueError: for an unknown shortcut, or padding="valid", which fits no shortcut.
 
     >>> BasicBlock(16, strides=2)(keras.ops.ones((1, 8, 8, 8))).shape
     TensorShape([1, 4, 4, 16])
@@ -76,7 +95,7 @@ class BottleneckBlock(ResidualBlock):
         groups: of the 3x3 convolution. Xie et al., arXiv:1611.05431.
         width_per_group: channels of a group where filters is 64: the 3x3 convolution has
             filters * groups * width_per_group / 64 channels.
-        **kwargs: as for `ResidualBlock`.
+        **kwargs: as for `BasicBlock`.
 
     Raises:
         ValueError: for another stride_on.

@@ -28,11 +28,13 @@ class PreActBlock(ResidualBlock):
         dropout: rate before the last convolution.
         use_bias: of the last convolution and the projection (keras.applications: True);
             the others have one only without a norm.
-        **kwargs: as for `ResidualBlock`; `zero_init_residual` starts the last kernel at zero.
+        **kwargs: as for `BasicBlock`; `zero_init_residual` starts the last kernel at zero.
 
     >>> PreActBlock(16, strides=2)(keras.ops.ones((1, 8, 8, 8))).shape
     TensorShape([1, 4, 4, 16])
     """
+
+    _ends_active = False
 
     def __init__(
         self,
@@ -95,6 +97,3 @@ class PreActBlock(ResidualBlock):
         if self.dropout is not None:
             x = self.dropout(x)
         return self._end(x, side)
-
-    def _after(self, total: Any) -> Any:
-        return total

@@ -26,30 +26,10 @@ class ResidualBlock(BranchLayer):
     """A chain of `ConvNormAct`, the last of which adds the shortcut before its activation.
 
     Subclasses make their convolutions with `_conv` in `_chain` and say in `out_filters` how
-    many channels come out.
-
-    Args:
-        filters: see the subclass.
-        strides: of the strided convolution and of the shortcut, in pixels.
-        norm, norm_kwargs: for every `ConvNormAct`.
-        activation: after every convolution but the last, and after the sum.
-        shortcut: "conv", "avgpool-conv" or "identity-pad", used where the shape changes.
-        zero_init_residual: start the last normalization's gamma at zero (the last kernel
-            where there is none), so that the block starts as its shortcut. Goyal et al.,
-            arXiv:1706.02677.
-        drop_path: rate of `StochasticDepth` on the residual branch.
-        use_bias: of the convolutions; None: only without a norm.
-        padding: "same" or "symmetric", see `ConvNormAct`.
-        data_format: "channels_last", "channels_first" or None for Keras's setting.
-        kernel_regularizer: of every convolution.
-        weight_standardization: of every convolution, see `StandardizedConv2D`.
-        se_ratio: of `SqueezeExcitation` at the end of the branch: its inner channels are this
-            share of the outer ones, a multiple of 8 (SENet: 1/16); 0 for none.
-        seed: integer for reproducible `drop_path`.
-
-    Raises:
-        ValueError: for an unknown shortcut, or padding="valid", which fits no shortcut.
+    many channels come out. The arguments are explained at `BasicBlock`.
     """
+
+    _ends_active = True  # whether the activation follows the sum
 
     def __init__(
         self,
@@ -157,10 +137,7 @@ class ResidualBlock(BranchLayer):
             x = self.excite(x)
         if self.depth is not None:
             x = self.depth(x)
-        return self._after(x + side)
-
-    def _after(self, total: Any) -> Any:
-        return self.activation(total)
+        return self.activation(x + side) if self._ends_active else x + side
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return self.strided_shape(input_shape, self.strides, self.out_filters)

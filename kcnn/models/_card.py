@@ -177,14 +177,6 @@ class WeightsCard:
 
     def to_dict(self) -> dict[str, Any]:
         """What a reader wants to know, as plain values."""
-        return {
-            "network": self.network,
-            "name": self.name,
-            "url": self.file.url,
-            "classes": self.classes,
-            "labels": self.labels,
-            "licence": self.licence,
-            "source": self.source,
-            "top_1": self.top_1,
-            "preprocessing": self.preprocessing.get_config(),
-        }
+        plain = ("network", "name", "classes", "labels", "licence", "source", "top_1")
+        known = {key: getattr(self, key) for key in plain}
+        return {**known, "url": self.file.url, "preprocessing": self.preprocessing.get_config()}

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, get_args, get_origin
 import keras
 
 from kcnn.layers._checks import one_of
+from kcnn.layers._norm import channel_axis
 from kcnn.layers._typed import Activation, Norm
 
 __all__ = ["Activation", "Norm", "Options", "Pooling"]
@@ -78,14 +79,9 @@ class Options:
         """The data format, never None."""
         return self.data_format or keras.config.image_data_format()
 
-    @property
-    def channel_axis(self) -> int:
-        """1 with channels first, else -1."""
-        return 1 if self.layout == "channels_first" else -1
-
     def channels(self, x: Any) -> int:
         """Channels of the map `x`."""
-        return int(x.shape[self.channel_axis])
+        return int(x.shape[channel_axis(self.layout)])
 
     @property
     def normed(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from kcnn.layers._typed import Shortcut
 from kcnn.models import _parts
 from kcnn.models._options import Options
 
-__all__ = ["ResidualOptions", "StagedOptions", "staged"]
+__all__ = ["SMALL", "ResidualOptions", "StagedOptions", "staged"]
 
 Stem = Literal["imagenet", "cifar"]
 
@@ -25,6 +25,14 @@ _OF_BLOCKS = (
     "groups",
     "width_per_group",
 )
+# The published values of the paper's networks for images of 32x32, with shortcuts and without.
+SMALL: dict[str, Any] = {
+    "source": "He et al. 2015, arXiv:1512.03385, section 4.2",
+    "input_shape": (32, 32, 3),
+    "classes": 10,
+    "filters": (16, 32, 64),
+    "stem": "cifar",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,8 @@ import keras
 
 from kcnn.layers import ConvNormAct
 from kcnn.models import _parts
-from kcnn.models._dense_top import dense_top
 from kcnn.models._registry import register_model
-from kcnn.models.vgg import TORCHVISION, VGGOptions
+from kcnn.models.vgg import TORCHVISION, VGGOptions, dense_top
 
 __all__ = ["alexnet"]
 

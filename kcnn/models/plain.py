@@ -10,18 +10,9 @@ import keras
 
 from kcnn.layers import PlainBlock
 from kcnn.models._registry import register_model
-from kcnn.models._residual import StagedOptions, staged
+from kcnn.models._residual import SMALL, StagedOptions, staged
 
-__all__ = [
-    "plain",
-    "plain18",
-    "plain20",
-    "plain32",
-    "plain34",
-    "plain44",
-    "plain56",
-    "plain110",
-]
+__all__ = ["plain", "plain18", "plain20", "plain32", "plain34", "plain44", "plain56", "plain110"]
 
 
 def plain(
@@ -42,20 +33,13 @@ def plain(
     return staged(options, name=name, block=PlainBlock, depths=depths, filters=filters)
 
 
-_SMALL: dict[str, Any] = {
-    "source": "He et al. 2015, arXiv:1512.03385, section 4.2",
-    "input_shape": (32, 32, 3),
-    "classes": 10,
-    "filters": (16, 32, 64),
-    "stem": "cifar",
-}
 _LARGE: dict[str, Any] = {"source": "He et al. 2015, arXiv:1512.03385, section 3.3"}
 _O = StagedOptions
 
 plain18 = register_model("plain18", plain, _O, depths=(2, 2, 2, 2), **_LARGE)
 plain34 = register_model("plain34", plain, _O, depths=(3, 4, 6, 3), **_LARGE)
-plain20 = register_model("plain20", plain, _O, depths=(3, 3, 3), **_SMALL)
-plain32 = register_model("plain32", plain, _O, depths=(5, 5, 5), **_SMALL)
-plain44 = register_model("plain44", plain, _O, depths=(7, 7, 7), **_SMALL)
-plain56 = register_model("plain56", plain, _O, depths=(9, 9, 9), **_SMALL)
-plain110 = register_model("plain110", plain, _O, depths=(18, 18, 18), **_SMALL)
+plain20 = register_model("plain20", plain, _O, depths=(3, 3, 3), **SMALL)
+plain32 = register_model("plain32", plain, _O, depths=(5, 5, 5), **SMALL)
+plain44 = register_model("plain44", plain, _O, depths=(7, 7, 7), **SMALL)
+plain56 = register_model("plain56", plain, _O, depths=(9, 9, 9), **SMALL)
+plain110 = register_model("plain110", plain, _O, depths=(18, 18, 18), **SMALL)

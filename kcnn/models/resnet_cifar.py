@@ -3,20 +3,14 @@
 from typing import Any
 
 from kcnn.models._registry import register_model
+from kcnn.models._residual import SMALL
 from kcnn.models.resnet import ResNetOptions, resnet
 
 __all__ = ["resnet8", "resnet14", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"]
 
 # Depth 6n + 2 (the paper begins at n = 3; 1 and 2 are for those with little time); shortcuts are
 # option A, the identity with zero channels appended.
-_SMALL: dict[str, Any] = {
-    "source": "He et al. 2015, arXiv:1512.03385, section 4.2",
-    "input_shape": (32, 32, 3),
-    "classes": 10,
-    "filters": (16, 32, 64),
-    "stem": "cifar",
-    "shortcut": "identity-pad",
-}
+_SMALL: dict[str, Any] = {**SMALL, "shortcut": "identity-pad"}
 _O = ResNetOptions
 
 resnet8 = register_model("resnet8", resnet, _O, depths=(1, 1, 1), **_SMALL)

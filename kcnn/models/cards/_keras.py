@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from kcnn.models._card import Download, WeightsCard
 from kcnn.preprocessing import Preprocessing
 
-__all__ = ["APPLICATIONS", "CENTRE", "caffe", "tensorflow", "torch"]
+__all__ = ["APPLICATIONS", "CENTRE", "caffe", "card", "tensorflow", "torch"]
 
 APPLICATIONS = "https://storage.googleapis.com/tensorflow/keras-applications"
 # The picture's middle, 224 of 256 pixels, as keras.io's table of accuracies was made.
@@ -29,4 +30,19 @@ def torch(size: int, **options: Any) -> Preprocessing:
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
         **{**CENTRE, **options},
+    )
+
+
+def card(
+    network: str, application: str, file: str, hashes: tuple[str | None, str | None], **rest: Any
+) -> WeightsCard:
+    """The card of `keras.applications.<application>`: `file` without its endings, two hashes."""
+    ending = rest.pop("without_top", "_notop")
+    return WeightsCard(
+        network,
+        "imagenet",
+        Download(f"{file}.h5", hashes[0]),
+        file_without_top=Download(f"{file}{ending}.h5", hashes[1]),
+        application=application,
+        **rest,
     )

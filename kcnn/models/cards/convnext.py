@@ -1,23 +1,21 @@
 """ConvNeXt tiny, small and base on ImageNet, as keras.applications publishes them."""
 
-from kcnn.models._card import Download, WeightsCard
-from kcnn.models.cards._keras import APPLICATIONS, torch
+from kcnn.models._card import WeightsCard
+from kcnn.models.cards._keras import APPLICATIONS, card, torch
 
 __all__ = ["CARDS"]
 
 
-def _card(size: str, top_1: float, whole: str, without_top: str) -> WeightsCard:
-    file = f"{APPLICATIONS}/convnext/convnext_{size}"
-    return WeightsCard(
+def _card(size: str, top_1: float, *hashes: str) -> WeightsCard:
+    return card(
         f"convnext_{size}",
-        "imagenet",
-        Download(f"{file}.h5", whole),
-        torch(224, interpolation="bicubic"),
-        file_without_top=Download(f"{file}_notop.h5", without_top),
+        f"ConvNeXt{size.capitalize()}",
+        f"{APPLICATIONS}/convnext/convnext_{size}",
+        (hashes[0], hashes[1]),
+        preprocessing=torch(224, interpolation="bicubic"),
         licence="MIT",
         source="Meta, github.com/facebookresearch/ConvNeXt; keras.io/api/applications",
         top_1=top_1,
-        application=f"ConvNeXt{size.capitalize()}",
         skip=("layer_normalization*/*",),  # Keras's network without its top ends in one
     )
 

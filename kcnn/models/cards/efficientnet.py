@@ -1,31 +1,26 @@
 """EfficientNet B0 to B7 and V2-S on ImageNet, as keras.applications publishes them."""
 
-from kcnn.models._card import Download, WeightsCard
-from kcnn.models.cards._keras import APPLICATIONS, torch
+from kcnn.models._card import WeightsCard
+from kcnn.models.cards._keras import APPLICATIONS, card, torch
 from kcnn.preprocessing import Preprocessing
 
 __all__ = ["CARDS"]
 
-_SOURCE = "Google, github.com/tensorflow/tpu; keras.io/api/applications"
 _BORDER = 32  # pixels that the authors cut off: the picture's short side is this much longer
-# What Keras's network does to the image at its beginning; the preprocessing does it here.
-_SKIP = ("normalization*/*",)
 
 
-def _card(i: int, size: int, top_1: float, whole: str, without_top: str) -> WeightsCard:
-    file = f"https://storage.googleapis.com/keras-applications/efficientnetb{i}"
-    crop = size / (size + _BORDER)
-    return WeightsCard(
+def _card(i: int, size: int, top_1: float, *hashes: str) -> WeightsCard:
+    return card(
         f"efficientnet_b{i}",
-        "imagenet",
-        Download(f"{file}.h5", whole),
-        torch(size, crop_ratio=crop, interpolation="bicubic"),
-        file_without_top=Download(f"{file}_notop.h5", without_top),
+        f"EfficientNetB{i}",
+        f"https://storage.googleapis.com/keras-applications/efficientnetb{i}",
+        (hashes[0], hashes[1]),
+        preprocessing=torch(size, crop_ratio=size / (size + _BORDER), interpolation="bicubic"),
         licence="Apache-2.0",
-        source=_SOURCE,
+        source="Google, github.com/tensorflow/tpu; keras.io/api/applications",
         top_1=top_1,
-        application=f"EfficientNetB{i}",
-        skip=_SKIP,
+        # What Keras's network does to the image at its beginning; the preprocessing does it here.
+        skip=("normalization*/*",),
     )
 
 
@@ -38,21 +33,14 @@ CARDS = (
     _card(5, 456, 0.836, "ace28f2a6363774853a83a0b21b9421a", "38879255a25d3c92d5e44e04ae6cec6f"),
     _card(6, 528, 0.840, "165f6e37dce68623721b423839de8be5", "9ecce42647a20130c1f39a5d4cb75743"),
     _card(7, 600, 0.843, "8c03f828fec3ef71311cd463b6759d99", "cbcfe4450ddf6f3ad90b1b398090fe4a"),
-    WeightsCard(
+    card(
         "efficientnet_v2_s",
-        "imagenet",
-        Download(
-            f"{APPLICATIONS}/efficientnet_v2/efficientnetv2-s.h5",
-            "e1d88a8495beba45748fedd0cecbe016",
-        ),
-        Preprocessing(384, scale=1 / 128, offset=-1.0, interpolation="bicubic"),
-        file_without_top=Download(
-            f"{APPLICATIONS}/efficientnet_v2/efficientnetv2-s_notop.h5",
-            "af0682fb74e8c54910f2d4393339c070",
-        ),
+        "EfficientNetV2S",
+        f"{APPLICATIONS}/efficientnet_v2/efficientnetv2-s",
+        ("e1d88a8495beba45748fedd0cecbe016", "af0682fb74e8c54910f2d4393339c070"),
+        preprocessing=Preprocessing(384, scale=1 / 128, offset=-1.0, interpolation="bicubic"),
         licence="Apache-2.0",
         source="Google, github.com/google/automl; keras.io/api/applications",
         top_1=0.839,
-        application="EfficientNetV2S",
     ),
 )

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from kcnn.models._card import Download, WeightsCard
-from kcnn.models.cards._keras import APPLICATIONS, caffe, tensorflow
+from kcnn.models._card import WeightsCard
+from kcnn.models.cards._keras import APPLICATIONS, caffe, card, tensorflow
 
 __all__ = ["CARDS"]
 
@@ -22,15 +22,13 @@ _V2: dict[str, Any] = {
 }
 
 
-def _card(number: str, top_1: float, whole: str, without_top: str) -> WeightsCard:
-    file = f"{APPLICATIONS}/resnet/resnet{number}_weights_tf_dim_ordering_tf_kernels"
-    return WeightsCard(
+def _card(number: str, top_1: float, *hashes: str) -> WeightsCard:
+    return card(
         f"resnet{number}",
-        "imagenet",
-        Download(f"{file}.h5", whole),
-        file_without_top=Download(f"{file}_notop.h5", without_top),
+        f"ResNet{number.upper()}",
+        f"{APPLICATIONS}/resnet/resnet{number}_weights_tf_dim_ordering_tf_kernels",
+        (hashes[0], hashes[1]),
         top_1=top_1,
-        application=f"ResNet{number.upper()}",
         **(_V2 if number.endswith("v2") else _V1),
     )
 

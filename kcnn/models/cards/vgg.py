@@ -1,23 +1,21 @@
 """VGG-16 and -19 on ImageNet, as keras.applications publishes them."""
 
-from kcnn.models._card import Download, WeightsCard
-from kcnn.models.cards._keras import APPLICATIONS, caffe
+from kcnn.models._card import WeightsCard
+from kcnn.models.cards._keras import APPLICATIONS, caffe, card
 
 __all__ = ["CARDS"]
 
 
-def _card(depth: int, top_1: float, whole: str, without_top: str) -> WeightsCard:
-    file = f"{APPLICATIONS}/vgg{depth}/vgg{depth}_weights_tf_dim_ordering_tf_kernels"
-    return WeightsCard(
+def _card(depth: int, top_1: float, *hashes: str) -> WeightsCard:
+    return card(
         f"vgg{depth}",
-        "imagenet",
-        Download(f"{file}.h5", whole),
-        caffe(224),
-        file_without_top=Download(f"{file}_notop.h5", without_top),
+        f"VGG{depth}",
+        f"{APPLICATIONS}/vgg{depth}/vgg{depth}_weights_tf_dim_ordering_tf_kernels",
+        (hashes[0], hashes[1]),
+        preprocessing=caffe(224),
         licence="CC-BY-4.0",
         source="VGG, Oxford, robots.ox.ac.uk/~vgg/research/very_deep; keras.io/api/applications",
         top_1=top_1,
-        application=f"VGG{depth}",
         bgr=True,
     )
 
