@@ -33,7 +33,7 @@ def label_agreement(
         return
     if z < chance <= placeless_agreement(context.graph, case.train, task):
         return
-    if (case.moving or case.untransformed) and sure and not contradicts(case.train, labels):
+    if sure and (case.moving or case.untransformed) and not contradicts(case.train, labels):
         yield proven(
             f"neighbours share a label less often ({share:.2f}) in the randomly transformed "
             f"training data than in the validation data ({beside[1]:.2f})",
